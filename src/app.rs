@@ -106,7 +106,7 @@ pub fn run(config: Config, services: LocalServices) -> anyhow::Result<()> {
     let shutdown = Duration::from_millis(config.server.shutdown_ms);
     // The runtime panics where it has too few files.
     files::of_connections(files::workers(config.server.workers), 0)?;
-    // Whoever closes the terminal of a server wants it to end.
+    // Users who close the terminal of a server want it to end.
     let has_terminal = std::io::stdin().is_terminal();
     actix::System::new().block_on(async {
         let mut hang_up = signal(tokio::signal::unix::SignalKind::hangup())?;

@@ -18,7 +18,7 @@ use crate::metric::Metrics;
 use turntable_core::model::history::shares::{Retaining, cuts};
 use turntable_core::spare::Spare;
 
-/// The channels are looked through at most so often, in ms: what they were told to drop
+/// The channels are looked through at most so often, in ms: what they were requested to drop
 /// is gone by then.
 const LOOK_MS: u64 = 20;
 
@@ -212,7 +212,7 @@ mod tests {
     async fn the_channel_with_the_most_shrinks_once_in_a_while() {
         let all = Arc::new(Histories::new(&Metrics::default()));
         let (small, large) = (Channel::default(), Channel::default());
-        let [told, others] = [&large, &small].map(|channel| channel.0.clone());
+        let [large_got, others] = [&large, &small].map(|channel| channel.0.clone());
         let (small, large) = (small.start(), large.start());
         let (mut one, mut other) = (HistoryBytes::new(&all), HistoryBytes::new(&all));
         one.set(100, false, || small.clone().recipient());
@@ -226,7 +226,7 @@ mod tests {
         for channel in [small, large] {
             let _ = channel.send(Shrink(0)).await;
         }
-        assert_eq!(*told.lock(), [437, 437, 0]);
+        assert_eq!(*large_got.lock(), [437, 437, 0]);
         assert_eq!(*others.lock(), [0]);
     }
 }

@@ -57,10 +57,10 @@ mod tests {
 
     #[test]
     fn each_worker_needs_files_and_connections_get_the_rest() {
-        assert_eq!(left(1_024, 2).unwrap(), 1_024 - 112);
-        assert_eq!(left(113, 2).unwrap(), 1);
-        let error = left(112, 2).unwrap_err().to_string();
-        assert!(error.contains("needs more than 112"), "{error}");
+        assert_eq!(left(1_024, 2).unwrap(), 1_024 - 144);
+        assert_eq!(left(145, 2).unwrap(), 1);
+        let error = left(144, 2).unwrap_err().to_string();
+        assert!(error.contains("needs more than 144"), "{error}");
         assert!(left(1_024, 200).is_err());
     }
 }

@@ -185,7 +185,7 @@ fn note_time(since: Instant) {
         && let Some(left_out) = BLOCKED.admit(clock::now_ms())
     {
         let ms = took.as_millis();
-        log::warn!("a local service that says it never blocks kept a worker for {ms} ms{left_out}");
+        log::warn!("a local service that says it never blocks used a worker for {ms} ms{left_out}");
     }
 }
 

@@ -140,7 +140,7 @@ for (const transport of ["websocket", "tunnel", "longpoll"]) {
     // one after another.
     const limit_ms = transport === "tunnel" ? 25_000 : 12_000;
     for (const direction of ["down", "up"]) {
-      // The streams and the connections that are kept for requests; new ones work.
+      // The streams and the connections that are open for requests; new ones work.
       assert.ok(network.swallow(() => true, direction) > 0);
       const from = Date.now();
       await page.evaluate((data) => void window.room.act(data), direction);

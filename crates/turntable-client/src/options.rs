@@ -60,7 +60,7 @@ impl Credentials {
         matches!(self, Self::Guest)
     }
 
-    /// The server accepted others, by hand. Those that are asked for are asked for again.
+    /// The server accepted others, by hand. Those that are requested are requested again.
     pub(crate) fn replace(&mut self, accepted: &Payload) {
         if self.is_renewable() {
             return;

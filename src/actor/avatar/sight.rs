@@ -62,7 +62,7 @@ impl Avatar {
     }
 
     /// Another user watches this one, or does not any more. It may be hidden, so in either
-    /// case it is told what it may see.
+    /// case it is sent what it may see.
     pub(super) fn watched_by(&mut self, user: &UserId, is_watching: bool) {
         if self.see(user, is_watching) && !self.model.is_hidden() {
             let with = self.user.clone();

@@ -18,7 +18,7 @@ pub(super) const PAGE: &[Parameter] = &[
     Parameter::optional("after", Type::Text),
 ];
 
-/// Which part of a list is asked for.
+/// Which part of a list is requested.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Page {
     after: Option<String>,
@@ -61,7 +61,7 @@ impl Page {
     /// The entries of the page and, where there are more, the last of it. `all` are in order.
     ///
     /// # Errors
-    /// `too_large`, where all were asked for and are too many.
+    /// `too_large`, where all were requested and are too many.
     pub(super) fn cut(
         &self,
         all: impl Iterator<Item = String>,

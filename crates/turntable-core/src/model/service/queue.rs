@@ -1,7 +1,7 @@
 //! The calls that wait: they take turns by the address of the caller, and those of one
 //! address by its user, so that a caller with many calls does not delay the others.
 //!
-//! A full queue drops the newest call of whoever has most in it, in favour of a caller
+//! A full queue drops the newest call of the caller with most in it, in favour of a caller
 //! that has less.
 
 use std::collections::{BTreeMap, VecDeque};
