@@ -24,28 +24,28 @@ function transportOf(/** @type {string} */ head) {
 async function holdingProxy(t, mark, blocked) {
   const { hostname, port } = new URL(url);
   const pairs = new Set();
-  const self = { url: "", held: undefined, deliver: () => self.held.bytes.forEach((bytes) => self.held.far.write(bytes)) };
+  const self = { url: "", deferred: undefined, deliver: () => self.deferred.bytes.forEach((bytes) => self.deferred.far.write(bytes)) };
   const server = createServer((near) => {
     const far = tcp(Number(port), hostname);
-    const pair = { near, far, held: false };
+    const pair = { near, far, deferred: false };
     pairs.add(pair);
     near.on("data", (bytes) => {
       const text = String(bytes);
-      if (pair.held) {
-        self.held.bytes.push(bytes);
-      } else if (!self.held && text.includes(mark)) {
-        pair.held = true;
-        self.held = { far, bytes: [bytes] };
+      if (pair.deferred) {
+        self.deferred.bytes.push(bytes);
+      } else if (!self.deferred && text.includes(mark)) {
+        pair.deferred = true;
+        self.deferred = { far, bytes: [bytes] };
         setTimeout(() => {
           near.resetAndDestroy();
           for (const other of pairs) if (other !== pair) other.near.resetAndDestroy();
         }, 100);
-      } else if (self.held && /^(GET|POST) /.test(text) && !text.includes("/tunnel/send") && transportOf(text) === blocked) {
+      } else if (self.deferred && /^(GET|POST) /.test(text) && !text.includes("/tunnel/send") && transportOf(text) === blocked) {
         near.resetAndDestroy();
       } else far.write(bytes);
     });
     far.on("data", (bytes) => near.destroyed || near.write(bytes));
-    near.on("close", () => pair.held || far.destroy());
+    near.on("close", () => pair.deferred || far.destroy());
     far.on("close", () => near.destroy());
     for (const socket of [near, far]) socket.on("error", () => {});
   });
@@ -67,7 +67,7 @@ const PAIRS = [
 describe("a request that arrives late", { skip, concurrency: true }, () => {
   for (const [from, to] of PAIRS) {
     test(`over ${from}, whose commands were repeated over ${to}, is not carried out again`, { timeout: 60_000 }, async (t) => {
-      const mark = `held-${randomUUID()}`;
+      const mark = `deferred-${randomUUID()}`;
       const network = await holdingProxy(t, mark, from === to ? undefined : from);
       const transports = from === to ? [from] : [from, to];
       const tt = connect(network.url, { user: `1:${randomUUID()}`, WebSocket, EventSource: null, transports, poll: { heartbeat_ms: 200 }, reconnect: { min_ms: 50, max_ms: 100 } });
