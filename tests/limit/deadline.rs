@@ -37,14 +37,14 @@ fn half_sent_bodies_of_one_address_are_bounded() {
     ]);
     let reached = limit_reached("server.body_bytes_per_address_max");
     // Each has 32,768 bytes and a few more: three of them have room.
-    let held: Vec<HttpConnection> = (0..10).map(|_| half_sent_body(&server, 1)).collect();
+    let half_sent: Vec<HttpConnection> = (0..10).map(|_| half_sent_body(&server, 1)).collect();
     server.await_metric(&reached, 7.0);
     let answer = half_sent_body(&server, 1).answer();
     assert_eq!(answer.error(), (429, "too_many".to_owned()));
     let mut other = HttpConnection(connect_from(server.address, [127, 0, 0, 2]));
     other.send("POST /poll HTTP/1.1\r\nHost: localhost\r\nContent-Length: 2\r\n\r\n[]");
     assert_eq!(other.answer().status, 200);
-    drop((held, other));
+    drop((half_sent, other));
     server.await_metric(HTTP_CONNECTIONS, 0.0);
     let whole = half_sent_body(&server, 60_000).answer();
     assert_eq!(whole.error().1, "bad_json");
@@ -56,7 +56,7 @@ fn half_sent_bodies_are_charged_to_their_address() {
     let rate = ("limits.address_bytes", "{ per_second = 1, burst = 40000 }");
     let server = Server::with(&[rate]);
     let reached = limit_reached("limits.address_bytes");
-    let _held: Vec<HttpConnection> = (0..2).map(|_| half_sent_body(&server, 30_000)).collect();
+    let _half_sent: Vec<HttpConnection> = (0..2).map(|_| half_sent_body(&server, 30_000)).collect();
     let until = Instant::now() + DEADLINE;
     while server.metric(&reached) == 0.0 {
         assert!(

@@ -111,14 +111,14 @@ fn health_is_answered_beside_requests_that_never_end() {
         // Nothing follows.
         "GET /health/live HTTP/1.1\r\nHost: localhost\r\n\r\n",
     ] {
-        let held: Vec<TcpStream> = (0..200).map(|_| half_sent(&server, text)).collect();
+        let unfinished: Vec<TcpStream> = (0..200).map(|_| half_sent(&server, text)).collect();
         let began = Instant::now();
         for _ in 0..3 {
             assert_eq!(server.manage("/health/live").status, 200, "{text}");
         }
         let took = began.elapsed();
         assert!(took < Duration::from_secs(10), "{took:?} beside {text}");
-        drop(held);
+        drop(unfinished);
     }
 }
 
@@ -126,8 +126,8 @@ fn health_is_answered_beside_requests_that_never_end() {
 fn few_idle_connections_of_the_operator_stay() {
     let server = Server::start();
     let text = "GET /health/live HTTP/1.1\r\nHost: localhost\r\n\r\n";
-    let mut kept: Vec<TcpStream> = (0..16).map(|_| half_sent(&server, text)).collect();
-    for socket in &mut kept {
+    let mut open: Vec<TcpStream> = (0..16).map(|_| half_sent(&server, text)).collect();
+    for socket in &mut open {
         for is_last in [false, true] {
             let mut answer = [0; 1_024];
             let count = socket.read(&mut answer).unwrap();

@@ -106,7 +106,7 @@ async fn guest_gains_an_identity_and_keeps_it() {
     guest.publish("chat", &1).await.unwrap();
 }
 
-/// Reports each call with the number of its instance; a held one of instance 0 is not
+/// Reports each call with the number of its instance; a pending one of instance 0 is not
 /// answered.
 struct Reporter {
     number: u64,
@@ -119,9 +119,9 @@ impl Reporter {
         Service::new("forum", Self { number, calls })
             .function(
                 "read",
-                async |of: Arc<Self>, caller: Caller, is_held: bool| {
+                async |of: Arc<Self>, caller: Caller, is_pending: bool| {
                     of.calls.send((of.number, caller.key)).unwrap();
-                    if is_held && of.number == 0 {
+                    if is_pending && of.number == 0 {
                         std::future::pending::<()>().await;
                     }
                     Ok(of.number)
