@@ -337,7 +337,8 @@ impl Witness {
                     let came = data["actions"].as_array().unwrap().iter();
                     actions.extend(came.filter_map(|action| action["data"].as_u64()));
                 }
-                Some("memberchange") => {}
+                // A worker may learn late of the journal's service.
+                Some("memberchange" | "service") => {}
                 _ => panic!("{message}"),
             }
         }
@@ -346,7 +347,7 @@ impl Witness {
         let set = journal.numbers(Kind::Set);
         let mut attributes = Vec::new();
         while attributes.last() != set.last() {
-            let data = self.mirror.expect("attributes");
+            let data = self.mirror.await_command("attributes");
             attributes.extend(data["number"].as_u64());
         }
         assert_eq!(attributes, set);
