@@ -4,7 +4,7 @@ import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { fileURLToPath } from "node:url";
 
-import { connect } from "../../static/turntable.js";
+import { TurntableError, connect } from "../../static/turntable.js";
 import { WebSocket } from "../client/harness.mjs";
 import { defaultProfile } from "../../static/demo/profile.js";
 import { scene } from "./harness.mjs";
@@ -43,12 +43,13 @@ scene("the page shows the forum come, go and return, without a reload", async ({
   await mel.until(() => window.loadedOnce);
 }, { settings: SETTINGS });
 
-scene("what a forum answers is checked, and its refusals are shown", async ({ open, server }) => {
+scene("what a forum answers is checked, and its refusals are shown", async ({ open, server, t }) => {
   const service = connect(server.url, { user: "service:forum", credentials: { token: "change-me" }, WebSocket });
+  t.after(() => service.close());
   await service.ready;
   await service.provide("forum", {
     createPost: () => {
-      throw new Error("this title is not accepted");
+      throw new TurntableError("refused", "this title is not accepted");
     },
     listPosts: () => [{ title: "<i>First</i>", author: 7 }, null, { title: 7, body: ["x"] }],
   });
@@ -57,5 +58,4 @@ scene("what a forum answers is checked, and its refusals are shown", async ({ op
   await mel.see("post-title").fill("no");
   await mel.see("post-send").click();
   await mel.reads("forum-error", "this title is not accepted");
-  service.close();
 }, { settings: SETTINGS });
