@@ -38,7 +38,7 @@ pub struct BlockedMaxima {
     /// All together.
     pub total: usize,
     /// Those that clients of one address made longer, together; each counts
-    /// [`list::LIST`] more.
+    /// ten more.
     pub address: usize,
 }
 
