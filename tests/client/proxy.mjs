@@ -103,7 +103,12 @@ export async function proxy(t, target) {
     for (const socket of [client, upstream]) {
       socket.setNoDelay(true);
       socket.on("error", () => {});
-      socket.on("close", end);
+      // What was sent before the end arrives before it.
+      socket.on("close", () => {
+        const { delay_ms = 0 } = self.faults;
+        if (delay_ms > 0) setTimeout(end, delay_ms);
+        else end();
+      });
     }
   };
   const listen = async (/** @type {number} */ port) => {
