@@ -469,11 +469,14 @@ export class Client extends Emitter {
     this.#session.gate.closed = true;
   }
 
-  /** @param {TurntableError} error of no call */
-  #report(error) {
+  /**
+   * @param {TurntableError} error of no call
+   * @param {boolean} [heard] whether a listener of another event has it: then the console does not need it
+   */
+  #report(error, heard = false) {
     if (this.#state.current === "closed") return;
     if (this.hasListeners("error")) this.emit("error", error);
-    else console.warn(`turntable: ${error.command ?? "error"}: ${error.code}: ${error.message}`);
+    else if (!heard) console.warn(`turntable: ${error.command ?? "error"}: ${error.code}: ${error.message}`);
   }
 }
 

@@ -56,7 +56,7 @@ import { TurntableError } from "./error.js";
  * @property {Session} session
  * @property {Clock} clock
  * @property {() => string} user
- * @property {(error: TurntableError) => void} report
+ * @property {(error: TurntableError, heard: boolean) => void} report heard: whether somebody else was told
  */
 
 /** @extends {Emitter<RoomEvents>} */
@@ -134,7 +134,7 @@ export class Room extends Emitter {
     const actions = list.map((one) => ({ timestamp: stamp, from: this.self, data: one ?? null, ...(team !== undefined && { team }) }));
     const refused = (/** @type {TurntableError} */ error) => {
       this.emit("refused", { error, data: list });
-      this.#context.report(error);
+      this.#context.report(error, this.hasListeners("refused"));
     };
     const max = session.limits.actions_max;
     if (max && list.length > max) {

@@ -456,3 +456,27 @@ test("a recovered channel continues after the last emitted message, without dupl
   assert.deepEqual(later, { epoch: "e1", offset: 5 });
   assert.deepEqual(received.slice(0, 3), [4, { recovered: true }, 5]);
 });
+
+test("a refused action is written to the console only where nobody listens", async (t) => {
+  const lines = [];
+  t.mock.method(console, "warn", (line) => lines.push(line));
+  const { tt, peer, room } = await joined(t);
+  const refuse = async () => {
+    room.act("x");
+    const { id } = await peer.next("game");
+    peer.send("error", { code: "invalid_action", message: "no", command: "game" }, id);
+    await peer.settle(tt);
+    return lines.splice(0).length;
+  };
+  assert.equal(await refuse(), 1);
+  const heard = [];
+  const stop = room.on("refused", ({ error }) => heard.push(error.code));
+  assert.equal(await refuse(), 0);
+  const end = tt.on("error", ({ code }) => heard.push(`client ${code}`));
+  assert.equal(await refuse(), 0);
+  stop();
+  assert.equal(await refuse(), 0);
+  end();
+  assert.equal(await refuse(), 1);
+  assert.deepEqual(heard, ["invalid_action", "invalid_action", "client invalid_action", "client invalid_action"]);
+});

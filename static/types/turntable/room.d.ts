@@ -101,7 +101,10 @@ export type RoomContext = {
     session: Session;
     clock: Clock;
     user: () => string;
-    report: (error: TurntableError) => void;
+    /**
+     * heard: whether somebody else was told
+     */
+    report: (error: TurntableError, heard: boolean) => void;
 };
 /** @import { Clock } from "./clock.js" */
 /** @import { Member, RoomState } from "./room_state.js" */
@@ -147,7 +150,7 @@ export type RoomContext = {
  * @property {Session} session
  * @property {Clock} clock
  * @property {() => string} user
- * @property {(error: TurntableError) => void} report
+ * @property {(error: TurntableError, heard: boolean) => void} report heard: whether somebody else was told
  */
 /** @extends {Emitter<RoomEvents>} */
 export declare class Room extends Emitter<RoomEvents> {
