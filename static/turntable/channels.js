@@ -6,23 +6,40 @@
 
 import { Channel } from "./channel.js";
 import { ChannelState } from "./channel_state.js";
+import { TurntableError } from "./error.js";
 import { Holding } from "./holding.js";
 import { normalizeId } from "./id.js";
 
 /** @import { ChannelMessage, ChannelOptions } from "./channel.js" */
-/** @import { TurntableError } from "./error.js" */
 /** @import { Session } from "./session.js" */
 
-/** @typedef {{holding: Holding<Channel>, state: ChannelState}} Subscription */
+/**
+ * @typedef {object} Subscription
+ * @property {Holding<Channel>} holding
+ * @property {ChannelState} state
+ * @property {Channel} [given] the holder without a join: the server subscribed the user by itself
+ * @property {any} [offered] a `joined` of the server's own while the join of a new session is not answered
+ */
+
+/**
+ * @typedef {object} ChannelsHooks
+ * @property {() => boolean} listening whether somebody wants the channels to which the server subscribes the user
+ * @property {(channel: Channel) => void} given the server subscribed the user by itself
+ */
 
 export class Channels {
   #session;
+  #hooks;
   /** @type {Map<string, Subscription>} */
   #subscriptions = new Map();
 
-  /** @param {Session} session */
-  constructor(session) {
+  /**
+   * @param {Session} session
+   * @param {ChannelsHooks} hooks
+   */
+  constructor(session, hooks) {
     this.#session = session;
+    this.#hooks = hooks;
     session.deferBy(({ command, data }) => command === "publish" && this.#joins(String(data?.channel)));
   }
 
@@ -68,6 +85,7 @@ export class Channels {
         return new Channel(this.#session, subscription.state, (channel) => holding.release(channel));
       },
       released: (channel, last) => {
+        if (subscription.given === channel) subscription.given = undefined;
         channel.mute();
         if (last) this.#renew(subscription);
       },
@@ -79,8 +97,13 @@ export class Channels {
         this.#renew(subscription);
         holding.ended();
         for (const channel of channels) channel.ended(error);
+        // The user may not join by itself, and is on the channel all the same.
+        const { offered } = subscription;
+        subscription.offered = undefined;
+        if (offered) this.joined(offered, undefined);
       },
     });
+    /** @type {Subscription} */
     const subscription = { holding, state: new ChannelState(key) };
     this.#subscriptions.set(key, subscription);
     return subscription;
@@ -102,6 +125,16 @@ export class Channels {
   joined(data, id) {
     const path = normalizeId(data.channel);
     const subscription = this.#subscriptions.get(path);
+    if (id === undefined && !subscription && this.#hooks.listening()) {
+      this.#give(path, data);
+      return;
+    }
+    if (id === undefined && subscription && this.#rejoins(subscription)) {
+      // The join of the new session knows what was missed; its answer follows.
+      subscription.offered = data;
+      return;
+    }
+    if (subscription) subscription.offered = undefined;
     if (subscription?.state.joined(data)) {
       const { recovered, epoch, offset } = subscription.state;
       for (const channel of subscription.holding.holders) {
@@ -110,6 +143,26 @@ export class Channels {
       }
     }
     if (id === undefined) this.#session.resolveFirst((request) => request.command === "joinchannel" && normalizeId(request.data.channel) === path, data);
+  }
+
+  /**
+   * The server subscribed the user by itself, for instance because the operator did.
+   * @param {string} path
+   * @param {any} data of the `joined`
+   */
+  #give(path, data) {
+    const subscription = this.#add(path);
+    subscription.state.joined(data);
+    subscription.given = subscription.holding.adopt({});
+    this.#hooks.given(subscription.given);
+  }
+
+  /**
+   * Whether the channel is joined again in a new session, and the answer is awaited.
+   * @param {Subscription} subscription
+   */
+  #rejoins({ state, holding }) {
+    return state.active && state.stale && holding.joining;
   }
 
   /** @param {any} data of a `memberchange` */
@@ -123,8 +176,10 @@ export class Channels {
   /** @param {ChannelMessage} message */
   message(message) {
     let path = String(message?.channel);
-    const own = this.#subscriptions.get(path)?.state;
-    this.#received(path, message, false);
+    const subscription = this.#subscriptions.get(path);
+    const own = subscription?.state;
+    // The answer to the join of a new session brings it again, behind what was missed.
+    if (!subscription || !this.#rejoins(subscription)) this.#received(path, message, false);
     // Holders above have received it when it was published, or have a gap.
     if (own?.isPast(message)) return;
     for (let cut = path.lastIndexOf("/"); cut > 0; cut = path.lastIndexOf("/")) {
@@ -149,7 +204,17 @@ export class Channels {
 
   /** A new session has started. */
   reset() {
-    for (const { state } of this.#subscriptions.values()) if (state.active) state.stale = true;
+    for (const subscription of this.#subscriptions.values()) {
+      const { state, holding, given } = subscription;
+      if (state.active) state.stale = true;
+      subscription.offered = undefined;
+      if (!given) continue;
+      // The server subscribes the new session itself, if it still does.
+      subscription.given = undefined;
+      holding.disown(given);
+      if (holding.holders.length === 0) this.#renew(subscription);
+      given.ended(new TurntableError("session_expired", "the server subscribed the session that was lost"));
+    }
   }
 
   /** @param {boolean} resumed */

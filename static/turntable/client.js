@@ -112,12 +112,15 @@ export class Client extends Emitter {
     this.friends = new Friends(this.#session, this.#desired, (error) => this.#report(error));
     this.attributes = new Attributes(this.#session);
     this.#services = new Services(this.#session, this.#desired);
-    this.#channels = new Channels(this.#session);
+    this.#channels = new Channels(this.#session, {
+      listening: () => this.hasListeners("channel"),
+      given: (channel) => this.emit("channel", channel),
+    });
     this.#rooms = new Rooms({
       session: this.#session,
       clock: this.clock,
       user: () => this.user ?? "",
-      report: (error) => this.#report(error),
+      report: (error, heard) => this.#report(error, heard),
     });
     this.#state = new ClientState((change) => this.emit("state", change));
     this.ready = this.#state.ready;

@@ -4,6 +4,7 @@
  */
 
 /** @import { TransportName } from "./transports/registry.js" */
+/** @import { Channel } from "./channel.js" */
 /** @import { Kind } from "./transports/transport.js" */
 /** @import { Environment } from "./environment.js" */
 /** @import { TurntableError } from "./error.js" */
@@ -109,6 +110,8 @@
  * @property {{channel: string, user: string, accepted: boolean}} invitereply
  * @property {{reason: string, reconnect_ms: number, url?: string}} goaway
  * @property {Record<string, ServiceInfo>} service changed services by name
+ * @property {Channel} channel a channel to which the server subscribed the user by itself, for instance
+ *   because the operator did; again in each new session
  * @property {any} usermessage what the operator published to the user
  * @property {TurntableError} error an error that belongs to no call
  * @property {{transport: TransportName, previous: TransportName | undefined, encoding: "v1" | "v2"}} transport

@@ -141,6 +141,26 @@ export class Holding {
   }
 
   /**
+   * The server has given the session the place by itself: one more holder, without a join.
+   * @param {any} options
+   * @returns {Holder}
+   */
+  adopt(options) {
+    this.#placed = true;
+    const holder = this.#hooks.acquired(options);
+    this.#holders.set(holder, () => {});
+    return holder;
+  }
+
+  /**
+   * What the server gave by itself ended with its session: this holder does not join again.
+   * @param {Holder} holder
+   */
+  disown(holder) {
+    this.#holders.delete(holder);
+  }
+
+  /**
    * One holder less; the last one leaves. A holder that has released the place, or
    * that it was taken from, releases nothing.
    * @param {Holder} holder

@@ -1,8 +1,8 @@
-// Who is on a channel: names, numbers and changes.
+// Who is on a channel: names, numbers and changes; and channels to which the server subscribes the user.
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { online } from "./harness.mjs";
+import { online, reconnect } from "./harness.mjs";
 
 /** A channel that has been joined. */
 async function joined(t, members) {
@@ -89,4 +89,104 @@ test("past messages that come again in another epoch are emitted once", async (t
   for (const offset of [1, 2, 3]) peer.send("message", message(offset));
   await peer.settle(tt);
   assert.deepEqual(seen, [1, 2, 3]);
+});
+
+/** A client that listens for the channels to which the server subscribes it. */
+async function listening(t) {
+  const session = await online(t);
+  const given = [];
+  const heard = [];
+  session.tt.on("channel", (channel) => {
+    given.push(channel);
+    for (const event of ["message", "joined", "gap", "left"]) channel.on(event, (detail) => heard.push([event, detail.data ?? detail.error?.code ?? detail.offset ?? detail.recovered]));
+  });
+  return { ...session, given, heard };
+}
+
+const ON_NEWS = { channel: "news", epoch: "e", offset: 3, recovered: false };
+const news = (offset) => ({ channel: "news", id: `n${offset}`, offset, time: 1, data: `n${offset}` });
+
+test("a channel to which the server subscribes the user is an event with an object that hears", async (t) => {
+  const { tt, peer, given, heard } = await listening(t);
+  peer.send("joined", { ...ON_NEWS, members: { "1:1": { state: "joined" } } });
+  peer.send("message", news(4));
+  await peer.settle(tt);
+  const [channel] = given;
+  assert.deepEqual([given.length, channel.path, channel.epoch, channel.offset, channel.count], [1, "news", "e", 4, 1]);
+  assert.deepEqual(heard, [["message", "n4"]]);
+  const answer = channel.publish("mine");
+  const { data, id } = await peer.next("publish");
+  assert.deepEqual(data, { channel: "news", data: "mine" });
+  peer.send("reply", { id: "n5", offset: 5, epoch: "e" }, id);
+  assert.equal((await answer).offset, 5);
+  // Another holder, and a fault of the server, are no other subscription.
+  const joining = tt.channel("news");
+  peer.send("joined", { ...ON_NEWS, offset: 5 }, (await peer.next("joinchannel")).id);
+  const own = await joining;
+  peer.send("joined", { ...ON_NEWS, epoch: "f", offset: 0 });
+  await peer.settle(tt);
+  assert.deepEqual([given.length, heard.splice(0)], [1, [["message", "n4"], ["joined", false], ["gap", 0]]]);
+  // The last holder leaves, for this session.
+  await own.leave();
+  await own.leave();
+  await peer.settle(tt);
+  assert.deepEqual(peer.unread, []);
+  const left = channel.leave();
+  peer.send("reply", {}, (await peer.next("leavechannel")).id);
+  await left;
+  peer.send("message", news(6));
+  await peer.settle(tt);
+  assert.deepEqual(heard, []);
+});
+
+test("a resumed session keeps the channel that the server gave; a new one has it again if the server says so", async (t) => {
+  const session = await listening(t);
+  const { tt, peer, given, heard } = session;
+  peer.send("joined", ON_NEWS);
+  await peer.settle(tt);
+  let next = await reconnect(session);
+  next.send("idyou", {});
+  await next.next("resume");
+  next.welcome({ resumed: true });
+  next.send("message", news(4));
+  await next.settle(tt);
+  assert.deepEqual([given.length, heard.splice(0)], [1, [["message", "n4"]]]);
+  next = await reconnect({ ...session, peer: next });
+  await next.admit({ session: "secret-2" });
+  await next.settle(tt);
+  // It is not joined by the client: the server decides.
+  assert.deepEqual([given.length, heard.splice(0), next.unread], [1, [["left", "session_expired"]], []]);
+  next.send("joined", { ...ON_NEWS, offset: 9 });
+  next.send("message", news(10));
+  await next.settle(tt);
+  assert.deepEqual([given.length, heard, given[1].offset], [2, [["message", "n10"]], 10]);
+});
+
+test("a channel that the page has joined goes on in a new session where the server subscribes it, too", async (t) => {
+  const session = await listening(t);
+  const { tt, peer, given } = session;
+  const joining = tt.channel("news");
+  peer.send("joined", ON_NEWS, (await peer.next("joinchannel")).id);
+  const channel = await joining;
+  const heard = [];
+  for (const event of ["message", "joined", "gap", "left"]) channel.on(event, (detail) => heard.push([event, detail.data ?? detail.error?.code ?? detail.offset ?? detail.recovered]));
+  let next = await reconnect(session);
+  await next.admit({ session: "secret-2" });
+  next.send("joined", { ...ON_NEWS, offset: 5 });
+  next.send("message", news(6));
+  let join = await next.next("joinchannel");
+  assert.deepEqual(join.data.since, { epoch: "e", offset: 3 });
+  next.send("joined", { ...ON_NEWS, offset: 6, recovered: true }, join.id);
+  for (const offset of [4, 5, 6, 7]) next.send("message", news(offset));
+  await next.settle(tt);
+  assert.deepEqual(heard.splice(0), [["joined", true], ["message", "n4"], ["message", "n5"], ["message", "n6"], ["message", "n7"]]);
+  assert.equal(given.length, 0);
+  // The user may not join any more by itself: what the server gave is left.
+  next = await reconnect({ ...session, peer: next });
+  await next.admit({ session: "secret-3" });
+  next.send("joined", { ...ON_NEWS, offset: 8 });
+  join = await next.next("joinchannel");
+  next.send("error", { code: "forbidden", message: "no", command: "joinchannel" }, join.id);
+  await next.settle(tt);
+  assert.deepEqual([heard, given.length, given[0].offset], [[["left", "forbidden"]], 1, 8]);
 });

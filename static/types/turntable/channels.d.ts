@@ -5,22 +5,53 @@
  */
 import { Channel } from "./channel.js";
 import { ChannelState } from "./channel_state.js";
+import { TurntableError } from "./error.js";
 import { Holding } from "./holding.js";
 import type { ChannelMessage, ChannelOptions } from "./channel.js";
-import type { TurntableError } from "./error.js";
 import type { Session } from "./session.js";
 export type Subscription = {
     holding: Holding<Channel>;
     state: ChannelState;
+    /**
+     * the holder without a join: the server subscribed the user by itself
+     */
+    given?: Channel;
+    /**
+     * a `joined` of the server's own while the join of a new session is not answered
+     */
+    offered?: any;
+};
+export type ChannelsHooks = {
+    /**
+     * whether somebody wants the channels to which the server subscribes the user
+     */
+    listening: () => boolean;
+    /**
+     * the server subscribed the user by itself
+     */
+    given: (channel: Channel) => void;
 };
 /** @import { ChannelMessage, ChannelOptions } from "./channel.js" */
-/** @import { TurntableError } from "./error.js" */
 /** @import { Session } from "./session.js" */
-/** @typedef {{holding: Holding<Channel>, state: ChannelState}} Subscription */
+/**
+ * @typedef {object} Subscription
+ * @property {Holding<Channel>} holding
+ * @property {ChannelState} state
+ * @property {Channel} [given] the holder without a join: the server subscribed the user by itself
+ * @property {any} [offered] a `joined` of the server's own while the join of a new session is not answered
+ */
+/**
+ * @typedef {object} ChannelsHooks
+ * @property {() => boolean} listening whether somebody wants the channels to which the server subscribes the user
+ * @property {(channel: Channel) => void} given the server subscribed the user by itself
+ */
 export declare class Channels {
     #private;
-    /** @param {Session} session */
-    constructor(session: Session);
+    /**
+     * @param {Session} session
+     * @param {ChannelsHooks} hooks
+     */
+    constructor(session: Session, hooks: ChannelsHooks);
     /**
      * @param {string} path
      * @param {ChannelOptions} options

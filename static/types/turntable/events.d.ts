@@ -3,6 +3,7 @@
  * @module
  */
 import type { TransportName } from "./transports/registry.js";
+import type { Channel } from "./channel.js";
 import type { Kind } from "./transports/transport.js";
 import type { Environment } from "./environment.js";
 import type { TurntableError } from "./error.js";
@@ -233,6 +234,11 @@ export type ClientEvents = {
      */
     service: Record<string, ServiceInfo>;
     /**
+     * a channel to which the server subscribed the user by itself, for instance
+     * because the operator did; again in each new session
+     */
+    channel: Channel;
+    /**
      * what the operator published to the user
      */
     usermessage: any;
@@ -269,6 +275,7 @@ export type ClientEvents = {
     };
 };
 /** @import { TransportName } from "./transports/registry.js" */
+/** @import { Channel } from "./channel.js" */
 /** @import { Kind } from "./transports/transport.js" */
 /** @import { Environment } from "./environment.js" */
 /** @import { TurntableError } from "./error.js" */
@@ -367,6 +374,8 @@ export type ClientEvents = {
  * @property {{channel: string, user: string, accepted: boolean}} invitereply
  * @property {{reason: string, reconnect_ms: number, url?: string}} goaway
  * @property {Record<string, ServiceInfo>} service changed services by name
+ * @property {Channel} channel a channel to which the server subscribed the user by itself, for instance
+ *   because the operator did; again in each new session
  * @property {any} usermessage what the operator published to the user
  * @property {TurntableError} error an error that belongs to no call
  * @property {{transport: TransportName, previous: TransportName | undefined, encoding: "v1" | "v2"}} transport

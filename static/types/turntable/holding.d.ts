@@ -87,6 +87,17 @@ export declare class Holding<Holder> {
         signal?: AbortSignal;
     } & Record<string, any>): Promise<Holder>;
     /**
+     * The server has given the session the place by itself: one more holder, without a join.
+     * @param {any} options
+     * @returns {Holder}
+     */
+    adopt(options: any): Holder;
+    /**
+     * What the server gave by itself ended with its session: this holder does not join again.
+     * @param {Holder} holder
+     */
+    disown(holder: Holder): void;
+    /**
      * One holder less; the last one leaves. A holder that has released the place, or
      * that it was taken from, releases nothing.
      * @param {Holder} holder
