@@ -305,6 +305,27 @@ export class Commands {
     }
   }
 
+  /**
+   * The server says how many commands of the session it has taken.
+   * @protected
+   * @param {number} count
+   */
+  accepted(count) {
+    this.#uplink.accepted(count);
+    this.confirmed();
+  }
+
+  /**
+   * The server does not count these commands.
+   * @protected
+   * @param {readonly (Sent | undefined)[]} entries
+   * @param {boolean} sure whether it has none of them for certain
+   */
+  discarded(entries, sure) {
+    this.#uplink.discard(entries, sure);
+    this.confirmed();
+  }
+
   /** The server has confirmed commands. @protected */
   confirmed() {
     this.#outbox.confirmed();

@@ -97,19 +97,29 @@ export class SentLog {
     if (entry) entry.seen = true;
   }
 
-  /** @param {number} count how many commands of the session the server has taken */
+  /**
+   * @param {number} count how many commands of the session the server has taken
+   * @returns {boolean} whether the numbers of the others are what they were
+   */
   accepted(count) {
     if (this.#known) this.taken(count);
     this.#known = true;
+    const last = this.#count;
     this.#renumber(count);
+    return this.#count === last;
   }
 
-  /** @param {readonly (Sent | undefined)[]} entries the server refused them unread, and does not count them */
-  discard(entries) {
+  /**
+   * @param {readonly (Sent | undefined)[]} entries the server refused them unread, and does not count them
+   * @param {boolean} [sure] false: something else has refused them, so the server may have taken an earlier
+   *   copy, and its numbers are not known until it says them
+   */
+  discard(entries, sure = true) {
     const [oldest] = this.#entries;
     const before = oldest ? oldest.number - 1 : this.#count;
     this.#entries = this.#entries.filter((entry) => !entries.includes(entry));
     this.#renumber(before);
+    if (!sure) this.#known = false;
   }
 
   /** Keeps what may be executed twice; for a server that does not report `accepted`. */

@@ -114,11 +114,8 @@ export class Session extends Commands {
         this.log.taken(number);
         this.confirmed();
       },
-      accepted: (count) => this.log.accepted(count),
-      discarded: (entries) => {
-        this.log.discard(entries);
-        this.confirmed();
-      },
+      accepted: (count) => this.accepted(count),
+      discarded: (entries, sure) => this.discarded(entries, sure),
       stale: () => this.stale(),
       activity: () => hooks.activity(),
       message: (message) => this.#message(message),

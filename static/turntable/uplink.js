@@ -98,6 +98,15 @@ export class Uplink {
   }
 
   /**
+   * The server says what it has taken, while this connection goes on.
+   * @param {number} count of commands of the session
+   */
+  accepted(count) {
+    // Where other numbers were assumed, open exchanges stand for other commands.
+    if (!this.log.accepted(count)) this.#marks.clear();
+  }
+
+  /**
    * A new session has begun.
    * @returns {(number | undefined)[]} ids of commands of the lost session that were not confirmed
    */
@@ -121,15 +130,26 @@ export class Uplink {
     const expired = open.filter((entry) => !merged.includes(entry) && entry.expires_at !== undefined && now >= entry.expires_at);
     const known = new Set([...merged, ...expired].filter(({ blank }) => blank));
     const gone = [...merged, ...expired].filter(({ sent }) => exact || !sent);
-    for (const [t0, count] of this.#marks) this.#marks.set(t0, count - gone.filter(({ number }) => number <= count).length);
     for (const entry of gone) entry.dropped = true;
-    this.log.discard(gone);
+    this.discard(gone);
     for (const entry of [...merged, ...expired]) {
       if (entry.dropped) continue;
       entry.blank = true;
       entry.cost = costOfRepeat(entry);
     }
     return { expired: expired.filter((entry) => !known.has(entry)), merged: merged.filter((entry) => !known.has(entry)) };
+  }
+
+  /**
+   * Removes commands that the server does not count. Those behind them get lower numbers, and so do the
+   * commands that open clock exchanges confirm: each stands for the same commands as before.
+   * @param {readonly (Sent | undefined)[]} entries
+   * @param {boolean} [sure] whether the server has none of them for certain
+   */
+  discard(entries, sure = true) {
+    const numbers = this.log.open.flatMap((entry) => (entries.includes(entry) ? [entry.number] : []));
+    for (const [t0, count] of this.#marks) this.#marks.set(t0, count - numbers.filter((number) => number <= count).length);
+    this.log.discard(entries, sure);
   }
 
   /**

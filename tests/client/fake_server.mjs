@@ -68,7 +68,7 @@ export async function fake(t, { transports = ["websocket", "tunnel", "poll"], he
     loseRequest: () => false,
     /** Requests to the tunnel for which this is true lose their answers. */
     loseAnswer: () => false,
-    /** The refusal of a request to the tunnel, if any: `{status, code, details?}`. */
+    /** The refusal of a request to the tunnel, if any: `{status, code, details?}`, or `{status, foreign}` of a gateway. */
     refuse: () => undefined,
     /** Whether every request is lost. */
     away: false,
@@ -139,6 +139,7 @@ export async function fake(t, { transports = ["websocket", "tunnel", "poll"], he
       if (off("tunnel")) return;
       if (server.lose(url, body)) return request.socket.destroy();
       const refusal = server.refuse(url, body);
+      if (refusal?.foreign) return response.writeHead(refusal.status, { "Content-Type": "text/html" }).end("<h1>gateway</h1>");
       if (refusal) return refuse(refusal.status, refusal.code, refusal.details);
       const datagrams = [JSON.parse(body)].flat();
       let number = Number(url.searchParams.get("n") ?? NaN);

@@ -5,6 +5,7 @@ import { test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import { connect } from "../../static/turntable.js";
 import { SentLog } from "../../static/turntable/sent_log.js";
+import { Uplink } from "../../static/turntable/uplink.js";
 import { ownCloseCode, takeBatch } from "../../static/turntable/transports/transport.js";
 import { fake } from "./fake_server.mjs";
 import { WebSocket } from "./harness.mjs";
@@ -223,6 +224,59 @@ test("the log of sent commands counts, confirms, renumbers and repeats", () => {
   log.keepRepeatable();
   assert.deepEqual(log.open.map(({ text }) => text), ["g"]);
 });
+
+test("a clock exchange confirms what was sent before it, also when some of that was discarded", () => {
+  const uplink = new Uplink({ write: () => {} }, () => {});
+  const write = (text) => uplink.write({ command: "publish", data: {}, text, id: undefined });
+  const texts = () => uplink.log.open.map(({ number, text }) => `${number}${text}`);
+  for (const text of ["a", "b", "c"]) write(text);
+  uplink.write({ command: "time", data: { t0: 1 }, text: "", id: undefined });
+  write("d");
+  uplink.write({ command: "time", data: { t0: 2 }, text: "", id: undefined });
+  const [, b, c] = uplink.log.open;
+  uplink.discard([b, undefined, c]);
+  assert.deepEqual(texts(), ["1a", "2d"]);
+  for (const text of ["e", "f"]) write(text);
+  uplink.exchanged(1);
+  assert.deepEqual(texts(), ["2d", "3e", "4f"]);
+  uplink.exchanged(2);
+  assert.deepEqual(texts(), ["3e", "4f"]);
+  // What the server counts is what it has taken: the number continues from there.
+  uplink.resumed(3, false);
+  assert.deepEqual([texts(), uplink.log.count], [["4f"], 4]);
+});
+
+for (const transport of ["tunnel", "longpoll"]) {
+  test(`${transport}: commands behind those that the server or a gateway refused have the right numbers`, async (t) => {
+    const server = await fake(t, { transports: ["tunnel"] });
+    const tt = client(t, server, { transports: [transport] });
+    await tt.ready;
+    const { session } = server;
+    const answers = [];
+    const send = (data) => answers.push(tt.request("publish", { channel: "chat", data }).then(() => data, ({ code }) => code));
+    /** A gateway that refuses what it has passed on before: the first answer was lost. */
+    let passed = 0;
+    const refusing = (body) => body.includes('"taken"') && passed > 0;
+    server.loseAnswer = (_url, body) => body.includes('"taken"') && (passed += 1) > 0;
+    server.refuse = (_url, body) => {
+      if (body.includes('"refused"')) return { status: 400, code: "bad_message" };
+      return refusing(body) ? { status: 413, foreign: true } : undefined;
+    };
+    for (const data of [1, "refused", 2, "taken", 3, "refused", 4]) {
+      if (data === "taken") {
+        // Nothing else says that the server has it.
+        tt.send("publish", { channel: "chat", data });
+        assert.equal((await tt.once("error")).code, "unavailable");
+      } else send(data);
+      await answers.at(-1);
+    }
+    await Promise.all(answers);
+    session.connection?.cut();
+    for (const data of [5, 6]) send(data);
+    assert.deepEqual(await Promise.all(answers), [1, "bad_message", 2, 3, "bad_message", 4, 5, 6]);
+    assert.deepEqual(published(session), [1, 2, "taken", 3, 4, 5, 6]);
+  });
+}
 
 test("a request has a limited number of messages and bytes, whatever their characters", () => {
   const queue = (text, count) => Array.from({ length: count }, () => ({ text, entry: undefined }));

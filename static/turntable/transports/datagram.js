@@ -223,7 +223,7 @@ export class Sender {
       this.#fail(closeCodeOf(status), error.message);
       return "failed";
     }
-    this.#hooks.discarded(batch.map(({ entry }) => entry));
+    this.#hooks.discarded(batch.map(({ entry }) => entry), error.foreign !== true);
     this.#hooks.refused(batch.map(({ text }) => text), error);
     return "answered";
   }

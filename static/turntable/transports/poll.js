@@ -444,7 +444,8 @@ class PollConnection {
       this.#single = open.messages.length;
       this.#queue.unshift(...open.messages);
     } else {
-      this.#hooks.discarded(open.messages.map(({ entry }) => entry));
+      // Requests are numbered here, not commands: one that never arrived leaves nothing to ask.
+      this.#hooks.discarded(open.messages.map(({ entry }) => entry), true);
       this.#hooks.refused(open.messages.map(({ text }) => text), error);
     }
     return undefined;

@@ -55,8 +55,9 @@
  * @property {() => void} activity something arrived from the server
  * @property {(number: number) => void} taken the server has taken the commands up to this number
  * @property {(count: number) => void} accepted the server says how many commands it has taken
- * @property {(entries: (Sent | undefined)[]) => void} discarded the server did not read these commands
- *   and does not count them
+ * @property {(entries: (Sent | undefined)[], sure: boolean) => void} discarded the server did not read these
+ *   commands and does not count them. sure: false if something else refused them, which leaves open
+ *   whether the server took an earlier copy; what it has counted is asked before the next command
  * @property {() => void} stale marks the commands of which only the number is to be repeated (`blank`),
  *   and those that are not to be sent (`dropped`)
  * @property {(message: any) => void} message undefined if the received text was not a message

@@ -165,6 +165,19 @@ export declare class Commands {
     protected begin(data: any, resumed: boolean, numbered: boolean): void;
     /** Marks and drops what is stale, before a transport sends or repeats it. @protected */
     protected stale(): void;
+    /**
+     * The server says how many commands of the session it has taken.
+     * @protected
+     * @param {number} count
+     */
+    protected accepted(count: number): void;
+    /**
+     * The server does not count these commands.
+     * @protected
+     * @param {readonly (Sent | undefined)[]} entries
+     * @param {boolean} sure whether it has none of them for certain
+     */
+    protected discarded(entries: readonly (Sent | undefined)[], sure: boolean): void;
     /** The server has confirmed commands. @protected */
     protected confirmed(): void;
     /**

@@ -91,10 +91,17 @@ export declare class SentLog {
      * @param {any} data of an action
      */
     seen(channel: string, data: any): void;
-    /** @param {number} count how many commands of the session the server has taken */
-    accepted(count: number): void;
-    /** @param {readonly (Sent | undefined)[]} entries the server refused them unread, and does not count them */
-    discard(entries: readonly (Sent | undefined)[]): void;
+    /**
+     * @param {number} count how many commands of the session the server has taken
+     * @returns {boolean} whether the numbers of the others are what they were
+     */
+    accepted(count: number): boolean;
+    /**
+     * @param {readonly (Sent | undefined)[]} entries the server refused them unread, and does not count them
+     * @param {boolean} [sure] false: something else has refused them, so the server may have taken an earlier
+     *   copy, and its numbers are not known until it says them
+     */
+    discard(entries: readonly (Sent | undefined)[], sure?: boolean): void;
     /** Keeps what may be executed twice; for a server that does not report `accepted`. */
     keepRepeatable(): void;
     /**

@@ -45,6 +45,11 @@ export declare class Uplink {
      */
     resumed(accepted: any, numbered: boolean): void;
     /**
+     * The server says what it has taken, while this connection goes on.
+     * @param {number} count of commands of the session
+     */
+    accepted(count: number): void;
+    /**
      * A new session has begun.
      * @returns {(number | undefined)[]} ids of commands of the lost session that were not confirmed
      */
@@ -60,6 +65,13 @@ export declare class Uplink {
         expired: Sent[];
         merged: Sent[];
     };
+    /**
+     * Removes commands that the server does not count. Those behind them get lower numbers, and so do the
+     * commands that open clock exchanges confirm: each stands for the same commands as before.
+     * @param {readonly (Sent | undefined)[]} entries
+     * @param {boolean} [sure] whether the server has none of them for certain
+     */
+    discard(entries: readonly (Sent | undefined)[], sure?: boolean): void;
     /**
      * Sends a command again, unless it was confirmed meanwhile.
      * @param {Sent} entry
