@@ -17,7 +17,7 @@ use turntable_core::id::UserId;
 use turntable_core::packet::ClientPacket;
 use turntable_core::payload::Payload;
 
-use crate::backoff::{Backoff, random};
+use crate::backoff::{Backoff, Loss, random};
 use crate::client::{Line, Op, State};
 use crate::connection::{Connection, Received, closed};
 use crate::error::{Disconnection, Ended};
@@ -38,8 +38,10 @@ const LOOK: Duration = Duration::from_secs(60);
 
 /// How a connection ended.
 enum End {
-    /// It was lost, or is of no use. Perhaps the server said how long to wait.
-    Lost(Disconnection, Option<u64>),
+    /// It was lost.
+    Lost(Disconnection),
+    /// It is of no use to this client. Perhaps the server said how long to wait.
+    Dropped(Disconnection, Option<u64>),
     /// It is over.
     Over(Ended),
 }
@@ -68,6 +70,7 @@ pub(crate) struct Driver {
     /// An answer of a function that waits for the rate of bytes: commands do not delay it.
     delayed_answer: Option<Delayed>,
     moved: Option<Move>,
+    backoff: Backoff,
     unsent: Vec<Message>,
     user: Option<UserId>,
     started: Instant,
@@ -91,6 +94,7 @@ impl Driver {
             delayed: None,
             delayed_answer: None,
             moved: None,
+            backoff: Backoff::default(),
             unsent: Vec::new(),
             user: None,
             started: Instant::now(),
@@ -100,13 +104,16 @@ impl Driver {
 
     /// Runs until the client ends.
     pub(crate) async fn run(mut self) {
-        let mut backoff = Backoff::default();
         let why = loop {
             let (end, lasted) = self.live().await;
             self.leave();
-            let (end, asked_ms) = match end {
+            let (end, asked_ms, is_cut) = match end {
                 End::Over(why) => break why,
-                End::Lost(end, asked_ms) => (end, asked_ms),
+                End::Lost(end) => {
+                    let is_cut = end.code.is_none();
+                    (end, None, is_cut)
+                }
+                End::Dropped(end, asked_ms) => (end, asked_ms, false),
             };
             let why = self.session.lost(&end);
             let why = why.or_else(|| match self.options.reconnect {
@@ -123,13 +130,14 @@ impl Driver {
             }
             let moved = self.moved.take();
             let asked_ms = asked_ms.or(moved.as_ref().map(|moved| moved.wait_ms));
-            let delay = backoff.delay(
-                self.options.reconnect.unwrap_or_default(),
-                end.code,
+            let loss = Loss {
+                code: end.code,
                 lasted,
-                asked_ms.map(Duration::from_millis),
-                random(),
-            );
+                asked: asked_ms.map(Duration::from_millis),
+                is_cut,
+            };
+            let bounds = self.options.reconnect.unwrap_or_default();
+            let delay = self.backoff.delay(bounds, loss, random());
             self.choose(moved, lasted.is_some());
             let retry_ms = u64::try_from(delay.as_millis()).unwrap_or(u64::MAX);
             self.tell(Event::Disconnected {
@@ -169,7 +177,7 @@ impl Driver {
         let mut connection = tokio::select! {
             opened = Connection::open(&uri, encoding, tls) => match opened {
                 Ok(connection) => connection,
-                Err(end) => return (End::Lost(end, None), None),
+                Err(end) => return (End::Lost(end), None),
             },
             () = closed(&mut self.line.closing) => return (End::Over(Ended::Closed), None),
         };
@@ -184,7 +192,7 @@ impl Driver {
                     welcomed = Some(Instant::now());
                 } else if begun.elapsed() > WELCOME {
                     let end = Disconnection::lost("no welcome in time");
-                    return (End::Lost(end, None), None);
+                    return (End::Dropped(end, None), None);
                 }
             }
         }
@@ -230,10 +238,7 @@ impl Driver {
             return Ok(());
         }
         let frames = std::mem::take(&mut self.unsent);
-        connection
-            .write(frames)
-            .await
-            .map_err(|end| End::Lost(end, None))
+        connection.write(frames).await.map_err(End::Lost)
     }
 
     /// How long until something is due.
@@ -257,7 +262,7 @@ impl Driver {
 
     fn receive(&mut self, received: Result<Received, Disconnection>) -> Result<(), End> {
         let now_ms = self.now_ms();
-        match received.map_err(|end| End::Lost(end, None))? {
+        match received.map_err(End::Lost)? {
             Received::Message(text) => self.session.message(&text, now_ms),
             Received::Sign => self.session.sign(now_ms),
             Received::Unreadable => self.session.unreadable_frame(now_ms),
@@ -424,6 +429,8 @@ impl Driver {
                 if let Some(delayed) = self.delayed.take_if(|_| !online.resumed) {
                     self.session.requeue(delayed.command);
                 }
+                let spread = Duration::from_millis(online.reconnect_ms);
+                self.backoff.welcomed(spread);
                 self.user.clone_from(&online.user);
                 if let Some(token) = &online.token {
                     self.line.token.send_replace(Some(token.clone()));
@@ -439,7 +446,7 @@ impl Driver {
             Effect::Services(changes) => self.services_changed(&changes),
             Effect::GoAway { wait_ms, url } => self.moved = Some(Move { wait_ms, url }),
             Effect::Drop { text, wait_ms } => {
-                return Err(End::Lost(Disconnection::lost(text), wait_ms));
+                return Err(End::Dropped(Disconnection::lost(text), wait_ms));
             }
             Effect::End(why) => return Err(End::Over(why)),
         }

@@ -103,6 +103,7 @@ mod tests {
             resumed: false,
             services: BTreeMap::new(),
             token: token.map(str::to_owned),
+            reconnect_ms: 0,
         }
     }
 

@@ -396,3 +396,21 @@ fn command_that_waited_for_its_rate_comes_behind_the_restored_state() {
         assert!(answer.try_recv().unwrap().is_ok());
     }
 }
+
+#[test]
+fn welcome_says_over_how_long_clients_come_back_after_a_crash() {
+    for reconnect_ms in [None, Some(30_000)] {
+        let mut session = session();
+        say(&mut session, "idyou", &json!({}), None);
+        let mut data = welcome(false, 0);
+        if let Some(ms) = reconnect_ms {
+            data["reconnect_ms"] = json!(ms);
+        }
+        let effects = say(&mut session, "welcome", &data, None);
+        let online = effects.iter().find_map(|effect| match effect {
+            Effect::Online(online) => Some(online.reconnect_ms),
+            _ => None,
+        });
+        assert_eq!(online, Some(reconnect_ms.unwrap_or(0)));
+    }
+}

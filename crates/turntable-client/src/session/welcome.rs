@@ -39,6 +39,8 @@ struct Welcome {
     warnings: Vec<String>,
     expires_in: Option<f64>,
     token: Option<String>,
+    #[serde(default)]
+    reconnect_ms: u64,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -56,6 +58,8 @@ pub(crate) struct Online {
     pub(crate) services: BTreeMap<String, ServiceInfo>,
     /// What a guest comes back with.
     pub(crate) token: Option<String>,
+    /// Over how long clients are to come back if the server crashes.
+    pub(crate) reconnect_ms: u64,
 }
 
 /// Who a client claims to be.
@@ -185,6 +189,7 @@ impl Session {
             resumed,
             services: welcome.services,
             token: welcome.token,
+            reconnect_ms: welcome.reconnect_ms,
         }));
         self.effects.push(Effect::Event(Event::Connected {
             user,
@@ -214,6 +219,7 @@ impl Session {
             resumed: true,
             services: welcome.services,
             token: welcome.token,
+            reconnect_ms: welcome.reconnect_ms,
         }));
     }
 
