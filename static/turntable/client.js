@@ -136,7 +136,7 @@ export class Client extends Emitter {
       attributes: this.attributes,
       clock: this.clock,
     });
-    this.#page = new PageLifecycle(() => this.#changed(), this.#store);
+    this.#page = new PageLifecycle((network) => this.#changed(network), this.#store);
     this.#store?.start(() => this.#snapshot());
     const begin = (/** @type {StoredSession | undefined} */ record) => {
       this.attributes.restore(record?.welcome?.attributes);
@@ -226,7 +226,7 @@ export class Client extends Emitter {
    * checks whether the server answers.
    */
   retryNow() {
-    this.#changed();
+    this.#changed(false);
   }
 
   /** Ends the session: the user is offline immediately, and the client does not reconnect. */
@@ -392,13 +392,16 @@ export class Client extends Emitter {
     this.#channels.restore(resumed);
   }
 
-  /** The network or the visibility of the page has changed. */
-  #changed() {
+  /**
+   * The network or the visibility of the page has changed.
+   * @param {boolean} network whether it is another network
+   */
+  #changed(network) {
     this.clock.check();
     this.#session.check();
     this.#heartbeat.attend();
     this.#heartbeat.check();
-    this.#session.connection.changed();
+    this.#session.connection.changed(network);
   }
 
   /** @param {TransportName} transport */

@@ -106,6 +106,7 @@ export class Connection {
         create: (transport, events) => this.#create(transport, events),
         idle: () => this.#current?.idle === true,
         life_ms: (index) => this.#selection.life_ms(index),
+        rests: (index) => this.#selection.rests(index, environment.local()),
         move: (index, connection) => this.#move(index, connection),
       },
     );
@@ -330,9 +331,13 @@ export class Connection {
     this.open();
   }
 
-  /** The network or the visibility of the page has changed: what failed before may work now. */
-  changed() {
+  /**
+   * The network or the visibility of the page has changed: what failed before may work now.
+   * @param {boolean} another whether the network is another one
+   */
+  changed(another) {
     if (this.#closed) return;
+    if (another) this.#selection.forget();
     this.#diagnosis.now();
     if (this.retry.pending) this.retryNow();
     else if (this.#current && !this.#trial.responded && this.#trial.age_ms > EXTRA_MS) this.#restart();

@@ -28,6 +28,7 @@ import { Reachability } from "./reachability.js";
 
 export class Diagnosis {
   #alone;
+  #env;
   #selection;
   #hooks;
   #reachability;
@@ -43,6 +44,7 @@ export class Diagnosis {
    */
   constructor({ environment, fetch, alone, max_ms }, selection, hooks) {
     this.#alone = alone;
+    this.#env = environment;
     this.#asks = max_ms !== undefined;
     this.#selection = selection;
     this.#hooks = hooks;
@@ -69,7 +71,7 @@ export class Diagnosis {
     }
     const { available, active, deciding } = this.#reachability;
     if (!available || trial.reached) {
-      this.#selection.failed(final, trial.life_ms);
+      this.#selection.failed(final, trial.life_ms, this.#env.local());
     } else if (!active || deciding) {
       this.#undecided = { final: final || this.#undecided?.final === true, life_ms: trial.life_ms };
       this.ask();
@@ -119,7 +121,7 @@ export class Diagnosis {
       this.#hooks.returned();
       return;
     }
-    if (undecided) this.#selection.failed(undecided.final, undecided.life_ms);
+    if (undecided) this.#selection.failed(undecided.final, undecided.life_ms, this.#env.local());
     else this.#hooks.reached(ms);
     this.#hooks.decided();
   }

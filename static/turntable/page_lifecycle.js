@@ -11,22 +11,31 @@ export class PageLifecycle {
   #removers = [];
 
   /**
-   * @param {() => void} changed called when the network or the visibility has changed: a
-   *   connection may be dead, or possible again
+   * @param {(network: boolean) => void} changed called when the network or the visibility has
+   *   changed: a connection may be dead, or possible again. network: whether it is another one
    * @param {SessionStore | undefined} store
    */
   constructor(changed, store) {
     const { document, navigator } = globalThis;
-    this.#listen(globalThis, "online", changed);
-    this.#listen(globalThis, "offline", changed);
-    this.#listen(/** @type {any} */ (navigator)?.connection, "change", changed);
-    this.#listen(document, "visibilitychange", changed);
+    const network = () => changed(true);
+    const page = () => changed(false);
+    this.#listen(globalThis, "online", network);
+    this.#listen(globalThis, "offline", network);
+    // Estimates of its speed change as well.
+    const connection = /** @type {any} */ (navigator)?.connection;
+    let type = connection?.type;
+    this.#listen(connection, "change", () => {
+      const before = type;
+      type = connection.type;
+      changed(type !== before);
+    });
+    this.#listen(document, "visibilitychange", page);
     // The browser froze the page, and runs it again.
-    this.#listen(document, "resume", changed);
+    this.#listen(document, "resume", page);
     this.#listen(globalThis, "pageshow", (event) => {
       if (!event?.persisted) return;
       store?.reclaim();
-      changed();
+      changed(false);
     });
     if (store) this.#listen(globalThis, "pagehide", () => store.release());
   }

@@ -6,9 +6,12 @@
  * transports. After two failures, or three of a proven transport, the next one
  * is tried, and after the last the first. Failures are counted up to a connection
  * that lasted long: something between client and server may cut a transport after
- * it has proven itself, each time. No timers, no network.
+ * it has proven itself, each time. A transport whose connections were cut too often
+ * is left for longer (`CutBudget`). No timers, no network.
  * @module
  */
+
+import { CutBudget } from "./cut_budget.js";
 
 /** Failures in a row of a transport that is not proven, and of one that is. */
 const FAILURES = 2;
@@ -21,6 +24,8 @@ export class TransportSelection {
   #proven = new Set();
   /** How long the connections of a transport lived at most that failed since one lasted. @type {Map<number, number>} */
   #lives = new Map();
+  /** @type {Map<number, CutBudget>} */
+  #budgets = new Map();
 
   /** Index of the transport to try. */
   index = 0;
@@ -34,13 +39,18 @@ export class TransportSelection {
    * The transport failed although the server can be reached.
    * @param {boolean} final whether further attempts are useless
    * @param {number} [life_ms] how long the connection worked before it was lost
+   * @param {number} [now] local ms
    */
-  failed(final, life_ms = 0) {
+  failed(final, life_ms = 0, now = 0) {
     this.#failures += 1;
     this.#lives.set(this.index, Math.max(this.life_ms(this.index), life_ms));
+    const budget = this.#budgets.get(this.index) ?? new CutBudget();
+    this.#budgets.set(this.index, budget);
+    if (life_ms > 0) budget.cut(now);
     if (!final && this.#failures < (this.#proven.has(this.index) ? FAILURES_PROVEN : FAILURES)) return;
     // What has changed may be the network: the transport has to prove itself again.
     this.#proven.delete(this.index);
+    if (life_ms > 0) budget.left(now);
     this.use((this.index + 1) % this.#count);
   }
 
@@ -61,6 +71,21 @@ export class TransportSelection {
    */
   life_ms(index) {
     return this.#lives.get(index) ?? 0;
+  }
+
+  /**
+   * Whether a transport was cut so often that it is not to be tried while another one works.
+   * @param {number} index of a transport
+   * @param {number} now local ms
+   */
+  rests(index, now) {
+    return this.#budgets.get(index)?.rests(now) === true;
+  }
+
+  /** The network is another one: what it cuts is not known. */
+  forget() {
+    this.#budgets.clear();
+    this.#lives.clear();
   }
 
   /**

@@ -9,8 +9,8 @@
 
 /** A connection that carried messages both ways and lasted this long has proven its transport. */
 const PROVEN_MS = 5000;
-/** Something between client and server may cut connections that are younger than this by their age. */
-const LASTED_MS = 30_000;
+/** Something between client and server may cut connections that are younger than this by their age: 30 s is usual. */
+const LASTED_MS = 35_000;
 
 export class Trial {
   #env;

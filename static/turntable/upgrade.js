@@ -21,6 +21,7 @@
  * @property {(transport: Transport, events: Probe) => TransportConnection} create
  * @property {() => boolean} idle whether the connection in use has no outgoing message pending
  * @property {(index: number) => number} life_ms how long connections over a transport worked that were cut
+ * @property {(index: number) => boolean} rests whether a transport was cut so often that it is left for now
  * @property {(index: number, connection: TransportConnection | undefined) => void} move
  */
 
@@ -131,7 +132,7 @@ export class Upgrade {
     const current = transports[used];
     for (let index = candidate; index < used; index += 1) {
       const transport = transports[index];
-      if (!transport?.push) continue;
+      if (!transport?.push || this.#hooks.rests(index)) continue;
       if (streams && transport.stream && !current?.stream) {
         const granted = await streams.claim();
         if (series !== this.#series) return;

@@ -481,6 +481,47 @@ test("transport selection: only a connection that lasted ends a row of failures,
   assert.equal(selection.index, 0);
 });
 
+test("transport selection: a transport rests after four cuts within ten minutes, longer each time, and not on another network", () => {
+  const selection = new TransportSelection(2);
+  const MINUTE = 60_000;
+  /** The session returns, and its connection is cut. */
+  const relapse = (now) => {
+    selection.probed(0);
+    selection.proved();
+    selection.failed(false, 12_000, now);
+    assert.equal(selection.index, 1);
+  };
+  const rests = (minute) => selection.rests(0, minute * MINUTE);
+  for (const now of [0, 1, 2]) {
+    selection.proved();
+    selection.failed(false, 20_000, now);
+  }
+  assert.deepEqual([selection.index, rests(0)], [1, false]);
+  relapse(MINUTE);
+  assert.deepEqual([rests(1), rests(10.9), rests(11)], [true, true, false]);
+  relapse(12 * MINUTE);
+  assert.deepEqual([rests(31.9), rests(32)], [true, false]);
+  for (const [at, until] of [[33, 73], [74, 134], [135, 195]]) {
+    relapse(at * MINUTE);
+    assert.deepEqual([rests(until - 0.1), rests(until)], [true, false]);
+  }
+  relapse(196 * MINUTE);
+  selection.forget();
+  assert.deepEqual([rests(197), selection.life_ms(0)], [false, 0]);
+  // It worked for longer than it had rested; and what was never used is no cut.
+  selection.use(0);
+  for (const minute of [300, 301, 302]) {
+    selection.proved();
+    selection.failed(false, 20_000, minute * MINUTE);
+  }
+  relapse(303 * MINUTE);
+  assert.deepEqual([rests(312), rests(313)], [true, false]);
+  relapse(400 * MINUTE);
+  assert.equal(rests(400), false);
+  for (let count = 0; count < 6; count += 1) selection.failed(true, 0, 401 * MINUTE);
+  assert.equal(rests(401), false);
+});
+
 test("transport selection: after an outage the best proven transport is tried first", () => {
   const selection = new TransportSelection(3);
   selection.recover();
@@ -583,12 +624,19 @@ async function short_lives(t) {
     server.session.socket.terminate();
     await left;
   };
-  return { server, env, tt, used, until, life };
+  /** Time without an event. */
+  const rest = async (ms) => {
+    for (const end = env.now + ms; env.now < end; ) {
+      await tt.request("lookup", []);
+      env.advance(Math.min(2000, end - env.now));
+    }
+  };
+  return { server, env, tt, used, until, life, rest };
 }
 
 for (const life_ms of [4000, 6000, 12_000]) {
-  test(`WebSockets that are cut after ${life_ms} ms each time are left, and used again when they last`, async (t) => {
-    const { server, env, tt, used, until, life } = await short_lives(t);
+  test(`WebSockets that are cut after ${life_ms} ms each time are left, for long after four cuts, and used again when they last`, async (t) => {
+    const { server, env, tt, used, until, life, rest } = await short_lives(t);
     let cuts = 0;
     for (; tt.transport === "websocket"; cuts += 1) {
       await life(life_ms);
@@ -606,13 +654,27 @@ for (const life_ms of [4000, 6000, 12_000]) {
     assert.deepEqual(used, ["websocket", "tunnel"]);
     await until(() => tt.transport === "websocket" && tt.state === "online");
     // One cut is enough while none has lasted.
-    await life(life_ms);
-    await until(() => tt.state === "online");
+    for (; cuts < 4; cuts += 1) {
+      await until(() => tt.transport === "websocket" && tt.state === "online");
+      await life(life_ms);
+      await until(() => tt.state === "online");
+      assert.equal(tt.transport, "tunnel");
+    }
+    // The fourth cut within ten minutes: the WebSocket rests, and longer if that did not help.
+    for (const rest_ms of [600_000, 1_200_000]) {
+      const count = upgrades();
+      await rest(rest_ms - 10_000);
+      assert.deepEqual([upgrades() - count, tt.transport], [0, "tunnel"]);
+      await until(() => tt.transport === "websocket" && tt.state === "online");
+      await life(life_ms);
+      await until(() => tt.state === "online");
+    }
     assert.equal(tt.transport, "tunnel");
+    await rest(2_400_000);
     await until(() => tt.transport === "websocket" && tt.state === "online");
-    for (const ms of [31_000, life_ms, life_ms]) await life(ms);
+    for (const ms of [36_000, life_ms, life_ms]) await life(ms);
     await until(() => tt.state === "online");
-    assert.deepEqual(used, ["websocket", "tunnel", "websocket", "tunnel", "websocket"]);
+    assert.equal(tt.transport, "websocket");
   });
 }
 

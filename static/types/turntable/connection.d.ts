@@ -92,8 +92,11 @@ export declare class Connection {
     close(code: number): void;
     /** Starts the pending attempt now, for instance because the network is available again. */
     retryNow(): void;
-    /** The network or the visibility of the page has changed: what failed before may work now. */
-    changed(): void;
+    /**
+     * The network or the visibility of the page has changed: what failed before may work now.
+     * @param {boolean} another whether the network is another one
+     */
+    changed(another: boolean): void;
     /**
      * The server asks the client to reconnect after `reconnect_ms`, possibly to
      * another address. If the server has not closed the connection by then, the

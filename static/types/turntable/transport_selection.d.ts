@@ -6,7 +6,8 @@
  * transports. After two failures, or three of a proven transport, the next one
  * is tried, and after the last the first. Failures are counted up to a connection
  * that lasted long: something between client and server may cut a transport after
- * it has proven itself, each time. No timers, no network.
+ * it has proven itself, each time. A transport whose connections were cut too often
+ * is left for longer (`CutBudget`). No timers, no network.
  * @module
  */
 export declare class TransportSelection {
@@ -19,8 +20,9 @@ export declare class TransportSelection {
      * The transport failed although the server can be reached.
      * @param {boolean} final whether further attempts are useless
      * @param {number} [life_ms] how long the connection worked before it was lost
+     * @param {number} [now] local ms
      */
-    failed(final: boolean, life_ms?: number): void;
+    failed(final: boolean, life_ms?: number, now?: number): void;
     /** The transport lasted and carried messages both ways. */
     proved(): void;
     /** A connection lasted so long that its loss says nothing about the transport. */
@@ -30,6 +32,14 @@ export declare class TransportSelection {
      * @param {number} index of a transport
      */
     life_ms(index: number): number;
+    /**
+     * Whether a transport was cut so often that it is not to be tried while another one works.
+     * @param {number} index of a transport
+     * @param {number} now local ms
+     */
+    rests(index: number, now: number): boolean;
+    /** The network is another one: what it cuts is not known. */
+    forget(): void;
     /**
      * A probe lasted. If connections over this transport worked and were cut, the next one that is cut
      * leads away again.

@@ -24,6 +24,10 @@ export type UpgradeHooks = {
      * how long connections over a transport worked that were cut
      */
     life_ms: (index: number) => number;
+    /**
+     * whether a transport was cut so often that it is left for now
+     */
+    rests: (index: number) => boolean;
     move: (index: number, connection: TransportConnection | undefined) => void;
 };
 export declare class Upgrade {
