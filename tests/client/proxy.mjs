@@ -10,6 +10,8 @@ import { connect, createServer } from "node:net";
  * @property {boolean} [silent] connections are accepted, and no byte passes: now or later
  * @property {(head: string) => boolean | undefined} [dead] by the head of each request: whether no
  *   byte passes on its connection any more, this request included
+ * @property {(head: string) => "all" | "body" | undefined} [holds] by the head of each request: what of its
+ *   response is held back until the server has ended it, as by a proxy that buffers
  * @property {number} [delay_ms] how long bytes are under way, in each direction
  * @property {(head: string) => number | undefined} [cut_ms] after how long a connection is cut,
  *   by the head of its first request
@@ -76,6 +78,9 @@ export async function proxy(t, target) {
   const accept = (/** @type {import("node:net").Socket} */ client) => {
     const upstream = connect(Number(target_port), hostname);
     const pair = { client, upstream, up: !self.faults.silent, down: !self.faults.silent, head: "" };
+    /** What is held back, and whether the head of the response has passed. @type {Buffer[]} */
+    let held = [];
+    let has_passed = false;
     pairs.add(pair);
     const end = () => {
       pairs.delete(pair);
@@ -99,7 +104,19 @@ export async function proxy(t, target) {
       else to.write(bytes);
     };
     client.on("data", (bytes) => pair.up && pass(upstream, bytes));
-    upstream.on("data", (bytes) => pair.down && pass(client, bytes));
+    upstream.on("data", (bytes) => {
+      const holds = self.faults.holds?.(pair.head);
+      if (!pair.down) return;
+      if (!holds) return pass(client, bytes);
+      held.push(bytes);
+      const all = Buffer.concat(held);
+      const end = all.indexOf("\r\n\r\n") + 4;
+      if (holds === "all" || has_passed || end < 4) return;
+      has_passed = true;
+      held = [all.subarray(end)];
+      pass(client, all.subarray(0, end));
+    });
+    upstream.on("end", () => held.length > 0 && pair.down && pass(client, Buffer.concat(held.splice(0))));
     for (const socket of [client, upstream]) {
       socket.setNoDelay(true);
       socket.on("error", () => {});

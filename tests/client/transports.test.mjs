@@ -12,6 +12,7 @@ import { messageCodec } from "../../static/turntable/transports/msgpack.js";
 import { TransportSelection } from "../../static/turntable/transport_selection.js";
 import { eventSource, fake } from "./fake_server.mjs";
 import { ManualEnvironment, WebSocket } from "./harness.mjs";
+import { proxy } from "./proxy.mjs";
 
 const FAST = { reconnect: { min_ms: 1, max_ms: 5 } };
 
@@ -710,3 +711,42 @@ test("a probe that the server ends because it does not identify counts as one th
   await until(() => tt.transport === "websocket" && tt.state === "online");
   assert.deepEqual(await tt.request("lookup", ["up"]), { echo: ["up"] });
 });
+
+for (const holds of ["all", "body"]) {
+  for (const [name, source] of [["EventSource", eventSource()], ["fetch", null]]) {
+    test(`a tunnel by ${name} of which ${holds} is held back is left within 5 s, at the start and later`, async (t) => {
+      const server = await fake(t, { transports: ["tunnel", "poll"] });
+      const network = await proxy(t, server.url);
+      const env = new ManualEnvironment();
+      env.chance = 0;
+      network.faults.holds = (head) => (/format=sse/.test(head) ? holds : undefined);
+      const tt = client(t, { url: network.url }, { environment: env, EventSource: source, transports: ["tunnel", "longpoll", "poll"] });
+      const online = async () => {
+        const from = env.now;
+        while (tt.state !== "online") {
+          await sleep(2);
+          env.advance(20);
+        }
+        return env.now - from;
+      };
+      const first = await online();
+      assert.ok(tt.transport === "longpoll" && first <= 5000, `${tt.transport} after ${first} ms`);
+      tt.close();
+      // A tunnel that worked, and whose next stream is held back.
+      network.faults.holds = undefined;
+      const other = client(t, { url: network.url }, { environment: env, EventSource: source, transports: ["tunnel", "longpoll", "poll"] });
+      await other.ready;
+      assert.equal(other.transport, "tunnel");
+      network.faults.holds = (head) => (/format=sse/.test(head) ? holds : undefined);
+      const lost = other.once("state");
+      network.cut();
+      await lost;
+      const from = env.now;
+      while (other.state !== "online") {
+        await sleep(2);
+        env.advance(20);
+      }
+      assert.ok(other.transport === "longpoll" && env.now - from <= 5000, `${other.transport} after ${env.now - from} ms`);
+    });
+  }
+}

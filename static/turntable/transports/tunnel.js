@@ -121,11 +121,12 @@ class TunnelConnection {
       const headers = { Accept: "text/event-stream" };
       const response = await this.#target.fetch(url, { headers, cache: "no-store", signal });
       if (this.#closed) return;
-      this.#hooks.activity();
       if (!response.ok) {
+        this.#hooks.activity();
         await this.#refused(response);
         return;
       }
+      // The server sends something at once. Its head alone proves nothing: a proxy may hold the rest back.
       const stream = new EventStream();
       const reader = response.body.getReader();
       for (;;) {
