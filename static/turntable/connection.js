@@ -16,6 +16,7 @@ import { Backoff } from "./backoff.js";
 import { Diagnosis } from "./diagnosis.js";
 import { HEARTBEAT_MISSED, MOVED, REPLACED, disconnection, reconnects } from "./disconnection.js";
 import { guardedHooks } from "./guarded_hooks.js";
+import { closeDeadConnections } from "./idle_connections.js";
 import { Retry } from "./retry.js";
 import { TransportSelection } from "./transport_selection.js";
 import { Trial } from "./trial.js";
@@ -64,8 +65,10 @@ export class Connection {
   #slow_timer;
   /** The first transport that could not begin the session, but can carry it. @type {number | undefined} */
   #carrier;
-  /** Whether the pending attempt is due and waits for `Diagnosis`. */
+  /** Whether the pending attempt is due and waits, for `Diagnosis` or for dead connections to be closed. */
   #deferred = false;
+  /** Whether dead connections are being closed. */
+  #clearing = false;
   /** Whether a slot for a stream is being claimed. */
   #claiming = false;
   #closed = false;
@@ -96,7 +99,7 @@ export class Connection {
         reached: (ms) => this.#reached(ms),
         forbidden: (error) => this.#hooks.forbidden(error),
         decided: () => {
-          if (this.#deferred) this.open();
+          if (this.#deferred && !this.#clearing) this.open();
         },
       },
     );
@@ -307,7 +310,20 @@ export class Connection {
     // One that worked, and is silent soon, each time, is as bad as one that is cut.
     if (code === LOST && this.#trial.proven && !this.#trial.lasted) this.#diagnosis.failed(false, this.#trial);
     this.#detach(code === LOST ? HEARTBEAT_MISSED : code, text);
+    if (code === HEARTBEAT_MISSED) void this.#clear();
     this.#lost(code, text);
+  }
+
+  /** The network was silent: what the browser keeps open for requests may be dead, too. */
+  async #clear() {
+    const { environment, platform, reconnect } = this.#options;
+    // A WebSocket has a connection of its own.
+    const shares = this.transport.stream === true || !this.transport.push;
+    if (!shares || !reconnect || !platform.fetch || this.#clearing) return;
+    this.#clearing = true;
+    await closeDeadConnections({ url: this.#backoff.url, environment, fetch: platform.fetch });
+    this.#clearing = false;
+    if (this.#deferred && !this.#diagnosis.deciding) this.open();
   }
 
   /**
@@ -406,7 +422,7 @@ export class Connection {
   /** The pending attempt is due. */
   #due() {
     // By which transport depends on whether the server can be reached.
-    if (this.#diagnosis.deciding) this.#deferred = true;
+    if (this.#diagnosis.deciding || this.#clearing) this.#deferred = true;
     else this.retryNow();
   }
 

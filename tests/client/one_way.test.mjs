@@ -4,6 +4,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { connect } from "../../static/turntable.js";
+import { closeDeadConnections } from "../../static/turntable/idle_connections.js";
 import { fake } from "./fake_server.mjs";
 import { ManualEnvironment, WebSocket } from "./harness.mjs";
 import { isWebSocket, proxy } from "./proxy.mjs";
@@ -155,3 +156,50 @@ test("poll: a page that sends nothing by itself is unsteady only while a request
   env.advance(4500);
   assert.ok(states.some(({ state, at }) => state === "offline" && at - from <= 10_000), JSON.stringify(states));
 });
+
+test("six small requests take the connections that a browser keeps; those without an answer end within 1 s", async () => {
+  const env = new ManualEnvironment();
+  const ended = [];
+  let begun = 0;
+  const request = (url, { signal }) => {
+    begun += 1;
+    assert.equal(url, "http://game.test/tunnel/send?d=%5B%5D");
+    if (begun > 3) return Promise.resolve(new Response("[]"));
+    return new Promise((_, reject) => signal.addEventListener("abort", () => {
+      ended.push(env.now);
+      reject(signal.reason);
+    }));
+  };
+  const from = env.now;
+  const closed = closeDeadConnections({ url: "ws://game.test/ws", environment: env, fetch: request });
+  env.advance(1000);
+  await closed;
+  assert.deepEqual([begun, ended, env.timers], [6, [1000, 1000, 1000].map((ms) => from + ms), []]);
+  // Where all work nothing waits.
+  await closeDeadConnections({ url: "ws://game.test/ws", environment: env, fetch: request });
+  assert.deepEqual([begun, env.timers], [12, []]);
+});
+
+for (const transport of ["websocket", "tunnel"]) {
+  test(`${transport}: a line that is given up ${transport === "tunnel" ? "takes those that the browser keeps with it" : "has nothing in common with them"}`, async (t) => {
+    const asked = [];
+    const counted = (url, init) => {
+      if (String(url).includes("d=%5B%5D") && init.credentials === undefined) asked.push(url);
+      return fetch(url, init);
+    };
+    const session = await inRoom(t, transport, { fetch: counted });
+    const { network, env, tt } = session;
+    network.swallow();
+    const resumed = tt.once("resumed");
+    env.advance(9500);
+    await new Promise((resolve) => setTimeout(resolve, 20));
+    env.advance(1000);
+    let over = false;
+    void resumed.then(() => (over = true));
+    while (!over) {
+      await new Promise((resolve) => setTimeout(resolve, 2));
+      env.advance(20);
+    }
+    assert.equal(asked.length, transport === "tunnel" ? 6 : 0);
+  });
+}
