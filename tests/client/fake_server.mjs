@@ -205,7 +205,7 @@ export async function fake(t, { transports = ["websocket", "tunnel", "poll"], he
         put(datagram);
       },
       replaced: () => connection.close(4002),
-      close: (code) => end(sse ? `event: close\ndata: {"close":${code}}\n\n` : "]"),
+      close: (code) => end(sse ? `event: close\ndata: {"close":${code}}\n\n` : `,{"close":${code}}]`),
       cut: () => {
         over = true;
         if (session.connection === connection) session.connection = null;
