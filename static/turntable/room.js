@@ -56,7 +56,7 @@ import { TurntableError } from "./error.js";
  * @property {Session} session
  * @property {Clock} clock
  * @property {() => string} user
- * @property {(error: TurntableError, heard: boolean) => void} report heard: whether somebody else was told
+ * @property {(error: TurntableError, heard: boolean) => void} report heard: whether a listener of the room has it
  */
 
 /** @extends {Emitter<RoomEvents>} */

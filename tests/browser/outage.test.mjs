@@ -98,8 +98,8 @@ scene("eight tabs without WebSockets: at most three read streams, the others pol
 });
 
 for (const [name, faults, transports] of [
-  ["streams held back", {}, ["tunnel", "longpoll", "poll"]],
-  ["WebSockets blocked and streams held back", { cut_ms: (head) => (isWebSocket(head) ? 0 : undefined) }, undefined],
+  ["streams buffered", {}, ["tunnel", "longpoll", "poll"]],
+  ["WebSockets blocked and streams buffered", { cut_ms: (head) => (isWebSocket(head) ? 0 : undefined) }, undefined],
 ]) {
   scene(`a network with ${name}: the page is online by long polling within 5 s`, async ({ server, open, t }) => {
     const network = await proxy(t, server.url);
@@ -109,7 +109,7 @@ for (const [name, faults, transports] of [
     const ms = await page.evaluate(() => window.times.at(-1).at - window.begun);
     assert.deepEqual(found, { state: "online", transport: "longpoll" });
     assert.ok(ms <= 5000, `${ms}`);
-    assert.equal(await page.evaluate(async () => (await window.tt.join("held")).channel), "held");
+    assert.equal(await page.evaluate(async () => (await window.tt.join("buffered")).channel), "buffered");
     figure(t, `${name}, Chromium`, `online by long polling in ${seconds(ms)}`, "5.0 s");
   });
 }

@@ -78,10 +78,10 @@ for (const [name, options] of Object.entries(CONFIGURATIONS)) {
     t.after(() => tt.close());
     await tt.ready;
     await tt.request("lookup", []);
-    const held = transport === "poll" ? 0 : 1;
+    const streams = transport === "poll" ? 0 : 1;
     // A long poll that was just answered is followed by the next one.
-    for (let tries = 0; count.open !== held && tries < 100; tries += 1) await sleep(5);
-    assert.equal(count.open, held);
+    for (let tries = 0; count.open !== streams && tries < 100; tries += 1) await sleep(5);
+    assert.equal(count.open, streams);
     count.most = 0;
     const answers = [];
     for (let number = 0; number < 30; number += 1) {
@@ -89,7 +89,7 @@ for (const [name, options] of Object.entries(CONFIGURATIONS)) {
       if (number % 3 === 0) await sleep(1);
     }
     await Promise.all(answers);
-    assert.equal(count.most, transport === "websocket" ? 0 : held + 1);
+    assert.equal(count.most, transport === "websocket" ? 0 : streams + 1);
   });
 }
 

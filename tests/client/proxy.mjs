@@ -11,7 +11,7 @@ import { connect, createServer } from "node:net";
  * @property {(head: string) => boolean | undefined} [dead] by the head of each request: whether no
  *   byte passes on its connection any more, this request included
  * @property {(head: string) => "all" | "body" | undefined} [holds] by the head of each request: what of its
- *   response is held back until the server has ended it, as by a proxy that buffers
+ *   response is buffered until the server has ended it
  * @property {number} [delay_ms] how long bytes are under way, in each direction
  * @property {(head: string) => number | undefined} [cut_ms] after how long a connection is cut,
  *   by the head of its first request
@@ -78,8 +78,8 @@ export async function proxy(t, target) {
   const accept = (/** @type {import("node:net").Socket} */ client) => {
     const upstream = connect(Number(target_port), hostname);
     const pair = { client, upstream, up: !self.faults.silent, down: !self.faults.silent, head: "" };
-    /** What is held back, and whether the head of the response has passed. @type {Buffer[]} */
-    let held = [];
+    /** What is buffered, and whether the head of the response has passed. @type {Buffer[]} */
+    let stored = [];
     let has_passed = false;
     pairs.add(pair);
     const end = () => {
@@ -108,15 +108,15 @@ export async function proxy(t, target) {
       const holds = self.faults.holds?.(pair.head);
       if (!pair.down) return;
       if (!holds) return pass(client, bytes);
-      held.push(bytes);
-      const all = Buffer.concat(held);
+      stored.push(bytes);
+      const all = Buffer.concat(stored);
       const end = all.indexOf("\r\n\r\n") + 4;
       if (holds === "all" || has_passed || end < 4) return;
       has_passed = true;
-      held = [all.subarray(end)];
+      stored = [all.subarray(end)];
       pass(client, all.subarray(0, end));
     });
-    upstream.on("end", () => held.length > 0 && pair.down && pass(client, Buffer.concat(held.splice(0))));
+    upstream.on("end", () => stored.length > 0 && pair.down && pass(client, Buffer.concat(stored.splice(0))));
     for (const socket of [client, upstream]) {
       socket.setNoDelay(true);
       socket.on("error", () => {});

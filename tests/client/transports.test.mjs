@@ -714,7 +714,7 @@ test("a probe that the server ends because it does not identify counts as one th
 
 for (const holds of ["all", "body"]) {
   for (const [name, source] of [["EventSource", eventSource()], ["fetch", null]]) {
-    test(`a tunnel by ${name} of which ${holds} is held back is left within 5 s, at the start and later`, async (t) => {
+    test(`a tunnel by ${name} of which ${holds} is buffered is left within 5 s, at the start and later`, async (t) => {
       const server = await fake(t, { transports: ["tunnel", "poll"] });
       const network = await proxy(t, server.url);
       const env = new ManualEnvironment();
@@ -732,7 +732,7 @@ for (const holds of ["all", "body"]) {
       const first = await online();
       assert.ok(tt.transport === "longpoll" && first <= 5000, `${tt.transport} after ${first} ms`);
       tt.close();
-      // A tunnel that worked, and whose next stream is held back.
+      // A tunnel that worked, and whose next stream is buffered.
       network.faults.holds = undefined;
       const other = client(t, { url: network.url }, { environment: env, EventSource: source, transports: ["tunnel", "longpoll", "poll"] });
       await other.ready;

@@ -102,7 +102,7 @@ export type RoomContext = {
     clock: Clock;
     user: () => string;
     /**
-     * heard: whether somebody else was told
+     * heard: whether a listener of the room has it
      */
     report: (error: TurntableError, heard: boolean) => void;
 };
@@ -150,7 +150,7 @@ export type RoomContext = {
  * @property {Session} session
  * @property {Clock} clock
  * @property {() => string} user
- * @property {(error: TurntableError, heard: boolean) => void} report heard: whether somebody else was told
+ * @property {(error: TurntableError, heard: boolean) => void} report heard: whether a listener of the room has it
  */
 /** @extends {Emitter<RoomEvents>} */
 export declare class Room extends Emitter<RoomEvents> {
