@@ -42,12 +42,8 @@ impl Gateway {
             credential::is_withdrawn(before, now, &entry.session.user).then_some(Vec::new())
         };
         let less = |entry: &SessionEntry| {
-            let names = entry.providing.as_ref()?.names();
-            let may_not = |name: &&str| {
-                let service = now.get(*name);
-                service.is_none_or(|service| !service.may_provide(&entry.session.user))
-            };
-            let names: Vec<Box<str>> = names.filter(may_not).map(Box::from).collect();
+            let providing = entry.providing.as_ref()?;
+            let names = providing.without_right(&entry.session.user, now);
             (!names.is_empty()).then_some(names)
         };
         let sessions = self.sessions.iter();

@@ -39,6 +39,12 @@ pub fn check(
     }))
 }
 
+/// Whether a user is a service that identifies with a token.
+#[must_use]
+pub fn is_service(services: &BTreeMap<String, ServiceSettings>, user: &UserId) -> bool {
+    tokens(services, user).next().is_some()
+}
+
 /// Whether a user that identified before has credentials that do not count any more: a
 /// token of one of its services is gone, or the first one has come.
 #[must_use]
@@ -103,6 +109,7 @@ mod tests {
         assert!(!check(None));
         let other = UserId::parse("1:1").unwrap();
         assert!(super::check(&services, &other, None).is_none());
+        assert!(is_service(&services, &forum) && !is_service(&services, &other));
     }
 
     #[test]

@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 
 use serde::Deserialize;
 
-use super::callable;
+use super::states::directs_changed;
+use super::target::callable;
 use crate::clock;
 use crate::gateway::Gateway;
 use crate::gateway::session::permission::may_call;
@@ -24,10 +25,7 @@ struct DirectArgs {
 impl Gateway {
     /// The last known state of a service, with its address for direct connections.
     pub(super) fn state_of(&self, name: &str) -> ServiceState {
-        let mut state = self.services.get(name).cloned().unwrap_or_default();
-        let service = self.settings.services.get(name);
-        state.direct = service.and_then(ServiceSettings::direct);
-        state
+        self.services.of(name, &self.settings.services)
     }
 
     /// The addresses in the settings are others: clients are notified.
@@ -36,11 +34,8 @@ impl Gateway {
         before: &BTreeMap<String, ServiceSettings>,
     ) {
         let settings = self.settings.clone();
-        for (name, service) in settings.services.iter() {
-            let before = before.get(name);
-            if before.is_some_and(|before| before.direct() != service.direct()) {
-                self.send_service(name, service, &self.state_of(name));
-            }
+        for (name, service) in directs_changed(before, &settings.services) {
+            self.send_service(name, service, self.state_of(name));
         }
     }
 

@@ -4,13 +4,12 @@
 use actix::{Context, Handler, Message};
 
 use crate::gateway::delivery::frame::Frame;
-use crate::gateway::session::permission::{may_call, seen_service as seen};
+use crate::gateway::session::permission::may_call;
 use crate::gateway::{Gateway, Shared};
 use turntable_core::call::ServiceCall;
 use turntable_core::id::UserId;
 use turntable_core::key::SessionSlot;
-use turntable_core::model::permission::Who;
-use turntable_core::model::service::{ServiceState, disabled_for_user};
+use turntable_core::model::service::disabled_for_user;
 use turntable_core::packet::{ErrorBody, RequestId, ServerPacket};
 use turntable_core::reason::ErrorCode;
 
@@ -88,7 +87,7 @@ impl Gateway {
             };
             let who = entry.session.who();
             if may_call(service, &name, who) {
-                let state = self.state_for(&name, who);
+                let state = self.view().seen(&name, self.state_of(&name), who);
                 let packet = ServerPacket::Service(vec![(name.clone(), state)]);
                 self.send_frame(*session, Frame::message(&packet, None), None);
             }
@@ -100,14 +99,6 @@ impl Gateway {
             };
             self.shared.owners.service(&name, call);
         }
-    }
-
-    /// The state of a service as a session sees it.
-    pub(super) fn state_for(&self, name: &str, who: Who<'_>) -> ServiceState {
-        let state = self.state_of(name);
-        let mut state = seen(name, state, who);
-        state.is_enabled &= !self.shared.disabled.has(who.user(), name);
-        state
     }
 
     /// Answers a call of a service that is disabled for the user. It is no error of the
@@ -126,7 +117,7 @@ mod tests {
     use super::*;
     use crate::gateway::testing::{Noted, begin, entry, gateway, user};
     use turntable_core::call::Call;
-    use turntable_core::model::service::ServiceSettings;
+    use turntable_core::model::service::{ServiceSettings, ServiceState};
 
     #[test]
     fn only_sessions_of_the_user_are_notified_and_only_its_calls_end() {
