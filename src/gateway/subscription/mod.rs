@@ -23,7 +23,7 @@ use crate::gateway::session::permission::may_do;
 use below::OwnerCall;
 use gather::PastBelow;
 use profile::ProfileChange;
-use sight::Sight;
+use sight::{Rules, Sight};
 use turntable_core::address::Address;
 use turntable_core::call::{AvatarCall, ChannelCall, RoomCall};
 use turntable_core::delivery::Topic;
@@ -83,6 +83,7 @@ impl Gateway {
         watching.reserve_exact(users.len());
         let own = entry.session.user.clone();
         let permissions = entry.session.permissions.clone();
+        let rules = Rules::of(&self.settings.presence, &self.shared);
         let sight = entry.sight.as_deref();
         let (mut unknown, mut hidden) = (Vec::new(), Sight::hidden_of(sight));
         for user in users {
@@ -96,12 +97,11 @@ impl Gateway {
                 if !watch.is_known {
                     entry.unknown += 1;
                 }
-                let (presence, shared) = (&self.settings.presence, &self.shared);
-                let sight = sight::sees(presence, shared, Who::new(&own, &permissions), &user);
-                if sight != Some(true) {
+                let is_seen = rules.sees(Who::new(&own, &permissions), &user);
+                if is_seen != Some(true) {
                     hidden.push(watch.number);
                 }
-                if sight.is_none() {
+                if is_seen.is_none() {
                     unknown.push(user);
                 }
             }

@@ -4,41 +4,28 @@
 //! state and no attributes, and cannot tell it from an absent user. The gateway watches
 //! the user all the same, so that it shows its state once it is allowed. While it is not
 //! known whether a watch is allowed, it is not.
+//!
+//! Who sees whom is decided by `rules`, and what a session does not see is in `hidden`; the
+//! gateway asks avatars and the backend where a rule does not know.
+
+mod hidden;
+mod rules;
 
 use actix::{Context, Handler, Message};
-use thin_vec::ThinVec;
 
 use crate::clock;
-use crate::gateway::session::SessionEntry;
-use crate::gateway::subscription::profile::ProfileChange;
 use crate::gateway::turn::Timer;
 use crate::gateway::{Gateway, Shared};
 use crate::portal::watch::Allowed;
+use hidden::Known;
 use turntable_core::call::AvatarCall;
 use turntable_core::id::UserId;
-use turntable_core::key::{SessionSlot, UserNumber};
-use turntable_core::model::permission::Who;
+use turntable_core::key::SessionSlot;
 use turntable_core::model::settings::{PresenceSettings, WatchPolicy};
-use turntable_core::packet::{LookupEntry, Presence};
+use turntable_core::packet::LookupEntry;
 
-/// How long after a failure the backend is asked again, in ms.
-const ASK_AGAIN_MS: u64 = 10_000;
-
-/// What a session does not see.
-#[derive(Debug, Default)]
-pub(crate) struct Sight {
-    /// Watched users that read as offline, in order.
-    hidden: ThinVec<UserNumber>,
-    /// When the backend is asked again, Unix ms; 0: not.
-    ask_at_ms: u64,
-}
-
-impl Sight {
-    /// The watched users that read as offline.
-    pub(crate) fn hidden_of(sight: Option<&Self>) -> Vec<UserNumber> {
-        sight.map_or_else(Vec::new, |sight| sight.hidden.to_vec())
-    }
-}
+pub(crate) use hidden::Sight;
+pub(super) use rules::Rules;
 
 /// The backend said whom a session may watch, or could not.
 #[derive(Debug, Message)]
@@ -58,95 +45,33 @@ pub(crate) struct LookupSighted {
     allowed: Allowed,
 }
 
-impl SessionEntry {
-    /// The watched users that read as offline, in order.
-    pub(crate) fn hidden(&self) -> &[UserNumber] {
-        self.sight.as_deref().map_or(&[], |sight| &sight.hidden)
-    }
-
-    /// Whether a watched user reads as offline, whatever its state is.
-    pub(crate) fn hides(&self, number: UserNumber) -> bool {
-        let hidden = self.hidden();
-        !hidden.is_empty() && hidden.binary_search(&number).is_ok()
-    }
-
-    /// A watched user reads as offline from now on.
-    pub(crate) fn hide(&mut self, number: UserNumber) {
-        let hidden = &mut self.sight.get_or_insert_default().hidden;
-        if let Err(at) = hidden.binary_search(&number) {
-            hidden.insert(at, number);
+impl<'a> Rules<'a> {
+    /// The rules of a gateway with these settings.
+    pub(super) fn of(settings: &'a PresenceSettings, shared: &'a Shared) -> Self {
+        Self {
+            settings,
+            blocked: &shared.blocked,
+            answers: &*shared.portal,
         }
-    }
-
-    /// A user is not hidden any more, or not watched. Returns whether it was.
-    pub(crate) fn unhide(&mut self, number: UserNumber) -> bool {
-        let Some(sight) = &mut self.sight else {
-            return false;
-        };
-        let Ok(at) = sight.hidden.binary_search(&number) else {
-            return false;
-        };
-        sight.hidden.remove(at);
-        if sight.hidden.is_empty() && sight.ask_at_ms == 0 {
-            self.sight = None;
-        }
-        true
     }
 }
 
-/// Whether a session sees a user, as far as that is known.
-pub(crate) fn sees(
-    settings: &PresenceSettings,
-    shared: &Shared,
-    who: Who<'_>,
-    user: &UserId,
-) -> Option<bool> {
-    if who.user() == user {
-        return Some(true);
-    }
-    if shared.blocked.blocks(user, who.user()) {
-        return Some(false);
-    }
-    match settings.watch {
-        WatchPolicy::Everyone => Some(true),
-        WatchPolicy::Rule => Some(who.may_watch(user)),
-        WatchPolicy::Mutual => None,
-        WatchPolicy::Backend => shared.portal.remembered_watch(who.user(), user),
-    }
-}
-
+/// Watched users.
 impl Gateway {
+    fn rules(&self) -> Rules<'_> {
+        Rules::of(&self.settings.presence, &self.shared)
+    }
+
     /// Finds out which of these users a session sees, that watches them now.
     pub(crate) fn find_out(&mut self, session: SessionSlot, users: Vec<UserId>) {
-        let (Some(caller), Some(entry)) =
-            (self.sessions.caller(session), self.sessions.get(session))
-        else {
-            return;
-        };
-        let own = entry.session.user.clone();
         match self.settings.presence.watch {
-            WatchPolicy::Mutual => {
-                let call = AvatarCall::Watching {
-                    caller,
-                    users,
-                    is_watching: true,
-                };
-                self.shared.owners.avatar(&own, call);
-            }
+            WatchPolicy::Mutual => self.report_watching(session, users, true),
             WatchPolicy::Backend => {
-                let gateway = self.shared.peers.gateway(self.id.worker).cloned();
-                let asked = users.clone();
-                let then = move |allowed| {
-                    if let Some(gateway) = gateway {
-                        gateway.do_send(Sighted {
-                            session,
-                            users,
-                            allowed,
-                        });
-                    }
-                };
-                let presence = &self.settings.presence;
-                self.shared.portal.ask_watch(presence, own, asked, then);
+                self.ask_backend(session, users, move |users, allowed| Sighted {
+                    session,
+                    users,
+                    allowed,
+                })
             }
             WatchPolicy::Everyone | WatchPolicy::Rule => {}
         }
@@ -154,48 +79,65 @@ impl Gateway {
 
     /// A session does not watch these users any more.
     pub(crate) fn stop_watching(&self, session: SessionSlot, users: &[UserId]) {
-        if self.settings.presence.watch != WatchPolicy::Mutual {
-            return;
+        if self.settings.presence.watch == WatchPolicy::Mutual {
+            self.report_watching(session, users.to_vec(), false);
         }
+    }
+
+    /// Reports to a session's avatar whom it watches, or does not any more.
+    fn report_watching(&self, session: SessionSlot, users: Vec<UserId>, is_watching: bool) {
         if let (Some(caller), Some(entry)) =
             (self.sessions.caller(session), self.sessions.get(session))
         {
             let call = AvatarCall::Watching {
                 caller,
-                users: users.to_vec(),
-                is_watching: false,
+                users,
+                is_watching,
             };
             self.shared.owners.avatar(&entry.session.user, call);
         }
     }
 
+    /// Asks the backend which of these users a session may watch. The answer comes back as
+    /// a message.
+    fn ask_backend<M>(
+        &self,
+        session: SessionSlot,
+        users: Vec<UserId>,
+        message: impl FnOnce(Vec<UserId>, Allowed) -> M + Send + 'static,
+    ) where
+        Self: Handler<M>,
+        M: Message<Result = ()> + Send + 'static,
+    {
+        let Some(entry) = self.sessions.get(session) else {
+            return;
+        };
+        let gateway = self.shared.peers.gateway(self.id.worker).cloned();
+        let (own, asked) = (entry.session.user.clone(), users.clone());
+        let then = move |allowed| {
+            if let Some(gateway) = gateway {
+                gateway.do_send(message(users, allowed));
+            }
+        };
+        let presence = &self.settings.presence;
+        self.shared.portal.ask_watch(presence, own, asked, then);
+    }
+
     /// A session sees a user that it watches from now on, or does not.
     pub(crate) fn show(&mut self, session: SessionSlot, user: &UserId, is_seen: bool) {
         let watches = &self.subscriptions.watches;
+        let rules = Rules::of(&self.settings.presence, &self.shared);
         let number = watches.number(user);
         let (Some(number), Some(entry)) = (number, self.sessions.get_mut(session)) else {
             return;
         };
-        // A block list stands above all else.
-        let is_seen = is_seen && !self.shared.blocked.blocks(user, &entry.session.user);
-        if !entry.session.watching.contains(&number) || entry.hides(number) != is_seen {
-            return;
-        }
-        let was_empty = !entry.has_changes();
-        let presence = watches.at(number).and_then(|watched| watched.presence());
-        if is_seen {
-            entry.unhide(number);
-            if presence.is_some() && watches.has_profile(number) {
-                entry.profiles.push(ProfileChange::again(number));
-            }
-        } else {
-            entry.hide(number);
-            entry.profiles.retain(|change| change.number != number);
-        }
-        if presence.is_some_and(|presence| presence != Presence::Offline) {
-            entry.changed.push(number);
-        }
-        if was_empty && entry.has_changes() {
+        let is_seen = is_seen && !rules.blocks(&entry.session.user, user);
+        let known = Known {
+            number,
+            presence: watches.at(number).and_then(|watched| watched.presence()),
+            has_profile: watches.has_profile(number),
+        };
+        if entry.show(known, is_seen) {
             self.lists.changed.push(session);
         }
     }
@@ -217,42 +159,39 @@ impl Gateway {
 
     /// A session came here: it sees those that it watches once that is known again.
     pub(crate) fn hide_unknown(&mut self, session: SessionSlot) {
-        let is_everyone = self.settings.presence.watch == WatchPolicy::Everyone;
-        if is_everyone && !self.shared.blocked.is_any() {
+        if self.rules().hide_nobody() {
             return;
         }
         let mut unknown = Vec::new();
-        for user in self.watched_users(session) {
+        for (user, is_seen) in self.see(session, self.watched_users(session)) {
             let number = self.subscriptions.watches.number(&user);
-            let (Some(number), Some(entry)) = (number, self.sessions.get_mut(session)) else {
+            if is_seen == Some(true) {
                 continue;
-            };
-            let presence = &self.settings.presence;
-            match sees(presence, &self.shared, entry.session.who(), &user) {
-                Some(true) => continue,
-                Some(false) => {}
-                None => unknown.push(user),
             }
-            entry.hide(number);
-            entry.profiles.retain(|change| change.number != number);
+            if let (Some(number), Some(entry)) = (number, self.sessions.get_mut(session)) {
+                entry.hide_profile(number);
+            }
+            if is_seen.is_none() {
+                unknown.push(user);
+            }
         }
         if !unknown.is_empty() {
             self.find_out(session, unknown);
         }
     }
 
+    /// Whom of these users a session sees, as far as that is known.
+    fn see(&self, session: SessionSlot, users: Vec<UserId>) -> Vec<(UserId, Option<bool>)> {
+        match self.sessions.get(session) {
+            Some(entry) => self.rules().see(entry.session.who(), users),
+            None => Vec::new(),
+        }
+    }
+
     /// The permissions of a session are other ones: whom it sees by them.
     pub(crate) fn look_again(&mut self, session: SessionSlot) {
-        if self.settings.presence.watch != WatchPolicy::Rule {
-            return;
-        }
-        for user in self.watched_users(session) {
-            let Some(entry) = self.sessions.get(session) else {
-                return;
-            };
-            let presence = &self.settings.presence;
-            let sight = sees(presence, &self.shared, entry.session.who(), &user);
-            self.show(session, &user, sight == Some(true));
+        if self.settings.presence.watch == WatchPolicy::Rule {
+            self.look_anew(session, self.watched_users(session));
         }
     }
 
@@ -260,14 +199,9 @@ impl Gateway {
     /// these it sees.
     pub(crate) fn look_anew(&mut self, session: SessionSlot, users: Vec<UserId>) {
         let mut asked = Vec::new();
-        for user in users {
-            let Some(entry) = self.sessions.get(session) else {
-                return;
-            };
-            let presence = &self.settings.presence;
-            let sight = sees(presence, &self.shared, entry.session.who(), &user);
-            self.show(session, &user, sight == Some(true));
-            if sight.is_none() {
+        for (user, is_seen) in self.see(session, users) {
+            self.show(session, &user, is_seen == Some(true));
+            if is_seen.is_none() {
                 asked.push(user);
             }
         }
@@ -295,44 +229,43 @@ impl Gateway {
         let Some(entry) = self.sessions.get_mut(session) else {
             return;
         };
-        let ask_at_ms = &mut entry.sight.get_or_insert_default().ask_at_ms;
-        if *ask_at_ms == 0 || at_ms < *ask_at_ms {
-            *ask_at_ms = at_ms;
+        if entry.sight.get_or_insert_default().ask_at(at_ms) {
             self.wheel.set(at_ms, Timer::Sight(session));
         }
     }
 
     /// The backend may have to be asked again whom a session may watch.
     pub(crate) fn sight_is_due(&mut self, session: SessionSlot, now_ms: u64) {
-        let entry = self.sessions.get_mut(session);
-        let sight = entry.and_then(|entry| entry.sight.as_mut());
-        let Some(sight) = sight.filter(|sight| (1..=now_ms).contains(&sight.ask_at_ms)) else {
+        let Some(entry) = self.sessions.get_mut(session) else {
             return;
         };
-        sight.ask_at_ms = 0;
-        let own = self.sessions.get(session);
-        let own = own.map(|entry| entry.session.user.clone());
+        let sight = entry.sight.as_mut();
+        if !sight.is_some_and(|sight| sight.take_due(now_ms)) {
+            return;
+        }
+        let own = entry.session.user.clone();
         let mut users = self.watched_users(session);
-        users.retain(|user| Some(user) != own.as_ref());
+        users.retain(|user| *user != own);
         if !users.is_empty() && self.settings.presence.watch == WatchPolicy::Backend {
             self.find_out(session, users);
         }
     }
+}
 
+/// Users that are looked up.
+impl Gateway {
     /// Whether a `lookup` of a session shows a user; `None` where the backend has to say.
     fn looks_up(&self, session: SessionSlot, user: &UserId) -> Option<bool> {
         let Some(entry) = self.sessions.get(session) else {
             return Some(false);
         };
-        let presence = &self.settings.presence;
-        let known = sees(presence, &self.shared, entry.session.who(), user);
-        if known.is_some() || presence.watch != WatchPolicy::Mutual {
-            return known;
-        }
-        // Those that see each other are those that watch each other.
-        let number = self.subscriptions.watches.number(user);
-        let is_watched = |number: &UserNumber| entry.session.watching.contains(number);
-        Some(number.is_some_and(|number| is_watched(&number) && !entry.hides(number)))
+        let is_shown = || {
+            let number = self.subscriptions.watches.number(user);
+            let is_shown =
+                |number| entry.session.watching.contains(&number) && !entry.hides(number);
+            number.is_some_and(is_shown)
+        };
+        self.rules().looks_up(entry.session.who(), user, is_shown)
     }
 
     /// Looks up the users of a `lookup`: those that its session does not see are absent.
@@ -344,26 +277,13 @@ impl Gateway {
                 None => asked.push(user.clone()),
             }
         }
-        let own = self.sessions.get(session);
-        let Some(own) = own.map(|entry| entry.session.user.clone()) else {
-            return;
-        };
-        if asked.is_empty() {
-            return;
+        if !asked.is_empty() {
+            self.ask_backend(session, asked, move |users, allowed| LookupSighted {
+                ticket,
+                users,
+                allowed,
+            });
         }
-        let gateway = self.shared.peers.gateway(self.id.worker).cloned();
-        let users = asked.clone();
-        let then = move |allowed| {
-            if let Some(gateway) = gateway {
-                gateway.do_send(LookupSighted {
-                    ticket,
-                    users,
-                    allowed,
-                });
-            }
-        };
-        let presence = &self.settings.presence;
-        self.shared.portal.ask_watch(presence, own, asked, then);
     }
 
     fn look_up_one(&mut self, ticket: u64, user: &UserId, is_seen: bool) {
@@ -387,14 +307,10 @@ impl Handler<Sighted> for Gateway {
             users,
             allowed,
         } = sighted;
-        let presence = &self.settings.presence;
-        if presence.watch != WatchPolicy::Backend {
+        if self.settings.presence.watch != WatchPolicy::Backend {
             return;
         }
-        let wait_ms = match &allowed {
-            Some(_) => presence.watch_cache_ms,
-            None => ASK_AGAIN_MS.min(presence.watch_cache_ms),
-        };
+        let wait_ms = self.rules().ask_again_ms(allowed.is_some());
         self.ask_at(session, clock::now_ms() + wait_ms);
         // Without an answer nothing changes.
         for user in allowed.iter().flat_map(|_| &users) {
