@@ -1,12 +1,12 @@
 //! Deliveries of owners: put into the outboxes of the subscribers, and written at
 //! the end of the turn.
 //!
-//! The hot path of the project. Per subscriber there is one push of a shared
-//! frame and one entry on the list of connections to write to; no allocation, no
-//! lock, no encoding.
+//! `fan_out` puts a publication into the outboxes of its subscribers, the hot path of the
+//! project.
 
 pub(crate) mod change_log;
 pub mod encoding;
+mod fan_out;
 mod former;
 pub(crate) mod frame;
 mod presence;
@@ -20,6 +20,7 @@ use crate::gateway::session::life::Details;
 use crate::gateway::subscription::gather::{Found, Joined};
 use crate::gateway::transport::{Dispatch, Hooks};
 use crate::gateway::work::Effect;
+use fan_out::FanOut;
 use frame::Frame;
 use turntable_core::delivery::{Delivery, Meta, Topic};
 use turntable_core::frame::SharedFrame;
@@ -263,64 +264,17 @@ impl Gateway {
 
     /// Puts a frame into the outbox of every session on a topic.
     fn publish(&mut self, topic: &Topic, frame: SharedFrame, meta: Meta) {
-        let topics = &self.subscriptions.topics;
-        let covering = match topic {
-            Topic::Channel(path) if !meta.is_exact && !topics.all_are_exact() => {
-                topics.covering(path)
-            }
-            _ => Vec::new(),
+        let fan_out = FanOut {
+            sessions: &mut self.sessions,
+            subscriptions: &mut self.subscriptions,
+            dirty: &mut self.lists.dirty,
+            deliveries: &mut self.counters.deliveries,
         };
-        let subscribers = topics.subscribers(topic);
-        if subscribers.is_empty() && covering.is_empty() {
-            return;
-        }
-        let shared = frame;
-        let frame = Frame::shared(shared.clone());
-        self.subscriptions.mark = self.subscriptions.mark.wrapping_add(1);
-        let mark = self.subscriptions.mark;
-        let is_covered = !covering.is_empty();
-        // Those above come behind those that named the path, with its subpaths or without.
-        let named = match topic {
-            Topic::Channel(path) if is_covered => {
-                subscribers.len() + topics.subscribers(&Topic::Below(path.clone())).len()
-            }
-            _ => subscribers.len(),
-        };
-        let gathers = &mut self.subscriptions.gathers;
-        let noted = gathers.note(topic, meta.offset, &shared);
-        let mut left_out = Vec::new();
-        for (at, index) in subscribers.iter().chain(&covering).enumerate() {
-            let Some(entry) = self.sessions.at_mut(*index) else {
-                continue;
-            };
-            if is_covered && std::mem::replace(&mut entry.mark, mark) == mark {
-                continue;
-            }
-            if at >= named {
-                if !entry.has_room_below() {
-                    if entry.leave_out() {
-                        left_out.extend(self.sessions.key(*index));
-                    }
-                    continue;
-                }
-                entry.has_caught_up();
-            }
-            if entry.is_gathering && gathers.keep(*index, &noted) {
-                continue;
-            }
-            self.counters.deliveries += 1;
-            let frame = match entry.is_read_alone {
-                true => frame.alone(),
-                false => frame.clone(),
-            };
-            if entry.deliver(frame, &mut self.lists.dirty) {
-                let connection = entry.session.connection();
-                let session = self.sessions.key(*index);
-                let overflowed = |session| Effect::Overflowed(session, connection);
-                self.work.extend(session.map(overflowed));
-            }
-        }
-        for session in left_out {
+        let remainder = fan_out.publish(topic, frame, meta);
+        let overflowed = remainder.overflowed.into_iter();
+        let overflowed = overflowed.map(|(session, had)| Effect::Overflowed(session, had));
+        self.work.extend(overflowed);
+        for session in remainder.left_out {
             self.send_error(session, left_out_error(), None);
         }
         self.finish_overfull();
