@@ -2,62 +2,37 @@
 //! one address may begin thousands of them, and what they hold takes the memory and
 //! the totals of all.
 
+mod cost;
+
 use std::net::IpAddr;
 
 use crate::gateway::Gateway;
-use crate::gateway::admission::AddressShare;
+use crate::gateway::admission::{AddressShare, DetachedPermit, Permit};
+use crate::gateway::session::SessionEntry;
+use cost::Cost;
 use turntable_core::address::Address;
 use turntable_core::key::SessionSlot;
-use turntable_core::limit::Limit;
 use turntable_core::packet::{ClientPacket, ErrorBody};
-use turntable_core::reason::ErrorCode;
 use turntable_core::session::published_bytes;
 
-/// What a channel counts for, in watched users: about as much memory.
-const CHANNEL: usize = 16;
-/// What a room counts for.
-const ROOM: usize = 32;
-/// What a service counts for that the session provides.
-const SERVICE: usize = 16;
-
-/// What a command adds, at most, to what its session holds; `None` for a command that
-/// changes nothing of it.
-fn added(packet: &ClientPacket) -> Option<usize> {
-    match packet {
-        ClientPacket::Subscribe(users) => Some(users.len()),
-        ClientPacket::JoinChannel { .. } => Some(CHANNEL),
-        ClientPacket::JoinGame(_) => Some(ROOM),
-        ClientPacket::Provide(services) => {
-            let offered = services.iter();
-            let count = offered.filter(|(_, functions)| !functions.is_empty());
-            Some(SERVICE * count.count())
+impl SessionEntry {
+    /// The share of its address that it has: from its first connection on, or from the one
+    /// that it had, as long as it lives.
+    fn share_of(&mut self, permit: Option<&Permit>) -> Option<&AddressShare> {
+        if self.share.is_none() {
+            let detached = self.detached.as_ref();
+            let detached = || detached.map(DetachedPermit::share);
+            self.share = permit.map(Permit::share).or_else(detached);
         }
-        ClientPacket::Unsubscribe(_)
-        | ClientPacket::Lookup(_)
-        | ClientPacket::Block { .. }
-        | ClientPacket::LeaveChannel { .. }
-        | ClientPacket::LeaveGame { .. } => Some(0),
-        _ => None,
+        self.share.as_ref()
     }
-}
 
-/// The users that a command names, and those that it invites.
-fn named(packet: &ClientPacket) -> (usize, usize) {
-    match packet {
-        ClientPacket::Subscribe(users)
-        | ClientPacket::Unsubscribe(users)
-        | ClientPacket::Lookup(users) => (users.len(), 0),
-        ClientPacket::Block { add, remove } => (add.len() + remove.len(), 0),
-        ClientPacket::JoinGame(join) => (0, join.invite.len()),
-        _ => (0, 0),
+    /// The address of a client that has not shown who it is.
+    fn provisional_address(&self) -> Option<IpAddr> {
+        let share = self.share.as_ref();
+        let share = share.filter(|_| self.session.is_provisional);
+        share.map(AddressShare::address)
     }
-}
-
-/// The error for a command that names too many users, or invites them.
-fn too_often(what: &str, packet: &ClientPacket, limit: Limit, retry_ms: u64) -> ErrorBody {
-    let message = format!("too many {what} by the clients of your address; wait retry_ms");
-    let error = ErrorBody::new(ErrorCode::RateLimited, message).of(packet.name());
-    error.with("retry_ms", retry_ms).by(limit)
 }
 
 impl Gateway {
@@ -72,41 +47,17 @@ impl Gateway {
         packet: &ClientPacket,
         now_ms: u64,
     ) -> Result<bool, ErrorBody> {
-        let Some(added) = added(packet) else {
+        let entry = self.sessions.get(session);
+        let user = entry.map(|entry| &entry.session.user);
+        let listed = || user.map_or(0, |user| self.shared.blocked.len(user));
+        let Some(cost) = Cost::of(packet, listed) else {
             return Ok(false);
         };
+        self.intake.names(cost.named());
         let settings = self.settings.clone();
-        let listed = match packet {
-            ClientPacket::Block { .. } => self.blocked_len(session),
-            _ => 0,
-        };
-        let (mut users, invites) = named(packet);
-        // All of a block list is sorted, written and answered.
-        users += listed;
-        self.intake.names(users + invites);
-        let Some(share) = self.share(session) else {
-            return Ok(true);
-        };
-        let max = settings.session.subscriptions_per_address_max;
-        if added > 0 && share.total() + added > max {
-            let message = "the clients of your address watch too many users, are in too many rooms \
-                           and channels, and provide too many services; leave some";
-            let error = ErrorBody::new(ErrorCode::TooMany, message).of(packet.name());
-            return Err(error.with("max", max as u64).by(Limit::Subscriptions));
-        }
-        let limits = &settings.limits;
-        share
-            .take_users(users, limits.address_users, now_ms)
-            .map_err(|ms| too_often("users are named", packet, Limit::AddressUsers, ms))?;
-        share
-            .take_invites(invites, limits.address_invites, now_ms)
-            .map_err(|ms| too_often("users are invited", packet, Limit::AddressInvites, ms))?;
+        let share = self.share(session);
+        share.map_or(Ok(()), |share| cost.take(share, &settings, now_ms))?;
         Ok(true)
-    }
-
-    fn blocked_len(&self, session: SessionSlot) -> usize {
-        let entry = self.sessions.get(session);
-        entry.map_or(0, |entry| self.shared.blocked.len(&entry.session.user))
     }
 
     /// Takes what others get of a command from what they may get of its session's address.
@@ -141,12 +92,8 @@ impl Gateway {
         }
         let limit = self.settings.limits.address_publish;
         let share = self.share(session);
-        let taken = share.map_or(Ok(()), |share| share.take_published(bytes, limit, now_ms));
-        taken.map_err(|retry_ms| {
-            let message = "the clients of your address publish too much; wait retry_ms";
-            ErrorBody::new(ErrorCode::RateLimited, message)
-                .with("retry_ms", retry_ms)
-                .by(Limit::AddressPublish)
+        share.map_or(Ok(()), |share| {
+            cost::take_published(share, bytes, limit, now_ms)
         })
     }
 
@@ -164,24 +111,16 @@ impl Gateway {
     /// A session is about to leave its avatar.
     pub(crate) fn leaves_avatar(&self, session: SessionSlot) {
         if let Some(entry) = self.sessions.get(session) {
-            let share = entry.share.as_ref();
-            let share = share.filter(|_| entry.session.is_provisional);
-            let from = share.map(AddressShare::address);
-            self.shared.store.session_ends(&entry.session.user, from);
+            let (user, from) = (&entry.session.user, entry.provisional_address());
+            self.shared.store.session_ends(user, from);
         }
     }
 
     /// The share of its address that a session has.
     pub(super) fn share(&mut self, session: SessionSlot) -> Option<&AddressShare> {
-        let connection = self.sessions.get(session)?.session.connection();
-        let permit = connection.and_then(|key| self.connections.permit(key));
-        let begun = permit.map(|permit| permit.share());
         let entry = self.sessions.get_mut(session)?;
-        if entry.share.is_none() {
-            let detached = entry.detached.as_ref();
-            entry.share = begun.or_else(|| detached.map(|detached| detached.share()));
-        }
-        entry.share.as_ref()
+        let connection = entry.session.connection();
+        entry.share_of(connection.and_then(|key| self.connections.permit(key)))
     }
 
     /// A session may hold more or less than before.
@@ -189,14 +128,10 @@ impl Gateway {
         let Some(entry) = self.sessions.get_mut(session) else {
             return;
         };
-        let session = &entry.session;
         let services = entry.providing.as_ref().map_or(0, |all| all.count());
-        let holds = session.watching.len()
-            + CHANNEL * session.channels().len()
-            + ROOM * session.rooms().count()
-            + SERVICE * services;
+        let units = cost::units(&entry.session, services);
         if let Some(share) = &mut entry.share {
-            share.set(holds);
+            share.set(units);
         }
     }
 }

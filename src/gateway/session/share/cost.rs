@@ -1,0 +1,229 @@
+//! What commands take of the share that the sessions of one address have together. Pure.
+
+use crate::gateway::admission::AddressShare;
+use crate::gateway::delivery::frame::Frame;
+use crate::gateway::settings::GatewaySettings;
+use turntable_core::limit::Limit;
+use turntable_core::packet::{ClientPacket, ErrorBody};
+use turntable_core::rate::BucketSettings;
+use turntable_core::reason::ErrorCode;
+use turntable_core::session::Session;
+
+/// What a channel counts for, in watched users: about as much memory.
+const CHANNEL: usize = 16;
+/// What a room counts for.
+const ROOM: usize = 32;
+/// What a service counts for that the session provides.
+const SERVICE: usize = 16;
+
+/// What a session holds that provides so many services, in watched users.
+pub(super) fn units(session: &Session<Frame>, services: usize) -> usize {
+    session.watching.len()
+        + CHANNEL * session.channels().len()
+        + ROOM * session.rooms().count()
+        + SERVICE * services
+}
+
+/// What a command takes that changes what its session holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Cost {
+    command: &'static str,
+    /// What it adds, at most, to what the session holds.
+    added: usize,
+    /// The users that it names, or that are written for it.
+    users: usize,
+    /// Those that it invites.
+    invites: usize,
+}
+
+impl Cost {
+    /// What a command takes; `None` for one that changes nothing of what its session holds.
+    /// `listed`: how many users the block list of its user has, all of which is sorted,
+    /// written and answered with each change.
+    pub(super) fn of(packet: &ClientPacket, listed: impl FnOnce() -> usize) -> Option<Self> {
+        let (added, users, invites) = match packet {
+            ClientPacket::Subscribe(users) => (users.len(), users.len(), 0),
+            ClientPacket::Unsubscribe(users) | ClientPacket::Lookup(users) => (0, users.len(), 0),
+            ClientPacket::Block { add, remove } => (0, add.len() + remove.len() + listed(), 0),
+            ClientPacket::JoinChannel { .. } => (CHANNEL, 0, 0),
+            ClientPacket::JoinGame(join) => (ROOM, 0, join.invite.len()),
+            ClientPacket::Provide(services) => {
+                let offered = services.iter();
+                let count = offered.filter(|(_, functions)| !functions.is_empty());
+                (SERVICE * count.count(), 0, 0)
+            }
+            ClientPacket::LeaveChannel { .. } | ClientPacket::LeaveGame { .. } => (0, 0, 0),
+            _ => return None,
+        };
+        Some(Self {
+            command: packet.name(),
+            added,
+            users,
+            invites,
+        })
+    }
+
+    /// The users that it names or invites: each is work.
+    pub(super) const fn named(&self) -> usize {
+        self.users + self.invites
+    }
+
+    /// Takes it of the share of an address, or refuses the command.
+    ///
+    /// # Errors
+    /// `too_many` or `rate_limited`, where the address has no more.
+    pub(super) fn take(
+        &self,
+        share: &AddressShare,
+        settings: &GatewaySettings,
+        now_ms: u64,
+    ) -> Result<(), ErrorBody> {
+        let max = settings.session.subscriptions_per_address_max;
+        if self.added > 0 && share.total() + self.added > max {
+            let message = "the clients of your address watch too many users, are in too many rooms \
+                           and channels, and provide too many services; leave some";
+            let error = ErrorBody::new(ErrorCode::TooMany, message).of(self.command);
+            return Err(error.with("max", max as u64).by(Limit::Subscriptions));
+        }
+        let limits = &settings.limits;
+        share
+            .take_users(self.users, limits.address_users, now_ms)
+            .map_err(|ms| self.too_often("users are named", Limit::AddressUsers, ms))?;
+        share
+            .take_invites(self.invites, limits.address_invites, now_ms)
+            .map_err(|ms| self.too_often("users are invited", Limit::AddressInvites, ms))
+    }
+
+    /// The error for a command that names too many users, or invites them.
+    fn too_often(&self, what: &str, limit: Limit, retry_ms: u64) -> ErrorBody {
+        let message = format!("too many {what} by the clients of your address; wait retry_ms");
+        let error = ErrorBody::new(ErrorCode::RateLimited, message).of(self.command);
+        error.with("retry_ms", retry_ms).by(limit)
+    }
+}
+
+/// Takes so many bytes of what the clients of an address may send to others.
+///
+/// # Errors
+/// `rate_limited`, where the address has no more.
+pub(super) fn take_published(
+    share: &AddressShare,
+    bytes: usize,
+    limit: BucketSettings,
+    now_ms: u64,
+) -> Result<(), ErrorBody> {
+    let taken = share.take_published(bytes, limit, now_ms);
+    taken.map_err(|retry_ms| {
+        let message = "the clients of your address publish too much; wait retry_ms";
+        ErrorBody::new(ErrorCode::RateLimited, message)
+            .with("retry_ms", retry_ms)
+            .by(Limit::AddressPublish)
+    })
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::gateway::admission::ConnectionLimits;
+    use crate::gateway::testing::{self, Noted, path, user};
+    use turntable_core::key::UserNumber;
+    use turntable_core::packet::JoinGame;
+
+    fn share() -> AddressShare {
+        let limits = Arc::new(ConnectionLimits::default());
+        let permit = limits.admit([127, 0, 0, 1].into(), 10, 10).unwrap();
+        permit.share()
+    }
+
+    fn settings() -> GatewaySettings {
+        let gateway = testing::gateway(0, &Arc::new(Noted::default()));
+        let mut settings = (*gateway.settings).clone();
+        settings.session.subscriptions_per_address_max = 100;
+        settings.limits.address_users = BucketSettings::new(1, 10);
+        settings.limits.address_invites = BucketSettings::new(1, 4);
+        settings
+    }
+
+    fn cost(packet: &ClientPacket) -> Option<Cost> {
+        Cost::of(packet, || 5)
+    }
+
+    #[test]
+    fn command_costs_what_it_adds_names_and_invites() {
+        let users = || vec![user("1:1"), user("1:2")];
+        let join = JoinGame {
+            channel: path("four/1"),
+            member: user("1:1"),
+            invite: users(),
+            team: None,
+            game: None,
+        };
+        let offer = vec![
+            ("chat".into(), vec!["f".into()]),
+            ("forum".into(), Vec::new()),
+        ];
+        let block = ClientPacket::Block {
+            add: users(),
+            remove: vec![user("1:3")],
+        };
+        for (packet, added, users, invites) in [
+            (ClientPacket::Subscribe(users()), 2, 2, 0),
+            (ClientPacket::Unsubscribe(users()), 0, 2, 0),
+            (ClientPacket::Lookup(users()), 0, 2, 0),
+            // With all that the list has.
+            (block, 0, 8, 0),
+            (ClientPacket::JoinGame(join), ROOM, 0, 2),
+            (ClientPacket::Provide(offer), SERVICE, 0, 0),
+        ] {
+            let cost = cost(&packet).unwrap();
+            let found = (cost.added, cost.users, cost.invites);
+            assert_eq!(found, (added, users, invites), "{packet:?}");
+            assert_eq!(cost.named(), users + invites);
+        }
+        assert_eq!(cost(&ClientPacket::Bye), None);
+    }
+
+    #[test]
+    fn address_has_a_sum_and_rates_for_all_its_sessions() {
+        let (mut one, settings) = (share(), settings());
+        let cost = |added, users, invites| Cost {
+            command: "subscribe",
+            added,
+            users,
+            invites,
+        };
+        let take = |share: &AddressShare, cost: Cost, now_ms| {
+            let taken = cost.take(share, &settings, now_ms);
+            taken.map_err(|error| error.limit.unwrap())
+        };
+        one.set(90);
+        assert_eq!(take(&one, cost(10, 0, 0), 1_000), Ok(()));
+        assert_eq!(take(&one, cost(11, 0, 0), 1_000), Err(Limit::Subscriptions));
+        // Without more of it, a session that holds a lot may leave, and others be named.
+        one.set(200);
+        assert_eq!(take(&one, cost(0, 10, 0), 1_000), Ok(()));
+        assert_eq!(take(&one, cost(0, 1, 0), 1_000), Err(Limit::AddressUsers));
+        assert_eq!(take(&one, cost(0, 1, 4), 2_000), Ok(()));
+        assert_eq!(take(&one, cost(0, 0, 1), 2_000), Err(Limit::AddressInvites));
+        let limit = BucketSettings::new(1, 100);
+        assert_eq!(take_published(&one, 100, limit, 1_000), Ok(()));
+        let error = take_published(&one, 10, limit, 1_000).unwrap_err();
+        assert_eq!(error.limit, Some(Limit::AddressPublish));
+        assert_eq!(error.detail("retry_ms"), Some(10_000));
+    }
+
+    #[test]
+    fn session_holds_watched_users_channels_and_services() {
+        let owners = Arc::new(Noted::default());
+        let mut gateway = testing::gateway(0, &owners);
+        let session = testing::begin(&mut gateway);
+        let session = &mut testing::entry(&mut gateway, session).session;
+        assert_eq!(units(session, 0), 0);
+        session.watching.push(UserNumber(1));
+        session.enter_channel(&path("a"), false, 9).unwrap();
+        assert_eq!(units(session, 2), 1 + CHANNEL + 2 * SERVICE);
+    }
+}
