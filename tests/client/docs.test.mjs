@@ -8,6 +8,7 @@ import { join } from "node:path";
 import { test } from "node:test";
 import { fileURLToPath } from "node:url";
 import { CLOSE_CODES, ERROR_CODES } from "../../static/turntable.js";
+import { GUARANTEES } from "./guarantees.mjs";
 
 const root = fileURLToPath(new URL("../..", import.meta.url));
 const guide = readFileSync(join(root, "docs/client.md"), "utf8");
@@ -20,6 +21,21 @@ test("the guide's tables match the code", () => {
   );
   assert.ok(guide.includes(`|---|---|\n${errors.join("\n")}\n\n`));
   assert.ok(guide.endsWith(`|---|---|---|---|---|\n${closes.join("\n")}\n`));
+});
+
+test("each cell of the guide's table of guarantees has a test", () => {
+  const [, table] = /#### What is guaranteed\n[\s\S]*?\n(\|[\s\S]*?)\n\n/.exec(guide);
+  const rows = table.split("\n").map((row) => row.slice(1, -1).split("|").map((cell) => cell.trim()));
+  const [columns, , ...cells] = rows;
+  assert.deepEqual(columns, ["", "`websocket` v1, v2", "`tunnel`", "`longpoll`", "`poll`"]);
+  assert.deepEqual(cells.map(([name]) => name), Object.keys(GUARANTEES));
+  for (const [name, ...promises] of cells) {
+    for (const [index, promise] of promises.entries()) {
+      const shown = GUARANTEES[name][index];
+      assert.equal(shown.length > 0, promise !== "", `${name}, ${columns[index + 1]}: ${promise}`);
+      for (const [file, title] of shown) assert.ok(readFileSync(join(root, file), "utf8").includes(title), `${file}: ${title}`);
+    }
+  }
 });
 
 test("the guide's examples match the library's types", (t) => {

@@ -3,9 +3,11 @@
 
 use std::time::{Duration, Instant};
 
-use serde_json::json;
+use serde_json::{Value, json};
 
+use turntable_testkit::poll::PollClient;
 use turntable_testkit::room::{action, actions, join, members, send_actions, timestamps, unix_ms};
+use turntable_testkit::stream::Stream;
 use turntable_testkit::tunnel::Tunnel;
 use turntable_testkit::websocket::{Frame, Opcode, handshake};
 use turntable_testkit::{Client, Server};
@@ -349,6 +351,58 @@ fn tunnel_is_measured_by_the_kernel() {
     tunnel.expect_message("/game/r", "game");
     assert_eq!(server.metric("turntable_kernel_round_trip_ms_count"), 1.0);
     assert_eq!(server.metric("turntable_ping_round_trip_ms_count"), 0.0);
+}
+
+/// Waits for one batch of a long poll after the last datagram; `meanwhile` runs when the
+/// request is open, and makes the batch.
+fn long_poll(server: &Server, tunnel: &mut Tunnel<'_>, meanwhile: impl FnOnce(&Tunnel<'_>)) {
+    let query = format!("id={}&format=longpoll&after={}", tunnel.id, tunnel.last);
+    let mut waiting = Stream::open(server, &query);
+    meanwhile(tunnel);
+    let batch: Value = serde_json::from_str(&waiting.rest()).unwrap();
+    let last = batch.as_array().unwrap().last().unwrap();
+    tunnel.last = last["id"].as_str().unwrap().to_owned();
+}
+
+#[test]
+fn long_poll_is_measured_by_the_kernel_while_a_request_is_open() {
+    let server = Server::start();
+    let mut tunnel = Tunnel::on_channel(&server, "1:1", "c");
+    tunnel.request("joingame", json!({"channel": "r", "self": "1:1"}));
+    let measured = || {
+        (
+            server.metric("turntable_kernel_round_trip_ms_count"),
+            server.metric("turntable_ping_round_trip_ms_count"),
+        )
+    };
+    let act = |tunnel: &Tunnel<'_>| {
+        let action = action("1:1", 1.0, json!(1));
+        tunnel.command("game", json!({"channel": "r", "actions": [action]}));
+    };
+    // The stream ends, and no request is open behind the batch.
+    long_poll(&server, &mut tunnel, |tunnel| {
+        tunnel.publish("c", json!("news"));
+    });
+    act(&tunnel);
+    long_poll(&server, &mut tunnel, |_| {});
+    assert_eq!(measured(), (0.0, 0.0));
+    long_poll(&server, &mut tunnel, act);
+    assert_eq!(measured(), (1.0, 0.0));
+}
+
+#[test]
+fn poll_is_not_measured() {
+    let server = Server::start();
+    let mel = PollClient::user(&server, "1:1");
+    mel.request("$av:joingame", json!({"channel": "r", "self": "1:1"}));
+    let action = action("1:1", 1.0, json!(1));
+    mel.poll(&json!([{"f": "$av:game", "args": {"channel": "r", "actions": [action]}}]));
+    let entries = mel.heartbeat();
+    mel.await_calls(entries, "$av:game", 1);
+    for name in ["kernel", "ping"] {
+        let name = format!("turntable_{name}_round_trip_ms_count");
+        assert_eq!(server.metric(&name), 0.0, "{name}");
+    }
 }
 
 #[test]
