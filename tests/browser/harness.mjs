@@ -224,10 +224,10 @@ export class Visitor {
  * its address is loaded. An `insecure` page accepts any certificate.
  * @param {string} name
  * @param {(stage: {server: Server, t: import("node:test").TestContext, open: (path: string, options?: {user?: string, viewport?: {width: number, height: number}, touch?: boolean, dark?: boolean, insecure?: boolean, before?: (page: import("playwright-core").Page) => Promise<unknown>}) => Promise<Visitor>}) => Promise<void>} play
- * @param {{settings?: Record<string, string>}} [options]
+ * @param {{settings?: Record<string, string>, timeout_ms?: number}} [options]
  */
-export function scene(name, play, { settings = {} } = {}) {
-  test(name, { timeout: SCENE_MS }, async (t) => {
+export function scene(name, play, { settings = {}, timeout_ms = SCENE_MS } = {}) {
+  test(name, { timeout: timeout_ms }, async (t) => {
     const server = await new Server(settings).start();
     /** @type {Visitor[]} */
     const visitors = [];

@@ -4,7 +4,8 @@
  * server's periods and the client's intervals are a tenth too: 30 s stand for 5
  * minutes. The times after which the client gives up an answer are not: a tenth of
  * them is no longer than a pause of a busy machine, and so the server is stopped for
- * a second here.
+ * a second here. TURNTABLE_GOALS=full hides pages of Chromium for 5 minutes as well, with
+ * the server's defaults.
  */
 
 import assert from "node:assert/strict";
@@ -13,7 +14,7 @@ import { test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import { connect } from "../../static/turntable.js";
 import { eventSource } from "../client/fake_server.mjs";
-import { figure } from "../client/figure.mjs";
+import { figure, full } from "../client/figure.mjs";
 import { WebSocket } from "../client/harness.mjs";
 import { Server, scene } from "./harness.mjs";
 
@@ -141,3 +142,71 @@ scene("a hidden page that polls stays online although its timers hardly run", as
   });
   assert.ok(polls >= 6 && polls <= 11, `${polls}`);
 });
+
+/** A page's client, as it is from now on: hidden, with timers that run once a minute. */
+async function hide() {
+  Object.defineProperty(document, "visibilityState", { value: "hidden", configurable: true });
+  document.dispatchEvent(new Event("visibilitychange"));
+  const run = window.setTimeout.bind(window);
+  window.setTimeout = (fn, ms, ...rest) => run(fn, Math.ceil((performance.now() + ms) / 60_000) * 60_000 - performance.now(), ...rest);
+  window.show = () => {
+    window.setTimeout = run;
+    Object.defineProperty(document, "visibilityState", { value: "visible", configurable: true });
+    document.dispatchEvent(new Event("visibilitychange"));
+  };
+}
+
+async function hiddenPages({ server, open, t }) {
+  const friend = connect(server.url, { user: "1:friend", WebSocket, transports: ["websocket"] });
+  t.after(() => friend.close());
+  const his = await friend.channel("hidden");
+  const changes = {};
+  friend.friends.on("change", ({ changes: now, snapshot }) => {
+    if (!snapshot) for (const [user, state] of Object.entries(now)) (changes[user] ??= []).push(state);
+  });
+  const kinds = { "websocket v1": {}, "websocket v2": { encoding: "v2" }, tunnel: {}, longpoll: {}, poll: {} };
+  const pages = await Promise.all(
+    Object.entries(kinds).map(async ([name, options], index) => {
+      // A document without a client of its own.
+      const visitor = await open("/tunnel/send?d=[]");
+      // Its icon.
+      visitor.allow(/^console: Failed to load resource: .* 404/);
+      const { page } = visitor;
+      const user = `1:hidden-${index}`;
+      const session = await page.evaluate(
+        async (options) => {
+          const { connect } = await import("/turntable.js");
+          const tt = connect(undefined, options);
+          window.tt = tt;
+          window.seen = [];
+          window.heard = [];
+          tt.on("state", ({ state, reason }) => window.seen.push(`${state} ${reason ?? ""}`));
+          for (const event of ["reset", "resumed"]) tt.on(event, () => window.seen.push(event));
+          window.room = await tt.join(`hidden-${tt.user}`);
+          (await tt.channel("hidden")).on("message", ({ data }) => window.heard.push(data));
+          window.seen.length = 0;
+          return tt.session;
+        },
+        { user, transports: [name.split(" ")[0]], ...options },
+      );
+      await friend.friends.subscribe([user]);
+      await page.evaluate(hide);
+      return { name, page, user, session };
+    }),
+  );
+  for (let minute = 1; minute <= 5; minute += 1) {
+    await sleep(60_000);
+    await his.publish(minute);
+  }
+  for (const { name, page, user, session } of pages) {
+    await page.evaluate(() => window.show());
+    await page.waitForFunction(() => window.heard.length >= 5, undefined, { timeout: 20_000 });
+    const found = await page.evaluate(() => ({ heard: window.heard, session: window.tt.session, state: window.tt.state, resets: window.seen.filter((event) => event === "reset") }));
+    assert.deepEqual(found, { heard: [1, 2, 3, 4, 5], session, state: "online", resets: [] }, name);
+    assert.equal(changes[user], undefined, `${name}: presence`);
+    const seen = await page.evaluate(() => window.seen);
+    figure(t, `hidden 5 minutes, Chromium, ${name}`, `the session stays, presence unchanged${seen.length > 0 ? `, ${seen.join(", ")}` : ""}`, "the session stays");
+  }
+}
+
+if (full) scene("pages of Chromium that are hidden for 5 minutes keep their sessions over every transport", hiddenPages, { timeout_ms: 480_000 });

@@ -52,7 +52,9 @@ async function settled(pages, wanted, limit_ms) {
 
 const onWebSocket = ({ state, transport }) => state === "online" && transport === "websocket";
 
-for (const [name, away_s] of [["away", 12], ["silent", 20]]) {
+const OUTAGES = full ? [["away", 3], ["away", 12], ["away", 25], ["away", 60], ["silent", 20]] : [["away", 12], ["silent", 20]];
+
+for (const [name, away_s] of OUTAGES) {
   scene(`the server is ${name} for ${away_s} s: all tabs are back on WebSockets within 2 s`, async ({ server, open, t }) => {
     const network = await proxy(t, server.url);
     const pages = await openTabs(open, network.url, full ? 40 : 8);
@@ -71,7 +73,12 @@ for (const [name, away_s] of [["away", 12], ["silent", 20]]) {
     const took = times.map((at) => Math.max(0, at - back)).sort((a, b) => a - b);
     assert.ok(took.at(-1) <= 2000, took.join(", "));
     figure(t, `server ${name} ${away_s} s, ${pages.length} tabs of Chromium`, `all back on WebSockets in ${seconds(took.at(-1))}`, "2.0 s");
-  });
+    // None is deaf.
+    const heard = pages.map((page) => page.evaluate(async () => (await (await window.tt.channel("outage")).once("message")).data));
+    await sleep(1000);
+    await pages[0].evaluate(async () => (await window.tt.channel("outage")).publish("all"));
+    assert.deepEqual(await Promise.all(heard), pages.map(() => "all"));
+  }, { timeout_ms: 300_000 });
 }
 
 scene("eight tabs without WebSockets: at most three read streams, the others poll, and none blocks the site", async ({ server, open, t }) => {

@@ -129,6 +129,29 @@ describe("bad networks", { concurrency: true, skip }, () => {
     });
   }
 
+  for (const cut_ms of full ? [10_000, 15_000, 28_000] : [10_000]) {
+    test(`WebSockets that are cut after ${cut_ms} ms each time, which no probe reaches, rest after four cuts, and presence does not flip`, { timeout: 600_000 }, async (t) => {
+      const network = await proxy(t, url);
+      network.faults.cut_ms = (head) => (isWebSocket(head) ? cut_ms : undefined);
+      const friend = tab(t, url);
+      const changes = [];
+      friend.friends.on("change", ({ changes: now, snapshot }) => !snapshot && changes.push(Object.values(now)[0]));
+      const tt = tab(t, network.url);
+      await tt.ready;
+      await friend.friends.subscribe([tt.user]);
+      const cuts = () => tt.states.filter(({ state }) => state === "offline").length;
+      // The last one may be that of the probe to which the session has just moved.
+      assert.ok((await until(() => cuts() === 4, 5 * cut_ms + 60_000)) < Infinity, JSON.stringify(tt.states));
+      assert.ok((await until(() => tt.state === "online" && tt.transport === "tunnel", 5000)) < Infinity);
+      const sockets = () => network.heads.filter(isWebSocket).length;
+      const [used, lost] = [sockets(), cuts()];
+      const rest_ms = full ? 240_000 : 25_000;
+      await sleep(rest_ms);
+      assert.deepEqual([tt.state, tt.transport, sockets() - used, cuts() - lost, changes], ["online", "tunnel", 0, 0, []]);
+      figure(t, `WebSockets cut after ${seconds(cut_ms)}, ${seconds(rest_ms)} after the fourth cut`, "no other cut, presence unchanged", "the same");
+    });
+  }
+
   test("a network that swallows WebSockets leads to another transport within 5 s", { timeout: 30_000 }, async (t) => {
     const network = await proxy(t, url);
     const swallow = await proxy(t, network.url);
@@ -146,27 +169,29 @@ describe("bad networks", { concurrency: true, skip }, () => {
     figure(t, "WebSockets swallowed", `on the tunnel in ${seconds(ms)}`, "5.0 s");
   });
 
-  for (const transports of [["websocket"], ["tunnel"], ["longpoll"], ["poll"]]) {
-    test(`${transports}: a silent line is unsteady within 5 s and left within 10 s in a page that is in a room`, { timeout: 40_000 }, async (t) => {
+  for (const [transport, why] of ["websocket", "tunnel", "longpoll", "poll"].flatMap((name) => [[name, "is in a room"], [name, "awaits an answer"]])) {
+    test(`${transport}: a silent line is unsteady within 5 s and left within 10 s in a page that ${why}`, { timeout: 40_000 }, async (t) => {
       const network = await proxy(t, url);
-      const tt = tab(t, network.url, { transports });
-      await tt.join(`silent-${randomUUID()}`);
+      const tt = tab(t, network.url, { transports: [transport] });
+      if (why === "is in a room") await tt.join(`silent-${randomUUID()}`);
+      else await tt.ready;
       await sleep(3000);
       network.silence();
       const from = performance.now();
+      if (why !== "is in a room") void tt.request("lookup", []).catch(() => {});
       const after = (...wanted) => (tt.states.find(({ state, at }) => at > from && wanted.includes(state))?.at ?? Infinity) - from;
       // A request that fails before the exchange is overdue ends the connection at once.
       await until(() => after("unsteady", "offline") < Infinity, 6000, from);
       network.speak();
       // A poll is repeated over another connection, which is no loss.
-      const repeats = transports[0] === "poll";
+      const repeats = transport === "poll";
       await until(() => after("offline") < Infinity || (repeats && tt.state === "online"), 12_000, from);
       const online = await until(() => tt.state === "online", 14_000, from);
       const [unsteady, offline] = [after("unsteady", "offline"), after("offline")];
       const history = JSON.stringify(tt.states.map(({ state, reason, at }) => [state, reason, Math.round(at - from)]));
       assert.ok(unsteady <= 5100 && (repeats || offline <= 10_000) && online <= 12_000, history);
       const left = repeats ? "repeats its request" : `left in ${seconds(offline)}`;
-      figure(t, `silent line, ${transports}, page in a room`, `unsteady in ${seconds(unsteady)}, ${left}, online in ${seconds(online)}`, "5.0 s, 10.0 s, 12.0 s");
+      figure(t, `silent line, ${transport}, page that ${why}`, `unsteady in ${seconds(unsteady)}, ${left}, online in ${seconds(online)}`, "5.0 s, 10.0 s, 12.0 s");
     });
   }
 });

@@ -51,7 +51,10 @@ const DECLARATIONS: &str = "static/types";
 
 /// The client's tests that need a server; without one they skip themselves.
 const LIVE_TEST: &str = "live.test.mjs";
-const GOALS_TEST: &str = "goals.test.mjs";
+
+/// The tests of the client's goals (docs/client.md), a step of their own.
+const GOALS_CLIENT_TESTS: &[&str] = &["goals.test.mjs", "mounts.test.mjs"];
+const GOALS_BROWSER_TESTS: &[&str] = &["outage.test.mjs", "hidden.test.mjs"];
 
 /// All steps; each is below the steps that it needs.
 pub(crate) const STEPS: &[Step] = &[
@@ -102,7 +105,7 @@ pub(crate) const STEPS: &[Step] = &[
         run: |machine| {
             let chromium = machine.ensure_chromium()?;
             let files = test_files(machine, "tests/client", |name| {
-                name != LIVE_TEST && name != GOALS_TEST
+                name != LIVE_TEST && !GOALS_CLIENT_TESTS.contains(&name)
             })?;
             node_tests(machine.command("node").env("CHROMIUM", chromium), &files)
         },
@@ -188,13 +191,13 @@ pub(crate) const STEPS: &[Step] = &[
         name: "live",
         about: "the JavaScript client against the server",
         needs: &["node", "build"],
-        run: |machine| live_tests(machine, |name| name == LIVE_TEST),
+        run: live_tests,
     },
     Step {
         name: "goals",
-        about: "the JavaScript client through bad networks (TURNTABLE_GOALS=full: full sizes)",
-        needs: &["node", "build"],
-        run: |machine| live_tests(machine, |name| name == GOALS_TEST),
+        about: "the JavaScript client's goals, in Node and Chromium (TURNTABLE_GOALS=full: full sizes)",
+        needs: &["node", "build", "chromium"],
+        run: goals,
     },
     Step {
         name: "autobahn",
@@ -208,7 +211,9 @@ pub(crate) const STEPS: &[Step] = &[
         needs: &["node", "build", "chromium"],
         run: |machine| {
             let chromium = machine.ensure_chromium()?;
-            let files = test_files(machine, "tests/browser", |_| true)?;
+            let files = test_files(machine, "tests/browser", |name| {
+                !GOALS_BROWSER_TESTS.contains(&name)
+            })?;
             let mut node = machine.command("node");
             node.env("CHROMIUM", chromium)
                 .env("TURNTABLE_BIN", machine.server());
@@ -402,13 +407,29 @@ fn node_tests(node: &mut Command, files: &[PathBuf]) -> Result<Report> {
 }
 
 /// Runs the client's tests that need a server, with a server of their own.
-fn live_tests(machine: &Machine, wanted: fn(&str) -> bool) -> Result<Report> {
+fn live_tests(machine: &Machine) -> Result<Report> {
     let server = Server::start(machine)?;
-    let files = test_files(machine, "tests/client", wanted)?;
+    let files = test_files(machine, "tests/client", |name| name == LIVE_TEST)?;
     node_tests(
         machine.command("node").env("TURNTABLE_URL", &server.url),
         &files,
     )
+}
+
+/// Runs the tests of the client's goals. Those in the browser start servers themselves.
+fn goals(machine: &Machine) -> Result<Report> {
+    let server = Server::start(machine)?;
+    let mut files = test_files(machine, "tests/client", |name| {
+        GOALS_CLIENT_TESTS.contains(&name)
+    })?;
+    files.extend(test_files(machine, "tests/browser", |name| {
+        GOALS_BROWSER_TESTS.contains(&name)
+    })?);
+    let mut node = machine.command("node");
+    node.env("TURNTABLE_URL", &server.url)
+        .env("CHROMIUM", machine.ensure_chromium()?)
+        .env("TURNTABLE_BIN", machine.server());
+    node_tests(&mut node, &files)
 }
 
 #[cfg(test)]
