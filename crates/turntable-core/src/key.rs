@@ -99,11 +99,48 @@ slot_key! {
     SessionSlot
 }
 
-/// A watched user in a gateway's table. It has no generation: every list that
-/// holds such numbers drops them when the last session stops watching the user,
-/// and half a user's memory is such lists.
+/// A watched user in a gateway's table, in 30 bits: half a user's memory is lists of
+/// such numbers, and a change of presence has the user and its state in four bytes.
+///
+/// A list that holds numbers drops them when the last session stops watching the user.
+/// The generation is what is left where one does not: of the numbers that a place was
+/// given, one in 256 is the same.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct UserNumber(pub u32);
+pub struct UserNumber(u32);
+
+impl UserNumber {
+    /// How many bits a number has.
+    pub const BITS: u32 = 30;
+    /// How many users a table has at most.
+    pub const PLACES: u32 = 1 << Self::INDEX_BITS;
+    const INDEX_BITS: u32 = 22;
+
+    /// The number as an integer below `1 << BITS`.
+    #[must_use]
+    pub const fn to_bits(self) -> u32 {
+        self.0
+    }
+
+    /// The number that `to_bits` gave.
+    #[must_use]
+    pub const fn from_bits(bits: u32) -> Self {
+        Self(bits & ((1 << Self::BITS) - 1))
+    }
+}
+
+impl SlotKey for UserNumber {
+    fn new(index: u32, generation: u32) -> Self {
+        Self::from_bits(generation << Self::INDEX_BITS | index & (Self::PLACES - 1))
+    }
+
+    fn index(self) -> u32 {
+        self.0 & (Self::PLACES - 1)
+    }
+
+    fn generation(self) -> u32 {
+        self.0 >> Self::INDEX_BITS
+    }
+}
 
 /// The life of one worker's gateway: a node that starts again has another
 /// `boot`, so what was said of its former life cannot be mistaken for news.
@@ -180,4 +217,23 @@ pub struct Caller {
     pub key: SessionKey,
     /// Where it is.
     pub place: Place,
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        /// A number is its place and the use of the place, in the bits that it promises.
+        #[test]
+        fn user_number_is_its_place_and_use(place in 0..UserNumber::PLACES, use_ in any::<u32>()) {
+            let number = UserNumber::new(place, use_);
+            prop_assert_eq!(number.index(), place);
+            prop_assert_eq!(number.generation(), use_ % 256);
+            prop_assert!(number.to_bits() < 1 << UserNumber::BITS);
+            prop_assert_eq!(UserNumber::from_bits(number.to_bits()), number);
+        }
+    }
 }

@@ -19,12 +19,12 @@ impl Change {
 
     /// The user of that number is in this state.
     pub(crate) const fn new(number: UserNumber, presence: Presence) -> Self {
-        Self(number.0 << STATE_BITS | presence as u32)
+        Self(number.to_bits() << STATE_BITS | presence as u32)
     }
 
     /// The user's number.
     pub(crate) const fn number(self) -> UserNumber {
-        UserNumber(self.0 >> STATE_BITS)
+        UserNumber::from_bits(self.0 >> STATE_BITS)
     }
 
     /// The state.
@@ -134,9 +134,12 @@ mod tests {
         let snapshot: Vec<Change> = all
             .into_iter()
             .zip(0..)
-            .map(|(presence, number)| Change::new(UserNumber(number), presence))
+            .map(|(presence, number)| Change::new(UserNumber::from_bits(number), presence))
             .collect();
-        let change = [Change::new(UserNumber((1 << 30) - 1), Presence::Busy)];
+        let change = [Change::new(
+            UserNumber::from_bits((1 << 30) - 1),
+            Presence::Busy,
+        )];
         let mut log = ChangeLog::default();
         for message in [snapshot.as_slice(), &change, &[], &change] {
             assert!(log.push(message));
@@ -147,21 +150,27 @@ mod tests {
         assert!(log.iter().eq([&[][..], &change]));
         let presence: Vec<Presence> = snapshot.iter().map(|change| change.presence()).collect();
         assert_eq!(presence, all);
-        assert_eq!(change.map(Change::number), [UserNumber((1 << 30) - 1)]);
-        log.scrub(&[UserNumber(3), UserNumber((1 << 30) - 2)]);
+        assert_eq!(
+            change.map(Change::number),
+            [UserNumber::from_bits((1 << 30) - 1)]
+        );
+        log.scrub(&[
+            UserNumber::from_bits(3),
+            UserNumber::from_bits((1 << 30) - 2),
+        ]);
         assert!(log.iter().eq([&[][..], &change]));
         log.push(&[
-            Change::new(UserNumber(3), Presence::Idle),
-            Change::new(UserNumber(4), Presence::Idle),
+            Change::new(UserNumber::from_bits(3), Presence::Idle),
+            Change::new(UserNumber::from_bits(4), Presence::Idle),
         ]);
-        log.scrub(&[UserNumber(3)]);
+        log.scrub(&[UserNumber::from_bits(3)]);
         let last: Vec<UserNumber> = log
             .iter()
             .flatten()
             .skip(1)
             .map(|change| change.number())
             .collect();
-        assert_eq!(last, [Change::NOBODY.number(), UserNumber(4)]);
+        assert_eq!(last, [Change::NOBODY.number(), UserNumber::from_bits(4)]);
         log.forget(9);
         assert_eq!(log.messages(), 0);
     }
@@ -169,7 +178,7 @@ mod tests {
     #[test]
     fn log_has_a_bound() {
         let mut log = ChangeLog::default();
-        let message = vec![Change::new(UserNumber(1), Presence::Online); 60_000];
+        let message = vec![Change::new(UserNumber::from_bits(1), Presence::Online); 60_000];
         assert!(log.push(&message));
         assert!(!log.push(&message));
         assert_eq!(log.messages(), 1);

@@ -362,22 +362,22 @@ mod tests {
 
     #[test]
     fn user_that_is_not_watched_any_more_is_in_no_log() {
-        let numbers = [UserNumber(1), UserNumber(2)];
+        let numbers = [UserNumber::from_bits(1), UserNumber::from_bits(2)];
         let changes = numbers.map(|number| Change::new(number, Presence::Busy));
         let write = |_: &[Change], out: &mut Vec<u8>| out.extend_from_slice(b"{}");
         let mut waiting = Frame::changes(changes.to_vec(), write);
-        waiting.scrub(&[UserNumber(1)]);
+        waiting.scrub(&[UserNumber::from_bits(1)]);
         assert_eq!(waiting.as_message().map(Message::text), Some("{}"));
         let mut log = waiting.condense(None);
         let left = |log: &Option<Frame>| match log {
             Some(Frame::Log(log)) => log.iter().flatten().map(|c| c.number()).collect(),
             _ => Vec::new(),
         };
-        assert!(!left(&log).contains(&UserNumber(1)));
-        assert!(left(&log).contains(&UserNumber(2)));
+        assert!(!left(&log).contains(&UserNumber::from_bits(1)));
+        assert!(left(&log).contains(&UserNumber::from_bits(2)));
         if let Some(log) = &mut log {
-            log.scrub(&[UserNumber(2)]);
+            log.scrub(&[UserNumber::from_bits(2)]);
         }
-        assert!(!left(&log).contains(&UserNumber(2)));
+        assert!(!left(&log).contains(&UserNumber::from_bits(2)));
     }
 }

@@ -80,6 +80,11 @@ impl Gateway {
             let error = error.of("subscribe").with("max", max as u64);
             return self.refuse(session, error.by(Limit::Watched), id);
         }
+        if !watches.has_room(users.len()) {
+            let message = "the server has no room for more watched users";
+            let error = ErrorBody::new(ErrorCode::Unavailable, message);
+            return self.refuse(session, error.of("subscribe"), id);
+        }
         watching.reserve_exact(users.len());
         let own = entry.session.user.clone();
         let permissions = entry.session.permissions.clone();

@@ -259,7 +259,7 @@ mod tests {
         fn frame(&mut self, changes: &mut ThinVec<ProfileChange>) -> Option<Frame> {
             let users = &self.users;
             self.profiles
-                .frame(changes, |number| users.get(number.0 as usize))
+                .frame(changes, |number| users.get(number.to_bits() as usize))
         }
 
         fn text(&mut self, changes: &[ProfileChange]) -> String {
@@ -277,7 +277,7 @@ mod tests {
     #[test]
     fn changes_that_wait_are_merged_to_the_last_values() {
         let mut world = World::new();
-        let one = UserNumber(1);
+        let one = UserNumber::from_bits(1);
         let update =
             |world: &mut World, list: &[_]| world.profiles.update(one, &changes(list), false);
         let first = update(&mut world, &[("name", Some("1")), ("note", Some("2"))]).unwrap();
@@ -308,7 +308,7 @@ mod tests {
     #[test]
     fn whole_profile_removes_what_it_does_not_name() {
         let mut world = World::new();
-        let one = UserNumber(1);
+        let one = UserNumber::from_bits(1);
         assert_eq!(world.profiles.update(one, &changes(&[]), true), None);
         assert!(!world.profiles.has(one));
         let list = changes(&[("name", Some("1")), ("note", Some("2"))]);
@@ -327,9 +327,11 @@ mod tests {
         let mut world = World::new();
         for number in [1, 2] {
             let list = changes(&[("name", Some("1"))]);
-            world.profiles.update(UserNumber(number), &list, false);
+            world
+                .profiles
+                .update(UserNumber::from_bits(number), &list, false);
         }
-        let all = |number| ProfileChange::all(UserNumber(number));
+        let all = |number| ProfileChange::all(UserNumber::from_bits(number));
         let mut first: ThinVec<_> = [all(1), all(2)].into();
         let (mut second, mut other) = (first.clone(), ThinVec::from([all(1)]));
         let first = world.frame(&mut first).unwrap();
@@ -347,7 +349,7 @@ mod tests {
         let value = format!("\"{}\"", "x".repeat(100));
         let list = changes(&[("name", Some(&value))]);
         let mut pending = ThinVec::new();
-        for number in (0..2_000).map(UserNumber) {
+        for number in (0..2_000).map(UserNumber::from_bits) {
             pending.extend(world.profiles.update(number, &list, false));
         }
         let (mut messages, mut users) = (0, 0);

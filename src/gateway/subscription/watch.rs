@@ -17,7 +17,7 @@ use crate::gateway::slots::Slots;
 use crate::gateway::subscription::profile::{ProfileChange, Profiles};
 use crate::gateway::subscription::topic::Subscriber;
 use turntable_core::id::UserId;
-use turntable_core::key::UserNumber;
+use turntable_core::key::{SlotKey, UserNumber};
 use turntable_core::model::avatar::AttributeChanges;
 use turntable_core::packet::Presence;
 use turntable_core::spare::{Spare, fitting};
@@ -26,6 +26,8 @@ use turntable_wire::json_v1;
 /// A user that sessions of this worker watch.
 #[derive(Debug)]
 pub(crate) struct Watched {
+    /// Its number, which says which use of its place this is.
+    number: UserNumber,
     user: UserId,
     /// `None` before the avatar's first report.
     presence: Option<Presence>,
@@ -74,8 +76,49 @@ pub(crate) struct Watches {
     /// only: a map of ids would store each twice.
     numbers: HashTable<UserNumber>,
     hasher: RandomState,
-    users: Slots<Watched>,
+    users: Users,
     profiles: Profiles,
+}
+
+/// The users by their numbers.
+#[derive(Debug, Default)]
+struct Users {
+    slots: Slots<Watched>,
+    /// The generation of the next number.
+    generation: u32,
+}
+
+impl Users {
+    /// Puts a user into a free place.
+    fn insert(&mut self, user: UserId) -> UserNumber {
+        let number = UserNumber::new(self.slots.next_number(), self.generation);
+        self.generation = self.generation.wrapping_add(1);
+        self.slots.insert(Watched {
+            number,
+            user,
+            presence: None,
+            watchers: Vec::new(),
+        });
+        number
+    }
+
+    /// The user of a number, unless it was removed.
+    fn get(&self, number: UserNumber) -> Option<&Watched> {
+        let watched = self.slots.get(number.index())?;
+        (watched.number == number).then_some(watched)
+    }
+
+    /// The user of a number, unless it was removed.
+    fn get_mut(&mut self, number: UserNumber) -> Option<&mut Watched> {
+        let watched = self.slots.get_mut(number.index())?;
+        (watched.number == number).then_some(watched)
+    }
+
+    /// Takes a user out; its number is void from then on.
+    fn remove(&mut self, number: UserNumber) -> Option<Watched> {
+        self.get(number)?;
+        self.slots.remove(number.index())
+    }
 }
 
 impl Watches {
@@ -88,7 +131,7 @@ impl Watches {
         is_whole: bool,
     ) -> Option<ProfileChange> {
         let number = self.number(user)?;
-        let is_known = self.users.get(number.0)?.is_known();
+        let is_known = self.users.get(number)?.is_known();
         let change = self.profiles.update(number, changes, is_whole)?;
         is_known.then_some(change)
     }
@@ -102,7 +145,7 @@ impl Watches {
     /// stays in the list. `None` where there is nothing to send.
     pub(crate) fn profile_frame(&mut self, changes: &mut ThinVec<ProfileChange>) -> Option<Frame> {
         let users = &self.users;
-        let user = |number: UserNumber| users.get(number.0).map(Watched::user);
+        let user = |number: UserNumber| users.get(number).map(Watched::user);
         self.profiles.frame(changes, user)
     }
 
@@ -111,7 +154,13 @@ impl Watches {
         self.profiles.forget_frame();
     }
 
-    /// `session` watches `user`.
+    /// Whether so many more users can be watched. What counts is the numbers that there
+    /// are; memory ends long before.
+    pub(crate) fn has_room(&self, count: usize) -> bool {
+        self.numbers.len() + count < UserNumber::PLACES as usize
+    }
+
+    /// `session` watches `user`. There is room for it ([`Self::has_room`]).
     pub(crate) fn add(&mut self, user: &UserId, session: Subscriber) -> Watching {
         let (number, is_first) = match self.number(user) {
             Some(number) => (number, false),
@@ -123,7 +172,7 @@ impl Watches {
             is_new: false,
             is_known: false,
         };
-        if let Some(watched) = self.users.get_mut(number.0) {
+        if let Some(watched) = self.users.get_mut(number) {
             watching.is_known = watched.is_known();
             watching.is_new = !watched.watchers.contains(&session);
             if watching.is_new {
@@ -139,11 +188,7 @@ impl Watches {
     }
 
     fn insert(&mut self, user: &UserId) -> UserNumber {
-        let number = UserNumber(self.users.insert(Watched {
-            user: user.clone(),
-            presence: None,
-            watchers: Vec::new(),
-        }));
+        let number = self.users.insert(user.clone());
         let (hasher, users) = (&self.hasher, &self.users);
         let rehash = |number: &UserNumber| hash(hasher, users, *number);
         self.numbers
@@ -163,7 +208,7 @@ impl Watches {
     /// The number of a user that is watched here.
     pub(crate) fn number(&self, user: &UserId) -> Option<UserNumber> {
         let is_of = |number: &UserNumber| {
-            let watched = self.users.get(number.0);
+            let watched = self.users.get(*number);
             watched.is_some_and(|watched| watched.user == *user)
         };
         let hash = self.hasher.hash_one(user);
@@ -173,7 +218,7 @@ impl Watches {
     /// `session` does not watch the user of that number any more. Returns the
     /// user where no session of this worker watches it any more.
     pub(crate) fn remove(&mut self, number: UserNumber, session: Subscriber) -> Option<UserId> {
-        let watched = self.users.get_mut(number.0)?;
+        let watched = self.users.get_mut(number)?;
         if let Some(at) = watched.watchers.iter().position(|known| *known == session) {
             watched.watchers.swap_remove(at);
         }
@@ -181,7 +226,7 @@ impl Watches {
             watched.watchers.give_back();
             return None;
         }
-        let watched = self.users.remove(number.0)?;
+        let watched = self.users.remove(number)?;
         self.profiles.remove(number);
         let hash = self.hasher.hash_one(&watched.user);
         if let Ok(entry) = self.numbers.find_entry(hash, |known| *known == number) {
@@ -199,26 +244,26 @@ impl Watches {
         presence: Presence,
     ) -> Option<(UserNumber, bool)> {
         let number = self.number(user)?;
-        let watched = self.users.get_mut(number.0)?;
+        let watched = self.users.get_mut(number)?;
         let before = watched.presence.replace(presence);
         (before != Some(presence)).then_some((number, before.is_none()))
     }
 
     /// The users that sessions watch.
     pub(crate) fn users(&self) -> impl Iterator<Item = &UserId> {
-        self.users.iter().map(|(_, watched)| &watched.user)
+        self.users.slots.iter().map(|(_, watched)| &watched.user)
     }
 
     /// The watched user of a number.
     pub(crate) fn at(&self, number: UserNumber) -> Option<&Watched> {
-        self.users.get(number.0)
+        self.users.get(number)
     }
 
     /// The `userchange` of these users, with their states now; those in `hidden`, which
     /// is in order, read as offline.
     pub(crate) fn frame(&self, numbers: &[UserNumber], hidden: &[UserNumber]) -> Frame {
         let presence = |number: &UserNumber| {
-            let presence = self.users.get(number.0)?.presence?;
+            let presence = self.users.get(*number)?.presence?;
             match !hidden.is_empty() && hidden.binary_search(number).is_ok() {
                 true => Some(Presence::Offline),
                 false => Some(presence),
@@ -266,8 +311,8 @@ impl Watches {
 }
 
 /// The hash of the user of a number.
-fn hash(hasher: &RandomState, users: &Slots<Watched>, number: UserNumber) -> u64 {
-    let watched = users.get(number.0);
+fn hash(hasher: &RandomState, users: &Users, number: UserNumber) -> u64 {
+    let watched = users.get(number);
     watched.map_or(0, |watched| hasher.hash_one(&watched.user))
 }
 
@@ -343,6 +388,18 @@ mod tests {
     }
 
     #[test]
+    fn number_of_a_user_that_is_watched_no_more_is_not_that_of_the_next() {
+        let mut watches = Watches::default();
+        let before = watches.add(&user("1:1"), Subscriber::new(0)).number;
+        watches.remove(before, Subscriber::new(0));
+        let after = watches.add(&user("1:2"), Subscriber::new(0)).number;
+        assert_eq!(after.index(), before.index());
+        assert!(watches.at(before).is_none());
+        assert_eq!(watches.remove(before, Subscriber::new(0)), None);
+        assert_eq!(watches.at(after).unwrap().user(), &user("1:2"));
+    }
+
+    #[test]
     fn users_that_are_watched_no_more_take_no_memory() {
         const USERS: u32 = 20_000;
         let mut watches = Watches::default();
@@ -354,7 +411,11 @@ mod tests {
         }
         let last = format!("1:{}", USERS - 1);
         assert_eq!(watches.number(&user(&last)), numbers.last().copied());
-        assert!(watches.users.places() < 100, "{}", watches.users.places());
+        assert!(
+            watches.users.slots.places() < 100,
+            "{}",
+            watches.users.slots.places()
+        );
         let capacity = watches.numbers.capacity();
         assert!(capacity < 100, "{capacity}");
     }
@@ -431,9 +492,9 @@ mod tests {
         let watches = Watches::default();
         let looks = Counting::default();
         let mut watching = HashSet::with_capacity_and_hasher(USERS as usize, looks.clone());
-        watching.extend((0..USERS).map(UserNumber));
+        watching.extend((0..USERS).map(UserNumber::from_bits));
         let changes: Vec<Change> = (0..USERS)
-            .map(|number| Change::new(UserNumber(number), Presence::Online))
+            .map(|number| Change::new(UserNumber::from_bits(number), Presence::Online))
             .collect();
         looks.0.set(0);
         for _ in 0..SNAPSHOTS {

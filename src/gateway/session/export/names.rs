@@ -53,6 +53,9 @@ pub(super) struct Arrival<'a> {
 
 impl Importer<Frame> for Arrival<'_> {
     fn watch(&mut self, user: &UserId) -> Option<UserNumber> {
+        if !self.watches.has_room(1) {
+            return None;
+        }
         let watching = self.watches.add(user, self.subscriber);
         if watching.is_first {
             self.first.push(user.clone());

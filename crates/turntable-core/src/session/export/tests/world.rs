@@ -82,13 +82,13 @@ pub(super) struct Watches {
 
 impl Watches {
     fn number(self, user: &UserId) -> UserNumber {
-        UserNumber(user.name().parse::<u32>().unwrap_or(0) + self.first)
+        UserNumber::from_bits(user.name().parse::<u32>().unwrap_or(0) + self.first)
     }
 }
 
 impl Exporter<Note> for Watches {
     fn user(&self, number: UserNumber) -> Option<UserId> {
-        Some(user(number.0 - self.first))
+        Some(user(number.to_bits() - self.first))
     }
 
     fn texts(&self, frame: &Note, texts: &mut Vec<Box<str>>) {
