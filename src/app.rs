@@ -42,7 +42,7 @@ use crate::gateway::delivery::encoding::Encodings;
 use crate::gateway::peers::Peers;
 use crate::gateway::{Drain, Gateway, Shared, overload};
 use crate::http::accept::Acceptor;
-use crate::http::admission::Admission;
+use crate::http::admission::{Admission, AtWorker};
 use crate::http::listener::listen;
 use crate::http::operator_connection::{OperatorConnection, OperatorConnections};
 use crate::http::places::Places;
@@ -436,11 +436,11 @@ impl Node {
         self.local_bus.connect(id, gateway.clone().recipient());
         self.shared.peers.connect(worker, gateway.clone());
         self.local_owners.connect(worker, directory.recipient());
-        Ok(Admission {
+        Ok(Admission::new(AtWorker {
             gateway,
             shared: self.shared.clone(),
             settings: self.settings.http.clone(),
-        })
+        }))
     }
 
     /// Serves browsers: pages by the web application, upgrades by the gateways.

@@ -2,6 +2,8 @@
 //! limits, size; and what all answers have in common.
 
 use std::net::{IpAddr, Ipv4Addr};
+use std::ops::Deref;
+use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -33,9 +35,29 @@ static ORIGINS: LogLimit = LogLimit::new();
 /// The header, cookie or parameter that names a session.
 pub const SESSION_HEADER: &str = "Turntable-Session";
 
-/// What the routes of a worker need.
+/// What the routes of a worker need. Each request has its own, so it is a pointer that no
+/// other worker counts.
 #[derive(Clone)]
-pub struct Admission {
+pub struct Admission(Rc<AtWorker>);
+
+impl Admission {
+    /// That of a worker.
+    #[must_use]
+    pub fn new(at_worker: AtWorker) -> Self {
+        Self(Rc::new(at_worker))
+    }
+}
+
+impl Deref for Admission {
+    type Target = AtWorker;
+
+    fn deref(&self) -> &Self::Target {
+        &self.0
+    }
+}
+
+/// What requests are admitted by and handed to.
+pub struct AtWorker {
     /// The worker's gateway.
     pub gateway: Addr<Gateway>,
     /// What all gateways share.

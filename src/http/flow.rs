@@ -274,6 +274,11 @@ impl Flow {
         true
     }
 
+    /// Whether the socket takes nothing.
+    pub const fn is_blocked(&self) -> bool {
+        self.blocked.is_some()
+    }
+
     /// The socket took so many bytes; 0 where it takes none. Returns whether it
     /// takes bytes again.
     pub fn wrote(&mut self, bytes: usize, now: Instant) -> bool {

@@ -253,6 +253,13 @@ impl Inner {
         let Some(deadline) = self.flow.deadline(&self.limits) else {
             return false;
         };
+        // The timer of an earlier deadline wakes the task, which then looks again.
+        let is_earlier = |timer: &Pin<Box<Sleep>>| {
+            !timer.is_elapsed() && timer.deadline().into_std() <= deadline
+        };
+        if self.timer.as_ref().is_some_and(is_earlier) {
+            return false;
+        }
         if Instant::now() >= deadline {
             return true;
         }
@@ -367,7 +374,8 @@ impl Inner {
             Poll::Ready(Err(_)) => return polled,
             Poll::Pending => 0,
         };
-        if self.flow.wrote(taken, Instant::now()) {
+        // Only a socket that takes nothing, or took nothing before, needs the time.
+        if (taken == 0 || self.flow.is_blocked()) && self.flow.wrote(taken, Instant::now()) {
             self.wake();
         }
         if polled.is_pending() && self.is_late(cx) {
