@@ -15,6 +15,7 @@ mod replay;
 pub(crate) mod sight;
 pub(crate) mod state;
 pub(crate) mod topic;
+mod users;
 pub(crate) mod watch;
 
 use crate::gateway::Gateway;

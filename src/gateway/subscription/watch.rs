@@ -13,48 +13,15 @@ use thin_vec::ThinVec;
 
 use crate::gateway::delivery::change_log::Change;
 use crate::gateway::delivery::frame::Frame;
-use crate::gateway::slots::Slots;
 use crate::gateway::subscription::profile::{ProfileChange, Profiles};
 use crate::gateway::subscription::topic::Subscriber;
+use crate::gateway::subscription::users::{Users, Watched};
 use turntable_core::id::UserId;
-use turntable_core::key::{SlotKey, UserNumber};
+use turntable_core::key::UserNumber;
 use turntable_core::model::avatar::AttributeChanges;
 use turntable_core::packet::Presence;
-use turntable_core::spare::{Spare, fitting};
+use turntable_core::spare::fitting;
 use turntable_wire::json_v1;
-
-/// A user that sessions of this worker watch.
-#[derive(Debug)]
-pub(crate) struct Watched {
-    /// Its number, which says which use of its place this is.
-    number: UserNumber,
-    user: UserId,
-    /// `None` before the avatar's first report.
-    presence: Option<Presence>,
-    watchers: Vec<Subscriber>,
-}
-
-impl Watched {
-    /// Who it is.
-    pub(crate) const fn user(&self) -> &UserId {
-        &self.user
-    }
-
-    /// Its state, where the avatar has reported it.
-    pub(crate) const fn presence(&self) -> Option<Presence> {
-        self.presence
-    }
-
-    /// Whether the avatar has reported its state.
-    pub(crate) fn is_known(&self) -> bool {
-        self.presence.is_some()
-    }
-
-    /// The sessions that watch it.
-    pub(crate) fn watchers(&self) -> &[Subscriber] {
-        &self.watchers
-    }
-}
 
 /// The outcome of a `watch`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -78,47 +45,6 @@ pub(crate) struct Watches {
     hasher: RandomState,
     users: Users,
     profiles: Profiles,
-}
-
-/// The users by their numbers.
-#[derive(Debug, Default)]
-struct Users {
-    slots: Slots<Watched>,
-    /// The generation of the next number.
-    generation: u32,
-}
-
-impl Users {
-    /// Puts a user into a free place.
-    fn insert(&mut self, user: UserId) -> UserNumber {
-        let number = UserNumber::new(self.slots.next_number(), self.generation);
-        self.generation = self.generation.wrapping_add(1);
-        self.slots.insert(Watched {
-            number,
-            user,
-            presence: None,
-            watchers: Vec::new(),
-        });
-        number
-    }
-
-    /// The user of a number, unless it was removed.
-    fn get(&self, number: UserNumber) -> Option<&Watched> {
-        let watched = self.slots.get(number.index())?;
-        (watched.number == number).then_some(watched)
-    }
-
-    /// The user of a number, unless it was removed.
-    fn get_mut(&mut self, number: UserNumber) -> Option<&mut Watched> {
-        let watched = self.slots.get_mut(number.index())?;
-        (watched.number == number).then_some(watched)
-    }
-
-    /// Takes a user out; its number is void from then on.
-    fn remove(&mut self, number: UserNumber) -> Option<Watched> {
-        self.get(number)?;
-        self.slots.remove(number.index())
-    }
 }
 
 impl Watches {
@@ -174,15 +100,7 @@ impl Watches {
         };
         if let Some(watched) = self.users.get_mut(number) {
             watching.is_known = watched.is_known();
-            watching.is_new = !watched.watchers.contains(&session);
-            if watching.is_new {
-                let watchers = &mut watched.watchers;
-                if watchers.len() == watchers.capacity() {
-                    // Doubling would waste as much as a user's watchers take.
-                    watchers.reserve_exact(4 + watchers.len() / 8);
-                }
-                watchers.push(session);
-            }
+            watching.is_new = watched.add(session);
         }
         watching
     }
@@ -209,7 +127,7 @@ impl Watches {
     pub(crate) fn number(&self, user: &UserId) -> Option<UserNumber> {
         let is_of = |number: &UserNumber| {
             let watched = self.users.get(*number);
-            watched.is_some_and(|watched| watched.user == *user)
+            watched.is_some_and(|watched| watched.user() == user)
         };
         let hash = self.hasher.hash_one(user);
         self.numbers.find(hash, is_of).copied()
@@ -219,21 +137,17 @@ impl Watches {
     /// user where no session of this worker watches it any more.
     pub(crate) fn remove(&mut self, number: UserNumber, session: Subscriber) -> Option<UserId> {
         let watched = self.users.get_mut(number)?;
-        if let Some(at) = watched.watchers.iter().position(|known| *known == session) {
-            watched.watchers.swap_remove(at);
-        }
-        if !watched.watchers.is_empty() {
-            watched.watchers.give_back();
+        if !watched.remove(session) {
             return None;
         }
         let watched = self.users.remove(number)?;
         self.profiles.remove(number);
-        let hash = self.hasher.hash_one(&watched.user);
+        let hash = self.hasher.hash_one(watched.user());
         if let Ok(entry) = self.numbers.find_entry(hash, |known| *known == number) {
             entry.remove();
         }
         self.give_back();
-        Some(watched.user)
+        Some(watched.into_user())
     }
 
     /// The avatar reported a state. Returns the user's number, and whether its
@@ -245,13 +159,13 @@ impl Watches {
     ) -> Option<(UserNumber, bool)> {
         let number = self.number(user)?;
         let watched = self.users.get_mut(number)?;
-        let before = watched.presence.replace(presence);
+        let before = watched.report(presence);
         (before != Some(presence)).then_some((number, before.is_none()))
     }
 
     /// The users that sessions watch.
     pub(crate) fn users(&self) -> impl Iterator<Item = &UserId> {
-        self.users.slots.iter().map(|(_, watched)| &watched.user)
+        self.users.iter().map(Watched::user)
     }
 
     /// The watched user of a number.
@@ -263,7 +177,7 @@ impl Watches {
     /// is in order, read as offline.
     pub(crate) fn frame(&self, numbers: &[UserNumber], hidden: &[UserNumber]) -> Frame {
         let presence = |number: &UserNumber| {
-            let presence = self.users.get(*number)?.presence?;
+            let presence = self.users.get(*number)?.presence()?;
             match !hidden.is_empty() && hidden.binary_search(number).is_ok() {
                 true => Some(Presence::Offline),
                 false => Some(presence),
@@ -303,7 +217,7 @@ impl Watches {
                 if out.len() > start {
                     out.push(b',');
                 }
-                json_v1::presence_fragment(&watched.user, change.presence(), out);
+                json_v1::presence_fragment(watched.user(), change.presence(), out);
             }
             out.extend_from_slice(json_v1::USERCHANGE_TAIL);
         })
@@ -313,7 +227,7 @@ impl Watches {
 /// The hash of the user of a number.
 fn hash(hasher: &RandomState, users: &Users, number: UserNumber) -> u64 {
     let watched = users.get(number);
-    watched.map_or(0, |watched| hasher.hash_one(&watched.user))
+    watched.map_or(0, |watched| hasher.hash_one(watched.user()))
 }
 
 #[cfg(test)]
@@ -324,6 +238,7 @@ mod tests {
 
     use proptest::prelude::*;
     use rustc_hash::{FxBuildHasher, FxHashSet};
+    use turntable_core::key::SlotKey as _;
 
     use super::*;
 
@@ -411,11 +326,7 @@ mod tests {
         }
         let last = format!("1:{}", USERS - 1);
         assert_eq!(watches.number(&user(&last)), numbers.last().copied());
-        assert!(
-            watches.users.slots.places() < 100,
-            "{}",
-            watches.users.slots.places()
-        );
+        assert!(watches.users.places() < 100, "{}", watches.users.places());
         let capacity = watches.numbers.capacity();
         assert!(capacity < 100, "{capacity}");
     }
@@ -431,7 +342,7 @@ mod tests {
             watches.remove(number.unwrap(), Subscriber::new(n));
         }
         let watched = watches.at(number.unwrap()).unwrap();
-        assert!(watched.watchers.capacity() < 100);
+        assert!(watched.capacity() < 100);
     }
 
     proptest! {
