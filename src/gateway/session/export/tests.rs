@@ -329,10 +329,9 @@ fn number_of_an_unwatched_user_is_not_taken_for_another_ones() {
     assert_eq!(resumed(&mut gateway, slot, 0), [empty]);
 }
 
-/// The place of a watched user's number.
 fn number_place(gateway: &Gateway, of: &str) -> Option<u32> {
-    let number = gateway.subscriptions.watches.number(&user(of));
-    number.map(SlotKey::index)
+    let watches = &gateway.subscriptions.watches;
+    watches.number(&user(of)).map(SlotKey::index)
 }
 
 #[test]
@@ -368,8 +367,8 @@ fn imported_userchange_does_not_name_the_next_user_of_a_number() {
     let (mut from, mut into) = (gateway(1, &owners), gateway(0, &owners));
     let slot = lived(&mut from);
     lose(&mut from, slot);
-    let export = through_json(&from.export_session(slot).unwrap());
-    let arrived = into.import_session(export).unwrap();
+    let arrived = through_json(&from.export_session(slot).unwrap());
+    let arrived = into.import_session(arrived).unwrap();
     let before = number_place(&into, "1:2");
     into.unsubscribe(arrived, &[user("1:2")]);
     into.subscribe(arrived, vec![user("1:9")], None);

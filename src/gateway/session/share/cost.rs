@@ -222,7 +222,7 @@ mod tests {
         let session = testing::begin(&mut gateway);
         let session = &mut testing::entry(&mut gateway, session).session;
         assert_eq!(units(session, 0), 0);
-        session.watching.push(UserNumber(1));
+        session.watching.push(UserNumber::from_bits(1));
         session.enter_channel(&path("a"), false, 9).unwrap();
         assert_eq!(units(session, 2), 1 + CHANNEL + 2 * SERVICE);
     }

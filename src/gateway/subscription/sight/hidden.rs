@@ -133,13 +133,16 @@ mod tests {
         let id = SessionId::from_bits([1; 16]);
         let (key, connection) = (SessionKey::from_number(1), ConnKey::new(1, 0));
         let mut session = Session::new(key, id, user("1:1"), connection, 0);
-        session.watching = numbers.iter().map(|number| UserNumber(*number)).collect();
+        session.watching = numbers
+            .iter()
+            .map(|number| UserNumber::from_bits(*number))
+            .collect();
         SessionEntry::new(session, 1_000)
     }
 
     fn known(number: u32, presence: Option<Presence>, has_profile: bool) -> Known {
         Known {
-            number: UserNumber(number),
+            number: UserNumber::from_bits(number),
             presence,
             has_profile,
         }
@@ -149,14 +152,17 @@ mod tests {
     fn hidden_users_are_in_order_and_none_take_no_memory() {
         let mut entry = watching(&[1, 2, 3]);
         for number in [3, 1, 3, 2] {
-            entry.hide(UserNumber(number));
+            entry.hide(UserNumber::from_bits(number));
         }
-        assert_eq!(entry.hidden(), [1, 2, 3].map(UserNumber));
+        assert_eq!(entry.hidden(), [1, 2, 3].map(UserNumber::from_bits));
         assert_eq!(Sight::hidden_of(entry.sight.as_deref()), entry.hidden());
         for number in [2, 3, 1] {
-            assert!(entry.hides(UserNumber(number)));
-            assert!(entry.unhide(UserNumber(number)));
-            assert!(!entry.hides(UserNumber(number)) && !entry.unhide(UserNumber(number)));
+            assert!(entry.hides(UserNumber::from_bits(number)));
+            assert!(entry.unhide(UserNumber::from_bits(number)));
+            assert!(
+                !entry.hides(UserNumber::from_bits(number))
+                    && !entry.unhide(UserNumber::from_bits(number))
+            );
         }
         assert!(entry.sight.is_none() && Sight::hidden_of(None).is_empty());
     }
@@ -172,12 +178,12 @@ mod tests {
         // Offline and unknown ones look the same, seen or not.
         assert!(!entry.show(known(1, None, false), false));
         assert!(!entry.show(known(2, Some(Presence::Offline), false), false));
-        assert_eq!(entry.hidden(), [1, 2].map(UserNumber));
+        assert_eq!(entry.hidden(), [1, 2].map(UserNumber::from_bits));
         assert!(entry.show(known(3, online, true), false));
         assert!(!entry.show(known(1, online, true), true), "it has changes");
-        assert_eq!(entry.changed.as_slice(), [3, 1].map(UserNumber));
+        assert_eq!(entry.changed.as_slice(), [3, 1].map(UserNumber::from_bits));
         let profiles = entry.profiles.iter().map(|change| change.number);
-        assert_eq!(profiles.collect::<Vec<_>>(), [UserNumber(1)]);
+        assert_eq!(profiles.collect::<Vec<_>>(), [UserNumber::from_bits(1)]);
         // What it has of the profile goes with the user.
         entry.show(known(1, online, true), false);
         assert!(entry.profiles.is_empty());
