@@ -1,5 +1,7 @@
 #![allow(clippy::unwrap_used)]
 
+mod number;
+
 use std::sync::Arc;
 
 use super::*;
@@ -9,7 +11,7 @@ use crate::gateway::testing::{Noted, begin, connect, entry, gateway, path, user}
 use turntable_core::backup::RoomBackup;
 use turntable_core::call::{Call, RoomCall};
 use turntable_core::id::SessionId;
-use turntable_core::key::SlotKey;
+use turntable_core::model::member::Listener;
 use turntable_core::packet::{ErrorBody, JoinChannel, JoinGame, Presence, RequestId, ServerPacket};
 use turntable_core::reason::{CloseReason, ErrorCode};
 use turntable_core::session::life::Input;
@@ -250,12 +252,20 @@ fn rooms_channels_and_awaited_answers_go_along() {
     let join = ChannelCall::Join {
         address: None,
         caller: into.sessions.caller(arrived).unwrap(),
-        listener: into.listener(arrived).unwrap(),
+        listener: Listener {
+            dropped_ms: Some(0),
+            ..into.listener(arrived).unwrap()
+        },
         subpaths: true,
         past: turntable_core::model::channel::Past::default(),
         id: None,
     };
-    assert_eq!(*owners.0.lock(), [Call::Channel(path("c"), join)]);
+    let mut calls = std::mem::take(&mut *owners.0.lock());
+    if let [Call::Channel(_, ChannelCall::Join { listener, .. })] = calls.as_mut_slice() {
+        // The time goes on meanwhile.
+        listener.dropped_ms = listener.dropped_ms.map(|_| 0);
+    }
+    assert_eq!(calls, [Call::Channel(path("c"), join)]);
     assert!(into.subscriptions.channels.has(&path("c")));
     let awaited: Vec<_> = into.pending.commands(arrived).collect();
     assert_eq!(awaited, [("joinchannel", &id)]);
@@ -310,74 +320,6 @@ fn refused_value_leaves_nothing_behind() {
     from.step(slot, Input::End(CloseReason::Kicked), Details::default());
     from.run();
     assert_eq!(from.export_session(slot), None);
-}
-
-#[test]
-fn number_of_an_unwatched_user_is_not_taken_for_another_ones() {
-    let owners = Arc::new(Noted::default());
-    let mut gateway = gateway(0, &owners);
-    let slot = begin(&mut gateway);
-    gateway.subscribe(slot, vec![user("1:2")], None);
-    gateway.presence(&user("1:2"), Presence::Busy);
-    gateway.write_snapshots();
-    // The snapshot still waits when its user's number becomes another user's.
-    gateway.unsubscribe(slot, &[user("1:2")]);
-    gateway.subscribe(slot, vec![user("1:3")], None);
-    written(entry(&mut gateway, slot), 1);
-    lose(&mut gateway, slot);
-    let empty = r#"{"command":"userchange","data":{}}"#;
-    assert_eq!(resumed(&mut gateway, slot, 0), [empty]);
-}
-
-fn number_place(gateway: &Gateway, of: &str) -> Option<u32> {
-    let watches = &gateway.subscriptions.watches;
-    watches.number(&user(of)).map(SlotKey::index)
-}
-
-#[test]
-fn written_userchange_does_not_name_the_next_user_of_a_number() {
-    let owners = Arc::new(Noted::default());
-    let mut gateway = gateway(0, &owners);
-    let (slot, other) = (begin(&mut gateway), begin(&mut gateway));
-    for session in [slot, other] {
-        gateway.subscribe(session, vec![user("1:2")], None);
-    }
-    gateway.presence(&user("1:2"), Presence::Busy);
-    gateway.write_snapshots();
-    written(entry(&mut gateway, slot), 1);
-    let before = number_place(&gateway, "1:2");
-    // The number is free when the last session of the gateway gives it up.
-    gateway.unsubscribe(slot, &[user("1:2")]);
-    gateway.unsubscribe(other, &[user("1:2")]);
-    gateway.subscribe(slot, vec![user("1:3")], None);
-    assert_eq!(number_place(&gateway, "1:3"), before);
-    gateway.presence(&user("1:3"), Presence::Online);
-    gateway.write_snapshots();
-    lose(&mut gateway, slot);
-    let repeated = [
-        r#"{"command":"userchange","data":{}}"#,
-        r#"{"command":"userchange","data":{"1:3":"online"}}"#,
-    ];
-    assert_eq!(resumed(&mut gateway, slot, 0), repeated);
-}
-
-#[test]
-fn imported_userchange_does_not_name_the_next_user_of_a_number() {
-    let owners = Arc::new(Noted::default());
-    let (mut from, mut into) = (gateway(1, &owners), gateway(0, &owners));
-    let slot = lived(&mut from);
-    lose(&mut from, slot);
-    let arrived = through_json(&from.export_session(slot).unwrap());
-    let arrived = into.import_session(arrived).unwrap();
-    let before = number_place(&into, "1:2");
-    into.unsubscribe(arrived, &[user("1:2")]);
-    into.subscribe(arrived, vec![user("1:9")], None);
-    assert_eq!(number_place(&into, "1:9"), before);
-    let texts = resumed(&mut into, arrived, 0);
-    assert_eq!(texts.len(), 5);
-    for text in texts {
-        assert!(!text.contains("1:2") && !text.contains("1:9"), "{text}");
-    }
 }
 
 #[test]
