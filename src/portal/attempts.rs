@@ -127,7 +127,7 @@ impl Attempts {
     }
 
     /// An old password of a user is about to be looked at, for a page of the operator. It
-    /// counts as wrong until [`Attempts::guessed`].
+    /// counts as wrong until [`Attempts::was_right`] or [`Attempts::was_not_made`].
     ///
     /// # Errors
     /// `rate_limited`, with `details.retry_ms`.
@@ -145,11 +145,30 @@ impl Attempts {
         Ok(OperatorsGuess(key))
     }
 
-    /// It was right, or was not looked at: nothing counts against the user.
-    pub(super) fn guessed(&self, guess: OperatorsGuess) {
+    /// It was right: nothing counts against the user any more.
+    pub(super) fn was_right(&self, guess: OperatorsGuess) {
         let users = &mut self.0.lock().users;
         users.remove(&guess.0);
         users.give_back();
+    }
+
+    /// It was not looked at, or it is not known whether it was right: it does not count, and
+    /// those before still do.
+    pub(super) fn was_not_made(
+        &self,
+        guess: OperatorsGuess,
+        settings: &PortalSettings,
+        now_ms: u64,
+    ) {
+        let users = &mut self.0.lock().users;
+        let Some(bucket) = users.get_mut(&guess.0) else {
+            return;
+        };
+        bucket.give_back(Failures::COST);
+        if bucket.is_full(settings.user_failures.bucket(), now_ms) {
+            users.remove(&guess.0);
+            users.give_back();
+        }
     }
 
     /// Notes that the credentials of a claim were refused.
@@ -306,6 +325,30 @@ mod tests {
         // A claim without credentials is no guess.
         let bare = Claim::new(UserId::parse("1:1").ok(), None, mallory.address());
         assert!(is_admitted(&bare, 1_000));
+    }
+
+    #[test]
+    fn guess_of_the_operators_page_that_is_not_made_counts_alone_for_nothing() {
+        let (attempts, settings) = (Attempts::default(), PortalSettings::default());
+        let user = UserId::parse("1:1").unwrap();
+        let guess = || attempts.guess(&user, &settings, 1_000);
+        attempts.was_not_made(guess().unwrap(), &settings, 1_000);
+        assert!(attempts.0.lock().users.is_empty());
+        for _ in 0..5 {
+            attempts.was_not_made(guess().unwrap(), &settings, 1_000);
+            guess().unwrap();
+        }
+        assert!(guess().is_err(), "five were wrong");
+    }
+
+    #[test]
+    fn right_guess_of_the_operators_page_forgives_those_before() {
+        let (attempts, settings) = (Attempts::default(), PortalSettings::default());
+        let user = UserId::parse("1:1").unwrap();
+        let guess = || attempts.guess(&user, &settings, 1_000).unwrap();
+        (0..4).for_each(|_| drop(guess()));
+        attempts.was_right(guess());
+        (0..5).for_each(|_| drop(guess()));
     }
 
     #[test]

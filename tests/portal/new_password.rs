@@ -171,6 +171,9 @@ fn wrong_old_passwords_of_a_page_of_the_operator_are_limited_by_user() {
     }
     for _ in 0..2 {
         assert_eq!(change("mel", "open sesam").status, 401);
+        // A new password that is refused forgives no guess before.
+        let short = json!({"userId": "mel", "password": "x", "oldPassword": "open sesam"});
+        assert_ne!(set_password(&server, &short).status, 200);
     }
     let refused = change("mel", "open sesame");
     assert_eq!(refused.error(), (429, "rate_limited".to_owned()));

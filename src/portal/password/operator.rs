@@ -32,12 +32,16 @@ impl Portal {
         if old.is_none() {
             return checker.set(user, password, old).await;
         }
-        // A page of the operator is no oracle either. It has one address for all.
+        // A page of the operator has one address for all its users, so this counts by user.
         let guess = self.attempts.guess(user, &settings, clock::now_ms())?;
         let set = checker.set(user, password, old).await;
-        let is_wrong = matches!(&set, Err(error) if error.code == ErrorCode::Unauthorized);
-        if !is_wrong {
-            self.attempts.guessed(guess);
+        match &set {
+            Ok(()) => self.attempts.was_right(guess),
+            // It counts, as one does whose caller does not wait for the answer.
+            Err(error) if error.code == ErrorCode::Unauthorized => (),
+            Err(_) => self
+                .attempts
+                .was_not_made(guess, &settings, clock::now_ms()),
         }
         set
     }
