@@ -153,6 +153,35 @@ fn new_device_has_the_status_that_its_user_chose() {
 }
 
 #[test]
+fn renewal_of_credentials_keeps_the_status() {
+    let server = Server::start();
+    let mut client = server.user("2:1");
+    client.subscribe(&["1:1", "1:2"]);
+    for (user, attribute, status) in [("1:1", "busy", "invisible"), ("1:2", "invisible", "idle")] {
+        let path = format!("/auth/set/{user}/secret-of-{user}");
+        assert_eq!(server.manage(&path).json(), true);
+        let credentials = json!({"sessionId": format!("secret-of-{user}")});
+        let mut session = server.connect();
+        let claim = json!({
+            "user": user,
+            "credentials": credentials,
+            "status": status,
+            "attributes": {"status": attribute},
+        });
+        session.command("idme", claim);
+        session.expect("welcome");
+        if status == "idle" {
+            expect_state(&mut client, user, status);
+        }
+        session.request("authenticate", json!({"credentials": credentials}));
+        let seen = if status == "idle" { "idle" } else { "offline" };
+        let found = client.request("lookup", json!([user]));
+        assert_eq!(found[user]["state"], seen);
+        client.expect_nothing_pending();
+    }
+}
+
+#[test]
 fn attribute_of_the_status_can_be_switched_off() {
     let server = Server::with(&[("presence.status_attribute", "\"\"")]);
     let mut mel = server.connect();

@@ -59,7 +59,7 @@ impl Avatar {
             }
             self.model.attach(session, max)?;
         }
-        let begun = self.begin_with(session, beginning);
+        let begun = self.begin_with(session, beginning, is_new);
         // One that is here already goes on as it was.
         if begun.is_err() && is_new {
             self.remove(session);
@@ -67,12 +67,21 @@ impl Avatar {
         begun
     }
 
-    /// What a session begins with is in force before others see it.
-    fn begin_with(&mut self, session: SessionKey, beginning: Beginning) -> Result<(), ErrorBody> {
+    /// What a session begins with is in force before others see it. One that renews its
+    /// credentials (not `is_new`) has a status already.
+    fn begin_with(
+        &mut self,
+        session: SessionKey,
+        beginning: Beginning,
+        is_new: bool,
+    ) -> Result<(), ErrorBody> {
         let Beginning { attributes, status } = beginning;
         let settings = self.shared.settings();
         let presence = &settings.presence;
-        let chosen = || self.chosen_status(&attributes, &presence.status_attribute);
+        let chosen = || {
+            let chosen = || self.chosen_status(&attributes, &presence.status_attribute);
+            is_new.then(chosen).flatten()
+        };
         if let Some(OwnStatus { state, note }) = status.or_else(chosen) {
             self.model.set_status(session, state, note, presence)?;
         }
