@@ -144,6 +144,9 @@ impl Service {
                 self.running.remove(&number);
                 self.model.reply(from, number, outcome, settings, now_ms)
             }
+            ServiceCall::Returned { from, number } => {
+                self.model.returned(from, number, settings, now_ms)
+            }
             ServiceCall::Inspect { requester } => return self.inspect(requester),
             ServiceCall::Switch { is_on } => {
                 let mut off = self.shared.services_off.borrow_mut();

@@ -23,9 +23,7 @@ use turntable_core::id::UserId;
 use turntable_core::key::{Caller, Generation, Place, SessionSlot};
 use turntable_core::model::permission::Who;
 use turntable_core::model::service::direct::DIRECT;
-use turntable_core::model::service::{
-    Instance, Origin, ServiceRequest, ServiceSettings, ServiceState,
-};
+use turntable_core::model::service::{Origin, ServiceRequest, ServiceSettings, ServiceState};
 use turntable_core::packet::{ErrorBody, ReplyData, RequestId};
 use turntable_core::payload::Payload;
 use turntable_core::reason::ErrorCode;
@@ -238,12 +236,8 @@ impl Gateway {
             waiting_bytes_max: self.settings.session.outbox_bytes_max,
             services: &self.settings.services,
         };
-        if let Err(error) = recipient.takes(&service, &request) {
-            let call = ServiceCall::Reply {
-                from: Instance::Session(entry.session.key),
-                number,
-                outcome: Err(error),
-            };
+        if let Err(why) = recipient.takes(&service, &request) {
+            let call = why.call(entry.session.key, number);
             return self.shared.owners.service(&service, call);
         }
         let providing = entry.providing.get_or_insert_default();

@@ -386,6 +386,8 @@ pub enum ServiceCall {
         number: u64,
         outcome: Outcome,
     },
+    /// An instance does not get a call that it was given: it is behind with reading.
+    Returned { from: Instance, number: u64 },
     /// Switches the service on or off.
     Switch { is_on: bool },
     /// The service is disabled for a user: the open calls of its sessions at this gateway

@@ -85,6 +85,30 @@ impl Taken {
     }
 }
 
+/// Why a session does not get a call.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum NotTaken {
+    /// Its client is behind with reading: another instance may take the call.
+    Behind,
+    /// Its user is invisible for the caller.
+    Absent,
+}
+
+impl NotTaken {
+    /// What the owner of the call is sent.
+    pub(super) fn call(self, from: SessionKey, number: u64) -> ServiceCall {
+        let from = Instance::Session(from);
+        match self {
+            Self::Behind => ServiceCall::Returned { from, number },
+            Self::Absent => ServiceCall::Reply {
+                from,
+                number,
+                outcome: Err(function::absent()),
+            },
+        }
+    }
+}
+
 /// A session as the one that a call is handed out to.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Recipient<'a> {
@@ -104,17 +128,15 @@ impl Recipient<'_> {
     /// Whether the session gets a call of this owner.
     ///
     /// # Errors
-    /// The answer to the call, where it does not: the client is behind with reading, or its
-    /// user is invisible for the caller.
-    pub(super) fn takes(&self, owner: &str, request: &ServiceRequest) -> Result<(), ErrorBody> {
+    /// Why it does not.
+    pub(super) fn takes(&self, owner: &str, request: &ServiceRequest) -> Result<(), NotTaken> {
         // It may provide several services, and get other messages too.
         if self.waiting_bytes + request.bytes() > self.waiting_bytes_max / 4 * 3 {
-            let message = "the instance of the service is behind; try again later";
-            return Err(ErrorBody::new(ErrorCode::Unavailable, message));
+            return Err(NotTaken::Behind);
         }
         let is_own = function::parts(owner).is_some();
         if is_own && self.is_hidden && self.is_of_other(request) {
-            return Err(function::absent());
+            return Err(NotTaken::Absent);
         }
         Ok(())
     }

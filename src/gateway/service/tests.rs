@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::*;
 use crate::gateway::testing::{Noted, begin, entry, gateway};
+use turntable_core::call::Call;
 
 #[test]
 fn session_that_is_behind_with_reading_gets_no_more_calls() {
@@ -30,7 +31,10 @@ fn session_that_is_behind_with_reading_gets_no_more_calls() {
     let waiting_bytes = entry(&mut gateway, session).session.outbox.waiting_bytes();
     let max = gateway.settings.session.outbox_bytes_max;
     assert!((max / 2..max).contains(&waiting_bytes), "{waiting_bytes}");
-    let given_back = owners.0.lock().len();
+    let is_returned = |call: &Call| matches!(call, Call::Service(_, ServiceCall::Returned { .. }));
+    let calls = std::mem::take(&mut *owners.0.lock());
+    assert!(calls.iter().all(is_returned), "{calls:?}");
+    let given_back = calls.len();
     let waiting = entry(&mut gateway, session).session.outbox.waiting();
     let texts = waiting.filter_map(|frame| Some(frame.as_message()?.text().to_owned()));
     let handed_out = texts.filter(|text| text.contains("own")).count();

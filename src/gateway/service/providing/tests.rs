@@ -225,18 +225,17 @@ fn invisible_user_gets_calls_of_its_own_sessions_and_of_services_only() {
         services: &services,
     };
     let takes = |recipient: &Recipient<'_>, owner: &str, by: Option<&str>| {
-        let taken = recipient.takes(owner, &request(by, "f"));
-        taken.map_err(|error| error.code)
+        recipient.takes(owner, &request(by, "f"))
     };
     for by in [Some("1:1"), Some("s:1"), None] {
         assert_eq!(takes(&recipient, "1:1 own", by), Ok(()), "{by:?}");
     }
-    let absent = Err(ErrorCode::ServiceDown);
+    let absent = Err(NotTaken::Absent);
     assert_eq!(takes(&recipient, "1:1 own", Some("1:2")), absent);
     assert_eq!(takes(&recipient, "forum", Some("1:2")), Ok(()));
     recipient.is_hidden = false;
     assert_eq!(takes(&recipient, "1:1 own", Some("1:2")), Ok(()));
     recipient.waiting_bytes = 700;
-    let behind = Err(ErrorCode::Unavailable);
+    let behind = Err(NotTaken::Behind);
     assert_eq!(takes(&recipient, "1:1 own", None), behind);
 }

@@ -14,7 +14,7 @@ pub(super) fn late() -> ErrorBody {
 }
 
 impl Service {
-    /// The deadlines and pauses of now are over.
+    /// The deadlines and pauses of now are over, and instances are behind no more.
     pub fn expire(&mut self, settings: &ServiceSettings, now_ms: u64) -> Vec<Effect> {
         let mut effects = Vec::new();
         while let Some(&(at_ms, number)) = self.deadlines.first()
@@ -31,6 +31,7 @@ impl Service {
             self.answer(number, Err(error), &mut effects);
         }
         self.end_pauses(now_ms);
+        self.end_behind(now_ms);
         self.settle(settings, now_ms, &mut effects);
         effects
     }

@@ -26,14 +26,18 @@ impl Service {
     }
 
     /// The instance with the fewest calls that offers the function and has room; among
-    /// equals, the one that was given a call the longest time ago.
+    /// equals, the one that was given a call the longest time ago. One that is behind gets
+    /// no call that another one offers to take.
     pub(super) fn choose(
         &self,
         request: &ServiceRequest,
         settings: &ServiceSettings,
     ) -> Option<Instance> {
+        let is_spared = self.is_spared(&request.function);
         let can = |(instance, p): &(&Instance, &Provider)| {
-            p.has_room_for(**instance, request.address, settings) && p.offers(&request.function)
+            p.has_room_for(**instance, request.address, settings)
+                && p.offers(&request.function)
+                && !(is_spared && p.is_behind())
         };
         let able = self.providers.iter().filter(can);
         let least = able.min_by_key(|(_, p)| (p.in_flight.calls, p.given));
@@ -103,10 +107,14 @@ impl Service {
         }
     }
 
-    /// Whether any instance takes calls of an address.
+    /// Whether any instance takes calls of an address. Those that are behind count where
+    /// there are no others.
     fn has_room_for(&self, address: Option<Address>, settings: &ServiceSettings) -> bool {
+        let are_all_behind = self.behind.len() == self.providers.len();
         let mut providers = self.providers.iter();
-        providers.any(|(instance, p)| p.has_room_for(*instance, address, settings))
+        providers.any(|(instance, p)| {
+            (are_all_behind || !p.is_behind()) && p.has_room_for(*instance, address, settings)
+        })
     }
 
     /// Whether no instance has room.
@@ -189,7 +197,7 @@ impl Provider {
         self.health.paused_until_ms.is_some()
     }
 
-    fn offers(&self, function: &str) -> bool {
+    pub(super) fn offers(&self, function: &str) -> bool {
         !self.is_paused() && self.has(function)
     }
 

@@ -8,6 +8,7 @@
 
 mod admit;
 pub mod answer;
+mod behind;
 pub mod direct;
 mod end;
 #[cfg(test)]
@@ -160,6 +161,8 @@ struct Provider {
     /// When it was given a call last, as a count of calls.
     given: u64,
     health: Health,
+    /// Until when others are given calls first, Unix ms: it is behind with reading.
+    behind_until_ms: Option<u64>,
 }
 
 #[derive(Debug, Clone, PartialEq)]
@@ -195,6 +198,8 @@ pub struct Service {
     deadlines: BTreeSet<(u64, u64)>,
     /// The instances that have a pause, by its end.
     pauses: BTreeSet<(u64, Instance)>,
+    /// The instances that are behind, by the end of that.
+    behind: BTreeSet<(u64, Instance)>,
     waiting: Queue,
     last: u64,
     /// Whether it was switched off.
@@ -264,12 +269,12 @@ impl Service {
         self.discarded
     }
 
-    /// When the next call has to be answered, or the next pause ends, Unix ms.
+    /// When the next call has to be answered, or the next instance gets calls again, Unix ms.
     #[must_use]
     pub fn next_deadline(&self) -> Option<u64> {
         let deadline = self.deadlines.first().map(|(at_ms, _)| *at_ms);
-        let pause = self.pauses.first().map(|(at_ms, _)| *at_ms);
-        deadline.into_iter().chain(pause).min()
+        let ends = [&self.pauses, &self.behind].map(|ends| ends.first().map(|(at_ms, _)| *at_ms));
+        deadline.into_iter().chain(ends.into_iter().flatten()).min()
     }
 
     /// An instance provides these functions from now on, in place of those before;
@@ -313,6 +318,7 @@ impl Service {
                     by_address: BTreeMap::new(),
                     given: 0,
                     health: Health::default(),
+                    behind_until_ms: None,
                 };
                 self.providers.insert(instance, provider);
             }
@@ -338,6 +344,7 @@ impl Service {
             return false;
         };
         self.forget_pause(instance, &provider.health);
+        self.forget_behind(instance, provider.behind_until_ms);
         self.is_stale = true;
         true
     }

@@ -22,6 +22,8 @@ struct SavedProvider {
     pause_ms: Option<u64>,
     is_on_trial: bool,
     trial: Option<u64>,
+    /// How long it is still behind.
+    behind_ms: Option<u64>,
 }
 
 /// A call that was not answered yet.
@@ -63,6 +65,7 @@ impl Service {
             pause_ms: left_ms(p.health.paused_until_ms, now_ms),
             is_on_trial: p.health.is_on_trial,
             trial: p.health.trial,
+            behind_ms: left_ms(p.behind_until_ms, now_ms),
         };
         let open = self.open.iter().map(|(number, open)| SavedCall {
             number: *number,
@@ -95,10 +98,12 @@ impl Service {
             ..Self::default()
         };
         for saved in snapshot.providers {
-            let paused_until_ms = saved.pause_ms.map(|left_ms| now_ms.saturating_add(left_ms));
-            service
-                .pauses
-                .extend(paused_until_ms.map(|at_ms| (at_ms, saved.instance)));
+            let until_ms = |left_ms: Option<u64>| left_ms.map(|left| now_ms.saturating_add(left));
+            let paused_until_ms = until_ms(saved.pause_ms);
+            let behind_until_ms = until_ms(saved.behind_ms);
+            let of = |at_ms| (at_ms, saved.instance);
+            service.pauses.extend(paused_until_ms.map(of));
+            service.behind.extend(behind_until_ms.map(of));
             let provider = Provider {
                 place: saved.place,
                 functions: saved.functions,
@@ -111,6 +116,7 @@ impl Service {
                     is_on_trial: saved.is_on_trial,
                     trial: saved.trial,
                 },
+                behind_until_ms,
             };
             service.providers.insert(saved.instance, provider);
         }

@@ -14,6 +14,7 @@ enum Step {
     Gone(u32),
     Call(bool),
     Reply(u32, u64),
+    Returned(u32, u64),
     Pass(u64),
     Switch(bool),
     EndCalls(u32),
@@ -26,6 +27,7 @@ fn step() -> impl Strategy<Value = Step> {
         1 => (0..4u32).prop_map(Step::Gone),
         8 => any::<bool>().prop_map(Step::Call),
         6 => (0..4u32, 0..12u64).prop_map(|(from, back)| Step::Reply(from, back)),
+        2 => (0..4u32, 0..12u64).prop_map(|(from, back)| Step::Returned(from, back)),
         1 => (0..700u64).prop_map(Step::Pass),
         1 => any::<bool>().prop_map(Step::Switch),
         1 => (0..2u32).prop_map(Step::EndCalls),
@@ -52,6 +54,10 @@ fn take(service: &mut Service, step: &Step, calls: &mut u32, now_ms: &mut u64) -
         Step::Reply(from, back) => {
             let number = service.last.saturating_sub(back);
             service.reply(instance(from), number, done(), &settings, *now_ms)
+        }
+        Step::Returned(from, back) => {
+            let number = service.last.saturating_sub(back);
+            service.returned(instance(from), number, &settings, *now_ms)
         }
         Step::Pass(ms) => {
             *now_ms += ms;

@@ -348,6 +348,8 @@ fn service_call() -> impl Strategy<Value = ServiceCall> {
                 outcome,
             }
         }),
+        (super::instance(), any::<u64>())
+            .prop_map(|(from, number)| ServiceCall::Returned { from, number }),
         any::<bool>().prop_map(|is_on| ServiceCall::Switch { is_on }),
         (gateway(), user()).prop_map(|(gateway, user)| ServiceCall::EndCalls { gateway, user }),
         Just(ServiceCall::Look),
