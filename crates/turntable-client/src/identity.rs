@@ -57,6 +57,7 @@ impl Identity {
 
     /// The server has accepted the client.
     pub(crate) fn welcomed(&mut self, online: &Online) {
+        self.credentials.accepted();
         if let (Some(user), Some(token)) = (&online.user, &online.token) {
             self.guest = Some(Guest {
                 user: user.clone(),
@@ -135,5 +136,20 @@ mod tests {
         identity.authenticated(UserId::parse("1:1").ok(), &changed.into());
         let next = (Some("1:1".to_owned()), Some(json!({"password": "new"})));
         assert_eq!(claimed(&mut identity).await, next);
+    }
+
+    #[tokio::test]
+    async fn user_that_was_made_is_not_made_again() {
+        let made = json!({"password": "p", "sign_up": true});
+        let known = Some(json!({"password": "p"}));
+        let mut later = identity(Credentials::None);
+        later.authenticated(UserId::parse("1:jo").ok(), &made.clone().into());
+        let jo = Some("1:jo".to_owned());
+        assert_eq!(claimed(&mut later).await, (jo, known.clone()));
+        // And where it was made when the session began.
+        let mut first = identity(Credentials::Fixed(made.clone()));
+        assert_eq!(claimed(&mut first).await.1, Some(made));
+        first.welcomed(&online("1:jo", None));
+        assert_eq!(claimed(&mut first).await.1, known);
     }
 }

@@ -65,16 +65,16 @@ impl Credentials {
         if self.is_renewable() {
             return;
         }
-        let Ok(mut value) = serde_json::from_str::<Value>(accepted.as_json()) else {
-            return;
-        };
-        // A new password is the one from now on.
-        if let Some(all) = value.as_object_mut()
-            && let Some(password) = all.remove("new_password")
-        {
-            all.insert("password".to_owned(), password);
+        if let Ok(value) = serde_json::from_str::<Value>(accepted.as_json()) {
+            *self = Self::Fixed(lasting(value));
         }
-        *self = Self::Fixed(value);
+    }
+
+    /// The server accepted these.
+    pub(crate) fn accepted(&mut self) {
+        if let Self::Fixed(value) = self {
+            *value = lasting(value.take());
+        }
     }
 
     /// The credentials now.
@@ -87,6 +87,18 @@ impl Credentials {
         };
         Ok(Some(value.into()))
     }
+}
+
+/// What accepted credentials are at later identifications: of a change of the password the
+/// new one, and a user that was made is not made again.
+fn lasting(mut credentials: Value) -> Value {
+    if let Some(all) = credentials.as_object_mut() {
+        all.remove("sign_up");
+        if let Some(password) = all.remove("new_password") {
+            all.insert("password".to_owned(), password);
+        }
+    }
+    credentials
 }
 
 /// Makes a [`Client`]. Begins with [`Client::builder`].
