@@ -30,6 +30,9 @@ enum Entry {
     Over {
         /// The Unix second.
         until: u64,
+        /// That of its erasure, where it was erased again.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        at: Option<u64>,
     },
 }
 
@@ -39,6 +42,19 @@ struct Guests {
     by_user: HashMap<UserId, u64>,
     /// The last one whose tokens have expired, and the Unix second of its erasure.
     over: Option<(UserId, u64)>,
+}
+
+impl Guests {
+    /// What is stored of a guest; `None`: nothing.
+    fn text(&self, user: &UserId) -> Option<Box<str>> {
+        let at = self.by_user.get(user).copied();
+        let over = self.over.as_ref().filter(|(last, _)| last == user);
+        let entry = match over {
+            Some((_, until)) => Entry::Over { until: *until, at },
+            None => Entry::At(at?),
+        };
+        serde_json::to_string(&entry).ok().map(Into::into)
+    }
 }
 
 /// The guests.
@@ -60,7 +76,8 @@ impl Erased {
                 Ok(Entry::At(at_s)) => {
                     guests.by_user.insert(user, at_s);
                 }
-                Ok(Entry::Over { until }) => {
+                Ok(Entry::Over { until, at }) => {
+                    guests.by_user.extend(at.map(|at_s| (user.clone(), at_s)));
                     if guests.over.as_ref().is_none_or(|(_, last)| *last < until) {
                         guests.over = Some((user, until));
                     }
@@ -87,9 +104,11 @@ impl Erased {
 
     /// A guest is erased. Returns whether that is durable.
     async fn note(&self, user: &UserId, now_s: u64) -> bool {
-        self.guests.write().by_user.insert(user.clone(), now_s);
-        let text = Some(now_s.to_string().into());
-        let written = fact::put(&*self.store, Fact::Erased, user, text);
+        let written = {
+            let guests = &mut *self.guests.write();
+            guests.by_user.insert(user.clone(), now_s);
+            fact::put(&*self.store, Fact::Erased, user, guests.text(user))
+        };
         written.await.is_ok()
     }
 
@@ -103,23 +122,18 @@ impl Erased {
         let newest = over.iter().max_by_key(|(_, at_s)| *at_s).cloned();
         let last_s = guests.over.as_ref().map_or(0, |(_, until)| *until);
         let newest = newest.filter(|(_, at_s)| *at_s > last_s);
-        let mut forgotten: Vec<UserId> = over.into_iter().map(|(user, _)| user).collect();
+        let mut changed: Vec<UserId> = over.into_iter().map(|(user, _)| user).collect();
         if let Some((user, until)) = newest {
-            let text = serde_json::to_string(&Entry::Over { until }).ok();
-            self.set(&user, text.map(Into::into));
-            forgotten.retain(|known| *known != user);
-            let before = guests.over.replace((user, until));
-            forgotten.extend(before.map(|(user, _)| user));
+            let before = guests.over.replace((user.clone(), until));
+            changed.extend(before.map(|(user, _)| user));
+            // Before those that it stands for are removed.
+            changed.insert(0, user);
         }
-        for user in forgotten {
+        for user in changed {
             // One that is not removed now is at the next start.
-            self.set(&user, None);
+            let (text, done) = (guests.text(&user), Box::new(|_| {}));
+            self.store.set_fact(Fact::Erased, &user, text, done);
         }
-    }
-
-    fn set(&self, user: &UserId, text: Option<Box<str>>) {
-        self.store
-            .set_fact(Fact::Erased, user, text, Box::new(|_| {}));
     }
 }
 
@@ -202,5 +216,47 @@ mod tests {
         again.store.stop();
         let facts = open().facts(Fact::Erased).unwrap();
         assert_eq!(facts.len(), 1, "{facts:?}");
+    }
+
+    #[tokio::test]
+    async fn guest_that_is_erased_again_keeps_what_its_entry_says_of_others() {
+        let folder = tempfile::tempdir().unwrap();
+        let settings = crate::store::settings::StoreSettings {
+            path: folder.path().join("store").to_str().unwrap().to_owned(),
+            ..Default::default()
+        };
+        let open = || {
+            let store = crate::store::open(&settings, 0, None, &Default::default()).unwrap();
+            (Erased::open(store.clone()).unwrap(), store)
+        };
+        let user = |name: &str| UserId::parse(&format!("guest:{name}")).unwrap();
+        let portal = PortalSettings {
+            guest_days: 1,
+            ..PortalSettings::default()
+        };
+        let over_ms = |at_s: u64| (at_s + SECONDS_OF_DAY) * 1_000;
+        let (erased, store) = open();
+        assert!(erased.note(&user("a"), 10).await);
+        erased.expire(&portal, over_ms(10));
+        assert!(erased.note(&user("a"), 1_000_000).await);
+        store.stop();
+        let (erased, store) = open();
+        assert!(erased.has(&user("a")));
+        assert_eq!(erased.over_s(), 10);
+        erased.expire(&portal, over_ms(1_000_000));
+        store.stop();
+        let (erased, store) = open();
+        assert!(!erased.has(&user("a")));
+        assert_eq!(erased.over_s(), 1_000_000);
+        // Another one is the last while it is erased.
+        for (name, at_s) in [("b", 2_000_000), ("a", 2_000_001)] {
+            assert!(erased.note(&user(name), at_s).await);
+        }
+        erased.expire(&portal, over_ms(2_000_000));
+        store.stop();
+        let (erased, store) = open();
+        assert!(erased.has(&user("a")) && !erased.has(&user("b")));
+        assert_eq!(erased.over_s(), 2_000_000);
+        store.stop();
     }
 }
