@@ -152,7 +152,7 @@ impl Blocked {
     /// # Errors
     /// `too_many` over the maxima; then nothing has changed.
     pub fn change(
-        &self,
+        self: &Arc<Self>,
         user: &UserId,
         change: impl FnOnce(&mut Vec<UserId>),
         by: ChangedBy,
@@ -242,12 +242,12 @@ impl Blocked {
         self.is_any.store(!lists.is_empty(), Ordering::Relaxed);
     }
 
-    /// Lists that are over need not be in the store any more.
-    fn remove_stored(&self, over: &[UserId]) {
+    /// Lists that are over need not be in the store any more. One of them may be there
+    /// again meanwhile: what is in force is written.
+    fn remove_stored(self: &Arc<Self>, over: &[UserId]) {
         for user in over {
             // One that is not removed now is at the next start.
-            self.store
-                .set_fact(Fact::Blocked, user, None, Box::new(|_| {}));
+            self.save(user);
         }
     }
 }
@@ -298,7 +298,7 @@ mod tests {
 
     /// Replaces a list; returns whose place changed.
     fn put(
-        blocked: &Blocked,
+        blocked: &Arc<Blocked>,
         of: u32,
         list: &[u32],
         maxima: BlockedMaxima,
@@ -368,7 +368,7 @@ mod tests {
 
     /// Replaces a list by so many users. Returns which maximum is reached.
     fn lengthen(
-        blocked: &Blocked,
+        blocked: &Arc<Blocked>,
         of: u32,
         len: u32,
         by: ChangedBy,

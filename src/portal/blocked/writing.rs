@@ -158,7 +158,7 @@ mod tests {
         UserId::parse(&format!("1:{number}")).unwrap()
     }
 
-    fn add(blocked: &Blocked, number: u32) {
+    fn add(blocked: &Arc<Blocked>, number: u32) {
         let add = |list: &mut Vec<UserId>| list.push(user(number));
         let change = blocked.change(&user(1), add, ChangedBy::default(), MAXIMA);
         change.unwrap();
@@ -195,6 +195,39 @@ mod tests {
         blocked.save(&user(1));
         let (text, saved) = next().unwrap();
         assert_eq!(text.as_deref(), Some(all));
+        saved(Ok(()));
+        assert!(next().is_none() && blocked.is_stored(&user(1)));
+    }
+
+    #[test]
+    fn list_that_ends_is_removed_behind_and_before_other_writes_of_its_user() {
+        let store = Arc::new(Slow::default());
+        let blocked = Blocked::open(store.clone(), 0).unwrap();
+        let put = |of: u32, by: ChangedBy, lists| {
+            let maxima = BlockedMaxima { lists, ..MAXIMA };
+            let add = |list: &mut Vec<UserId>| list.push(user(9));
+            blocked.change(&user(of), add, by, maxima).unwrap();
+        };
+        let ends = ChangedBy {
+            ends_s: Some(100),
+            ..ChangedBy::default()
+        };
+        let later = ChangedBy {
+            now_s: 1_000,
+            ..ChangedBy::default()
+        };
+        put(1, ends, 1);
+        // Makes room for another list.
+        put(2, later, 1);
+        put(1, later, 2);
+        blocked.save(&user(1));
+        let next = || store.writes.lock().pop();
+        let (text, saved) = next().unwrap();
+        assert_eq!(text, None);
+        assert!(next().is_none(), "one at a time");
+        saved(Ok(()));
+        let (text, saved) = next().unwrap();
+        assert_eq!(text.as_deref(), Some(r#"["1:9"]"#));
         saved(Ok(()));
         assert!(next().is_none() && blocked.is_stored(&user(1)));
     }

@@ -124,7 +124,7 @@ mod tests {
     }
 
     /// `1:9` blocks `1:1`.
-    fn block(blocked: &Blocked) {
+    fn block(blocked: &Arc<Blocked>) {
         let maxima = BlockedMaxima {
             each: 9,
             lists: 9,
