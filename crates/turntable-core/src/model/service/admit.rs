@@ -11,6 +11,11 @@ pub(super) fn down(message: &'static str) -> ErrorBody {
     ErrorBody::new(ErrorCode::ServiceDown, message).of("call")
 }
 
+/// The instance that had a call is gone.
+pub(super) fn lost() -> ErrorBody {
+    down("the instance of the service that had the call is gone; it may have carried it out or not")
+}
+
 /// A call was not carried out: there was no room for it, or no time left.
 pub(super) fn crowded(message: &'static str) -> ErrorBody {
     let error = ErrorBody::new(ErrorCode::Unavailable, message);

@@ -21,13 +21,19 @@ impl Service {
             && at_ms <= now_ms
         {
             self.cancel(number, &mut effects);
-            let open = self.open.get(&number);
-            let has = open.and_then(|open| Some((open.at?, open.is_fair())));
+            let Some(open) = self.open.get(&number) else {
+                self.deadlines.pop_first();
+                continue;
+            };
+            let has = open.at.map(|instance| (instance, open.is_fair()));
+            let timeout = ErrorBody::new(ErrorCode::Timeout, "the service did not answer in time");
+            let error = match has {
+                Some(_) => timeout.of("call"),
+                None => open.unless_given(late()),
+            };
             if let Some((instance, true)) = has {
                 self.note_deadline((instance, number), settings, now_ms, &mut effects);
             }
-            let timeout = ErrorBody::new(ErrorCode::Timeout, "the service did not answer in time");
-            let error = has.map_or_else(late, |_| timeout.of("call"));
             self.answer(number, Err(error), &mut effects);
         }
         self.end_pauses(now_ms);

@@ -99,7 +99,8 @@ impl Service {
             return ControlFlow::Break(Next::End(number, Err(error)));
         }
         if open.is_late(now_ms) {
-            return ControlFlow::Break(Next::End(number, Err(late())));
+            let error = open.unless_given(late());
+            return ControlFlow::Break(Next::End(number, Err(error)));
         }
         match self.choose(&open.request, settings) {
             Some(instance) => ControlFlow::Break(Next::Give(number, instance)),

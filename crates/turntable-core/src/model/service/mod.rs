@@ -34,7 +34,7 @@ use crate::limit::Limit;
 use crate::packet::{ErrorBody, RequestId};
 use crate::payload::Payload;
 use crate::reason::ErrorCode;
-use admit::down;
+use admit::lost;
 pub use direct::Direct;
 use pause::Health;
 use queue::{Load, Queue, Sender};
@@ -175,9 +175,20 @@ struct Open {
     at: Option<Instance>,
     /// How long before the deadline the instance was given it.
     allowed_ms: u64,
+    /// Whether an instance had it that is gone: it may have carried it out.
+    was_given: bool,
 }
 
 impl Open {
+    /// The answer to one that waits no longer: `why`, which says that it was not carried
+    /// out, unless that is not known.
+    fn unless_given(&self, why: ErrorBody) -> ErrorBody {
+        match self.was_given {
+            true => lost(),
+            false => why,
+        }
+    }
+
     /// Whether the instance that has it was given it early enough to be blamed if it does
     /// not answer in time.
     const fn is_fair(&self) -> bool {
@@ -368,13 +379,11 @@ impl Service {
             };
             if settings.is_idempotent(&open.request.function) {
                 open.at = None;
+                open.was_given = true;
                 let (from, bytes) = (open.request.sender(), open.request.bytes());
                 self.waiting.push(&from, number, bytes, true);
             } else {
-                let error = down(
-                    "the instance of the service that had the call is gone; it may have carried it out or not",
-                );
-                self.answer(number, Err(error), &mut effects);
+                self.answer(number, Err(lost()), &mut effects);
             }
         }
         self.settle(settings, now_ms, &mut effects);
@@ -411,6 +420,7 @@ impl Service {
             timeout_ms,
             at: None,
             allowed_ms: 0,
+            was_given: false,
         };
         self.open.insert(number, open);
         self.settle(settings, now_ms, &mut effects);

@@ -36,6 +36,7 @@ struct SavedCall {
     timeout_ms: u64,
     at: Option<Instance>,
     allowed_ms: u64,
+    was_given: bool,
 }
 
 /// A service's state as a value.
@@ -74,6 +75,7 @@ impl Service {
             timeout_ms: open.timeout_ms,
             at: open.at,
             allowed_ms: open.allowed_ms,
+            was_given: open.was_given,
         });
         ServiceSnapshot {
             providers: providers.map(saved).collect(),
@@ -133,6 +135,7 @@ impl Service {
                 timeout_ms: saved.timeout_ms,
                 at,
                 allowed_ms: saved.allowed_ms,
+                was_given: saved.was_given,
             };
             service.open.insert(saved.number, open);
         }

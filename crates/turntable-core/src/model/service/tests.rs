@@ -185,6 +185,38 @@ fn lost_instance_fails_its_calls_unless_they_may_be_repeated() {
 }
 
 #[test]
+fn call_that_a_lost_instance_had_is_never_said_not_to_be_carried_out() {
+    let down = |id| [(id, Some(ErrorCode::ServiceDown))];
+    // A second instance that has no room, and a call of one that dies.
+    let lost = |now_ms| {
+        let mut service = Service::default();
+        provide(&mut service, 1);
+        service.call(request(1, "read"), &settings(), NOW);
+        provide(&mut service, 2);
+        for number in 2..=6 {
+            service.call(request(number, "write"), &settings(), NOW + 200);
+        }
+        assert_eq!(service.waiting.load(), Load::default());
+        let busy = ServiceSettings {
+            in_flight_max: 1,
+            ..settings()
+        };
+        let effects = service.gone(instance(1), &busy, now_ms);
+        (service, busy, effects)
+    };
+    let (_, _, effects) = lost(NOW + 800);
+    let read = |effects: &[Effect]| {
+        let mut all = answered(effects);
+        all.retain(|(id, _)| *id == 1);
+        all
+    };
+    assert_eq!(read(&effects), down(1));
+    let (mut service, busy, effects) = lost(NOW + 300);
+    assert_eq!(read(&effects), []);
+    assert_eq!(read(&service.expire(&busy, NOW + 1_000)), down(1));
+}
+
+#[test]
 fn withdrawn_instance_answers_what_it_has() {
     let mut service = Service::default();
     provide(&mut service, 1);
