@@ -1,7 +1,7 @@
 //! Which calls are accepted: those of functions that an instance offers, while there is
 //! room for them.
 
-use super::queue::Measure;
+use super::queue::{Dropped, Measure};
 use super::{Effect, Service, ServiceRequest, ServiceSettings};
 use crate::limit::Limit;
 use crate::packet::ErrorBody;
@@ -20,6 +20,10 @@ pub(super) fn lost() -> ErrorBody {
 pub(super) fn crowded(message: &'static str) -> ErrorBody {
     let error = ErrorBody::new(ErrorCode::Unavailable, message);
     error.by(Limit::ServiceQueue).of("call")
+}
+
+fn full() -> ErrorBody {
+    crowded("too many calls wait for the service; try again later")
 }
 
 impl Service {
@@ -61,20 +65,26 @@ impl Service {
     ) -> Result<(), ErrorBody> {
         let (from, bytes) = (request.sender(), request.bytes());
         let has_room = self.choose(request, settings).is_some();
+        // None is dropped unless that is enough.
+        let mut dropped = Dropped::default();
         loop {
-            let waiting = self.waiting.load();
+            let waiting = self.waiting.without(&dropped);
             let measure = if waiting.calls >= settings.queue_max && !has_room {
                 Measure::Calls
             } else if waiting.calls > 0 && waiting.bytes + bytes > settings.queue_bytes_max {
                 Measure::Bytes
             } else {
-                return Ok(());
+                break;
             };
-            let error = crowded("too many calls wait for the service; try again later");
-            match self.waiting.displaced(&from, bytes, measure) {
-                Some(number) => self.answer(number, Err(error), effects),
-                None => return Err(error),
+            if !self.waiting.displace(&from, bytes, measure, &mut dropped) {
+                return Err(full());
             }
         }
+        for number in dropped.numbers {
+            let open = self.open.get(&number);
+            let error = open.map_or_else(full, |open| open.unless_given(full()));
+            self.answer(number, Err(error), effects);
+        }
+        Ok(())
     }
 }

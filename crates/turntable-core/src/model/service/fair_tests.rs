@@ -4,6 +4,7 @@
 
 use super::tests::{NOW, answered, done, given, instance, of_address, provide, request, settings};
 use super::*;
+use crate::address::Address;
 
 const MANY: u64 = 1;
 const FEW: u64 = 2;
@@ -80,6 +81,40 @@ fn caller_with_few_calls_has_a_place_in_a_full_queue_and_its_turn() {
     }
     // The calls of the first address have the numbers 4 to 8.
     assert_eq!(order, [4, 9, 5]);
+}
+
+#[test]
+fn no_call_is_dropped_for_one_that_has_no_room_all_the_same() {
+    let mut service = Service::default();
+    provide(&mut service, 1);
+    let settings = ServiceSettings {
+        in_flight_max: 1,
+        queue_max: 100,
+        queue_bytes_max: 10_000,
+        ..settings()
+    };
+    let call = |service: &mut Service, address, number, bytes| {
+        let text = format!("{:?}", "x".repeat(bytes));
+        let large = ServiceRequest {
+            args: Some(Payload::from_json(text.as_str())),
+            ..request(number, "write")
+        };
+        answered(&service.call(of_address(address, large), &settings, NOW))
+    };
+    // The first is given out.
+    for number in 0..9 {
+        assert_eq!(call(&mut service, MANY, number, 1_000), []);
+    }
+    let unavailable = |number| (number, Some(ErrorCode::Unavailable));
+    assert_eq!(call(&mut service, FEW, 20, 8_000), [unavailable(20)]);
+    assert_eq!(service.waiting.load().calls, 8);
+    // One for which dropping is enough has room.
+    let dropped = call(&mut service, FEW, 21, 3_000);
+    assert!(dropped.len() > 1 && dropped.iter().all(|(number, _)| *number < 20));
+    assert_eq!(
+        service.open[&service.last].request.address,
+        Some(Address::from_number(FEW))
+    );
 }
 
 #[test]

@@ -48,6 +48,14 @@ impl Load {
         self.bytes = self.bytes.saturating_sub(bytes);
     }
 
+    /// What is left of it without another one.
+    const fn without(self, other: Self) -> Self {
+        Self {
+            calls: self.calls.saturating_sub(other.calls),
+            bytes: self.bytes.saturating_sub(other.bytes),
+        }
+    }
+
     const fn by(self, measure: Measure) -> usize {
         match measure {
             Measure::Calls => self.calls,
@@ -117,9 +125,9 @@ impl<K: Ord + Clone, L: Default> Turns<K, L> {
     }
 
     /// The lane with the most.
-    fn fullest(&self, load: impl Fn(&L) -> usize) -> Option<(&K, &L)> {
+    fn fullest(&self, load: impl Fn(&K, &L) -> usize) -> Option<(&K, &L)> {
         let lanes = self.lanes.iter().map(|(key, (_, lane))| (key, lane));
-        lanes.max_by_key(|(_, lane)| load(lane))
+        lanes.max_by_key(|(key, lane)| load(key, lane))
     }
 }
 
@@ -137,6 +145,41 @@ struct Callers {
     load: Load,
 }
 
+/// Calls that make room for another one, while they are still in the queue.
+#[derive(Debug, Default)]
+pub(super) struct Dropped {
+    /// The calls.
+    pub(super) numbers: Vec<u64>,
+    load: Load,
+    of_addresses: BTreeMap<Option<Address>, Load>,
+    of_users: BTreeMap<(Option<Address>, Option<UserId>), Load>,
+}
+
+impl Dropped {
+    fn add(&mut self, address: Option<Address>, user: Option<UserId>, call: &Waiting) {
+        self.numbers.push(call.number);
+        self.load.add(call.bytes);
+        self.of_addresses
+            .entry(address)
+            .or_default()
+            .add(call.bytes);
+        let of_user = self.of_users.entry((address, user)).or_default();
+        of_user.add(call.bytes);
+    }
+
+    fn of_address(&self, address: Option<Address>) -> Load {
+        self.of_addresses.get(&address).copied().unwrap_or_default()
+    }
+
+    fn of_user(&self, address: Option<Address>, user: &Option<UserId>) -> Load {
+        if self.numbers.is_empty() {
+            return Load::default();
+        }
+        let of_user = self.of_users.get(&(address, user.clone()));
+        of_user.copied().unwrap_or_default()
+    }
+}
+
 /// The calls that wait for an instance of one service.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub(super) struct Queue {
@@ -145,8 +188,14 @@ pub(super) struct Queue {
 }
 
 impl Queue {
+    #[cfg(test)]
     pub(super) const fn load(&self) -> Load {
         self.load
+    }
+
+    /// What is in it without these calls.
+    pub(super) const fn without(&self, dropped: &Dropped) -> Load {
+        self.load.without(dropped.load)
     }
 
     /// A call waits behind the others of its caller; before them if `is_first`.
@@ -207,27 +256,54 @@ impl Queue {
         })
     }
 
-    /// The call that makes room for one of `from` with so many bytes: the newest of a
-    /// caller that has more than `from` would have. `None`: `from` has the most.
-    pub(super) fn displaced(&self, from: &Sender, bytes: usize, measure: Measure) -> Option<u64> {
+    /// Adds a call that makes room for one of `from` with so many bytes: the newest of a
+    /// caller that has more than `from` would have. Returns whether there is one: else
+    /// `from` has the most.
+    pub(super) fn displace(
+        &self,
+        from: &Sender,
+        bytes: usize,
+        measure: Measure,
+        dropped: &mut Dropped,
+    ) -> bool {
         let mut added = Load::default();
         added.add(bytes);
         let added = added.by(measure);
+        let of_callers = |address: &Option<Address>, callers: &Callers| {
+            let left = callers.load.without(dropped.of_address(*address));
+            left.by(measure)
+        };
         let own = self.addresses.get(&from.address);
-        let own_load = own.map_or(0, |callers| callers.load.by(measure)) + added;
-        let load_of = |callers: &Callers| callers.load.by(measure);
-        let (address, fullest) = self.addresses.fullest(load_of)?;
-        let load_of = |of_user: &Calls| of_user.load.by(measure);
-        if *address != from.address && load_of_callers(fullest, measure) > own_load {
-            let (_, of_user) = fullest.users.fullest(load_of)?;
-            return of_user.calls.back().map(|waiting| waiting.number);
+        let own_load = own.map_or(0, |own| of_callers(&from.address, own)) + added;
+        let fullest = self.addresses.fullest(of_callers);
+        let fuller = fullest.filter(|(address, callers)| {
+            **address != from.address && of_callers(address, callers) > own_load
+        });
+        let (address, callers) = match (fuller, own) {
+            (Some((address, callers)), _) => (*address, callers),
+            (None, Some(own)) => (from.address, own),
+            (None, None) => return false,
+        };
+        let of_calls = |user: &Option<UserId>, calls: &Calls| {
+            let left = calls.load.without(dropped.of_user(address, user));
+            left.by(measure)
+        };
+        let Some((user, fullest)) = callers.users.fullest(of_calls) else {
+            return false;
+        };
+        if fuller.is_none() {
+            let own = callers.users.get(&from.user);
+            let own_load = own.map_or(0, |own| of_calls(&from.user, own)) + added;
+            if of_calls(user, fullest) <= own_load {
+                return false;
+            }
         }
-        let own = own?;
-        let own_load = own.users.get(&from.user).map_or(0, load_of) + added;
-        let (_, fullest) = own.users.fullest(load_of)?;
-        let is_more = load_of(fullest) > own_load;
-        let newest = fullest.calls.back().map(|waiting| waiting.number);
-        newest.filter(|_| is_more)
+        let before = dropped.of_user(address, user).calls;
+        let Some(newest) = fullest.calls.iter().rev().nth(before) else {
+            return false;
+        };
+        dropped.add(address, user.clone(), newest);
+        true
     }
 
     /// The numbers of the calls by address and user, in turn.
@@ -241,10 +317,6 @@ impl Queue {
         };
         self.addresses.in_turn().map(of_address).collect()
     }
-}
-
-fn load_of_callers(callers: &Callers, measure: Measure) -> usize {
-    callers.load.by(measure)
 }
 
 #[cfg(test)]
@@ -313,19 +385,39 @@ mod tests {
         }
         queue.push(&from(1, 0), 4, 100, false);
         queue.push(&from(2, 9), 5, 900, false);
-        let by_calls = |from: &Sender| queue.displaced(from, 1, Measure::Calls);
+        let displaced = |queue: &Queue, from: &Sender, bytes, measure| {
+            let mut dropped = Dropped::default();
+            let is_displaced = queue.displace(from, bytes, measure, &mut dropped);
+            assert_eq!(is_displaced, !dropped.numbers.is_empty());
+            dropped.numbers.pop()
+        };
+        let by_calls = |from: &Sender| displaced(&queue, from, 1, Measure::Calls);
         assert_eq!(by_calls(&from(3, 1)), Some(4));
         assert_eq!(by_calls(&from(2, 1)), Some(4));
         // Its address has the most: one of its own users makes room, if it has more.
         assert_eq!(by_calls(&from(1, 7)), Some(4));
         assert_eq!(by_calls(&from(1, 1)), None);
-        let by_bytes = |from: &Sender, bytes| queue.displaced(from, bytes, Measure::Bytes);
+        let by_bytes = |from: &Sender, bytes| displaced(&queue, from, bytes, Measure::Bytes);
         assert_eq!(by_bytes(&from(1, 1), 10), Some(5));
         assert_eq!(by_bytes(&from(1, 1), 1_000), None);
         assert_eq!(by_bytes(&from(2, 9), 1), None);
-        assert_eq!(
-            Queue::default().displaced(&from(1, 1), 1, Measure::Calls),
-            None
-        );
+        let empty = Queue::default();
+        assert_eq!(displaced(&empty, &from(1, 1), 1, Measure::Calls), None);
+    }
+
+    #[test]
+    fn several_calls_make_room_until_their_caller_has_no_more_than_the_other() {
+        let mut queue = Queue::default();
+        for number in 0..10 {
+            queue.push(&from(1, number % 2), number.into(), 10, false);
+        }
+        let mut dropped = Dropped::default();
+        let mut displace = |bytes| queue.displace(&from(2, 9), bytes, Measure::Bytes, &mut dropped);
+        let count = (0..20).take_while(|_| displace(55)).count();
+        // 60 bytes are more than 55, 50 are not.
+        assert_eq!(count, 5);
+        assert_eq!(queue.without(&dropped).bytes, 50);
+        dropped.numbers.sort_unstable();
+        assert_eq!(dropped.numbers, [5, 6, 7, 8, 9]);
     }
 }

@@ -191,7 +191,12 @@ fn call_that_a_lost_instance_had_is_never_said_not_to_be_carried_out() {
     let lost = |now_ms| {
         let mut service = Service::default();
         provide(&mut service, 1);
-        service.call(request(1, "read"), &settings(), NOW);
+        let text = format!("{:?}", "x".repeat(1_000));
+        let large = ServiceRequest {
+            args: Some(Payload::from_json(text.as_str())),
+            ..request(1, "read")
+        };
+        service.call(large, &settings(), NOW);
         provide(&mut service, 2);
         for number in 2..=6 {
             service.call(request(number, "write"), &settings(), NOW + 200);
@@ -214,6 +219,13 @@ fn call_that_a_lost_instance_had_is_never_said_not_to_be_carried_out() {
     let (mut service, busy, effects) = lost(NOW + 300);
     assert_eq!(read(&effects), []);
     assert_eq!(read(&service.expire(&busy, NOW + 1_000)), down(1));
+    let (mut service, busy, _) = lost(NOW + 300);
+    let full = ServiceSettings {
+        queue_bytes_max: 1_000,
+        ..busy
+    };
+    let other = of_address(1, request(7, "write"));
+    assert_eq!(read(&service.call(other, &full, NOW + 300)), down(1));
 }
 
 #[test]
