@@ -65,6 +65,8 @@ fn long_lists_come_page_by_page() {
     for n in 1..=4 {
         let user = format!("1:{n}");
         rpc(&server, "user/ban", json!({"userId": user, "seconds": 0}));
+        let list = json!({"userId": user, "userIds": ["1:8", "1:9"]});
+        assert_eq!(rpc(&server, "user/setBlocked", list).json(), true);
         rpc(
             &server,
             "auth/set",
@@ -74,6 +76,15 @@ fn long_lists_come_page_by_page() {
     let bans = server.manage("/user/listBans/3").json();
     assert_eq!(bans["next"], "1:3");
     assert_eq!(bans["bans"].as_object().unwrap().len(), 3);
+    let all = server.manage("/user/listBlocked");
+    assert_eq!(all.error(), (413, "too_large".to_owned()), "{}", all.text());
+    let lists = server.manage("/user/listBlocked/2").json();
+    assert_eq!(
+        lists,
+        json!({"blocked": {"1:1": 2, "1:2": 2}, "next": "1:2"})
+    );
+    let lists = server.manage("/user/listBlocked/2/1:2").json();
+    assert_eq!(lists, json!({"blocked": {"1:3": 2, "1:4": 2}}));
     let users = rpc(&server, "auth/listAll", json!({"limit": 9, "after": "1:3"})).json();
     assert_eq!(users, json!({"users": ["1:4"]}));
     let services = server.manage("/service/listAll").json();

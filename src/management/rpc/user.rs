@@ -105,7 +105,7 @@ pub(super) const METHODS: &[Method] = &[
     },
     Method {
         name: "listBlocked",
-        parameters: &[],
+        parameters: PAGE,
         run: list_blocked,
     },
     Method {
@@ -298,12 +298,18 @@ fn set_blocked(management: &Management, mut arguments: Arguments) -> Call<'_> {
 }
 
 /// How many users each user with a block list blocks.
-fn list_blocked(management: &Management, _: Arguments) -> Call<'_> {
+fn list_blocked(management: &Management, mut arguments: Arguments) -> Call<'_> {
     Box::pin(async move {
+        let page = Page::take(&mut arguments, management.list_max)?;
         let lists = management.shared.blocked.all();
-        let lists = lists.iter();
-        let lists: BTreeMap<&str, usize> = lists.map(|(user, len)| (user.as_str(), *len)).collect();
-        result(lists)
+        let lists = lists.iter().map(|(user, len)| (user.as_str(), *len));
+        let lists: BTreeMap<&str, usize> = lists.collect();
+        let (users, next) = page.cut(lists.keys().map(|user| (*user).to_owned()))?;
+        let of_page = users
+            .iter()
+            .filter_map(|user| lists.get_key_value(user.as_str()));
+        let of_page: BTreeMap<&&str, &usize> = of_page.collect();
+        page.answer("blocked", of_page, next)
     })
 }
 
