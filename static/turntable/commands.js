@@ -52,7 +52,7 @@ export class Commands {
         this.#uplink.repeat(entry);
       },
       bytesOf: (text) => hooks.bytesOf(text),
-      load: () => this.#uplink.load,
+      load: () => this.#uplink.log.load,
       confirm: () => this.#uplink.confirm(),
       dropped: ({ id }, error) => {
         if (!this.#requests.drop(id, error)) hooks.error(error);

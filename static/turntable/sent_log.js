@@ -7,6 +7,8 @@
  * @module
  */
 
+import { costOf, costOfRepeat } from "./pacer.js";
+
 /**
  * @typedef {object} Sent
  * @property {string} text
@@ -37,10 +39,21 @@ export class SentLog {
   #count = 0;
   /** Whether the numbers are the server's. An earlier page may have sent more than it has stored. */
   #known = true;
+  /** What this connection has of them. @type {{commands: number, cost: Map<string, number>}} */
+  #load = { commands: 0, cost: new Map() };
 
   /** The commands without confirmation, in order. @returns {readonly Sent[]} */
   get open() {
     return this.#entries;
+  }
+
+  /**
+   * What the server has not confirmed of what this connection has. It is counted as it changes: each command, each
+   * answer and each timer asks for it.
+   * @returns {{commands: number, cost: Map<string, number>}} cost: tokens by class
+   */
+  get load() {
+    return this.#load;
   }
 
   /** The number up to which the commands were sent on this connection; those behind wait to be repeated. */
@@ -71,11 +84,33 @@ export class SentLog {
     return entry;
   }
 
+  /** @param {Sent} entry of the log, which this connection has from now on */
+  write(entry) {
+    if (entry.written) return;
+    entry.written = true;
+    this.#charge(entry, 1);
+  }
+
+  /** The next connection has none of them. */
+  unwrite() {
+    for (const entry of this.#entries) entry.written = false;
+    this.#recount();
+  }
+
+  /** @param {readonly Sent[]} entries only their numbers are repeated from now on */
+  blank(entries) {
+    for (const entry of entries) {
+      entry.blank = true;
+      entry.cost = costOfRepeat(entry);
+    }
+    this.#recount();
+  }
+
   /** @param {number} number the server has taken the commands up to this one */
   taken(number) {
     let count = 0;
     while (count < this.#entries.length && /** @type {Sent} */ (this.#entries[count]).number <= number) count += 1;
-    this.#entries.splice(0, count);
+    for (const entry of this.#entries.splice(0, count)) if (entry.written) this.#charge(entry, -1);
   }
 
   /** @param {any} id of a command that was answered; the server took it and all before it */
@@ -118,6 +153,7 @@ export class SentLog {
     const [oldest] = this.#entries;
     const before = oldest ? oldest.number - 1 : this.#count;
     this.#entries = this.#entries.filter((entry) => !entries.includes(entry));
+    this.#recount();
     this.#renumber(before);
     if (!sure) this.#known = false;
   }
@@ -125,6 +161,7 @@ export class SentLog {
   /** Keeps what may be executed twice; for a server that does not report `accepted`. */
   keepRepeatable() {
     this.#entries = this.#entries.filter(({ repeatable }) => repeatable);
+    this.#recount();
     this.#renumber(this.#count - this.#entries.length);
   }
 
@@ -137,7 +174,24 @@ export class SentLog {
     this.#entries = [];
     this.#count = 0;
     this.#known = known;
+    this.#recount();
     return lost;
+  }
+
+  /**
+   * @param {Sent} entry
+   * @param {1 | -1} sign
+   */
+  #charge(entry, sign) {
+    const { cost } = this.#load;
+    entry.cost ??= costOf(entry.command, entry.data, entry.text.length);
+    this.#load.commands += sign;
+    for (const [name, count] of entry.cost) cost.set(name, (cost.get(name) ?? 0) + sign * count);
+  }
+
+  #recount() {
+    this.#load = { commands: 0, cost: new Map() };
+    for (const entry of this.#entries) if (entry.written) this.#charge(entry, 1);
   }
 
   /** @param {number} before the number before that of the first command */

@@ -5,7 +5,6 @@
  * @module
  */
 
-import { costOf, costOfRepeat } from "./pacer.js";
 import { SentLog } from "./sent_log.js";
 
 /** @import { Message } from "./outbox.js" */
@@ -39,7 +38,7 @@ export class Uplink {
   write(message) {
     const { command, data, text, id, repeatable = false } = message;
     const entry = this.log.add(command, text, id, repeatable, message);
-    if (entry) entry.written = true;
+    if (entry) this.log.write(entry);
     else if (command === "time") this.#marks.set(data?.t0, this.log.written);
     this.#connection.write(text, entry);
     // An answer to `time` confirms what was sent before it.
@@ -52,23 +51,6 @@ export class Uplink {
     if (number === undefined) return;
     this.log.taken(number);
     for (const [mark, count] of this.#marks) if (count <= number) this.#marks.delete(mark);
-  }
-
-  /**
-   * What the server has not confirmed of what this connection has.
-   * @returns {{commands: number, cost: Map<string, number>}} cost: tokens by class
-   */
-  get load() {
-    let commands = 0;
-    /** @type {Map<string, number>} */
-    const cost = new Map();
-    for (const entry of this.log.open) {
-      if (!entry.written) continue;
-      commands += 1;
-      entry.cost ??= costOf(entry.command, entry.data, entry.text.length);
-      for (const [name, count] of entry.cost) cost.set(name, (cost.get(name) ?? 0) + count);
-    }
-    return { commands, cost };
   }
 
   /** Asks the server to confirm what was sent, unless it is asked. @returns {boolean} whether it is */
@@ -92,7 +74,7 @@ export class Uplink {
    */
   resumed(accepted, numbered) {
     this.#marks.clear();
-    for (const entry of this.log.open) entry.written = false;
+    this.log.unwrite();
     if (Number.isSafeInteger(accepted)) this.log.accepted(accepted);
     else if (!numbered) this.log.keepRepeatable();
   }
@@ -132,11 +114,7 @@ export class Uplink {
     const gone = [...merged, ...expired].filter(({ sent }) => exact || !sent);
     for (const entry of gone) entry.dropped = true;
     this.discard(gone);
-    for (const entry of [...merged, ...expired]) {
-      if (entry.dropped) continue;
-      entry.blank = true;
-      entry.cost = costOfRepeat(entry);
-    }
+    this.log.blank([...merged, ...expired].filter(({ dropped }) => !dropped));
     return { expired: expired.filter((entry) => !known.has(entry)), merged: merged.filter((entry) => !known.has(entry)) };
   }
 
@@ -153,12 +131,13 @@ export class Uplink {
   }
 
   /**
-   * Sends a command again, unless it was confirmed meanwhile.
+   * Sends a command again, unless it was confirmed or removed meanwhile.
    * @param {Sent} entry
    */
   repeat(entry) {
     const [oldest] = this.log.open;
-    entry.written = true;
-    if (oldest && oldest.number <= entry.number) this.#connection.write(entry.text, entry);
+    if (entry.dropped || !oldest || oldest.number > entry.number) return;
+    this.log.write(entry);
+    this.#connection.write(entry.text, entry);
   }
 }

@@ -278,6 +278,40 @@ for (const transport of ["tunnel", "longpoll"]) {
   });
 }
 
+test("the log counts what its connection has of the commands, whatever becomes of them", () => {
+  const log = new SentLog();
+  let seed = 7;
+  const random = (below) => {
+    seed = (seed * 48_271) % 2_147_483_647;
+    return seed % below;
+  };
+  const any = () => log.open[random(log.open.length)];
+  const steps = [
+    () => log.add("publish", "x".repeat(random(50)), log.count, random(2) === 0),
+    () => log.add("game", "{}", undefined, false, { data: { actions: [1, 2] } }),
+    () => any() && log.write(any()),
+    () => log.taken((any()?.number ?? 1) - random(2)),
+    () => log.answered(any()?.id),
+    () => log.discard([any()]),
+    () => any() && log.blank([any()]),
+    () => random(9) === 0 && log.unwrite(),
+    () => random(9) === 0 && log.accepted(log.count - random(3)),
+    () => random(30) === 0 && log.keepRepeatable(),
+    () => random(30) === 0 && log.reset(true),
+  ];
+  let most = 0;
+  for (let step = 0; step < 5000; step += 1) {
+    steps[random(2) === 0 ? random(3) : random(steps.length)]();
+    const { commands, cost } = log.load;
+    const written = log.open.filter((entry) => entry.written);
+    const total = (name) => written.reduce((sum, entry) => sum + (entry.cost.get(name) ?? 0), 0);
+    assert.equal(commands, written.length);
+    for (const name of ["bytes", "publish", "game"]) assert.equal(cost.get(name) ?? 0, total(name), `${name}, step ${step}`);
+    most = Math.max(most, commands);
+  }
+  assert.ok(most > 5);
+});
+
 test("a request has a limited number of messages and bytes, whatever their characters", () => {
   const queue = (text, count) => Array.from({ length: count }, () => ({ text, entry: undefined }));
   assert.equal(takeBatch(queue("x", 500)).length, 100);

@@ -62,6 +62,15 @@ export declare class SentLog {
     #private;
     /** The commands without confirmation, in order. @returns {readonly Sent[]} */
     get open(): readonly Sent[];
+    /**
+     * What the server has not confirmed of what this connection has. It is counted as it changes: each command, each
+     * answer and each timer asks for it.
+     * @returns {{commands: number, cost: Map<string, number>}} cost: tokens by class
+     */
+    get load(): {
+        commands: number;
+        cost: Map<string, number>;
+    };
     /** The number up to which the commands were sent on this connection; those behind wait to be repeated. */
     get written(): number;
     /** The number of the last command. */
@@ -80,6 +89,12 @@ export declare class SentLog {
         expires_ms?: number;
         merge?: string;
     }): Sent | undefined;
+    /** @param {Sent} entry of the log, which this connection has from now on */
+    write(entry: Sent): void;
+    /** The next connection has none of them. */
+    unwrite(): void;
+    /** @param {readonly Sent[]} entries only their numbers are repeated from now on */
+    blank(entries: readonly Sent[]): void;
     /** @param {number} number the server has taken the commands up to this one */
     taken(number: number): void;
     /** @param {any} id of a command that was answered; the server took it and all before it */

@@ -25,14 +25,6 @@ export declare class Uplink {
     write(message: Message): void;
     /** @param {any} t0 of an answered clock exchange: the server has taken what was sent before it */
     exchanged(t0: any): void;
-    /**
-     * What the server has not confirmed of what this connection has.
-     * @returns {{commands: number, cost: Map<string, number>}} cost: tokens by class
-     */
-    get load(): {
-        commands: number;
-        cost: Map<string, number>;
-    };
     /** Asks the server to confirm what was sent, unless it is asked. @returns {boolean} whether it is */
     confirm(): boolean;
     /** The server refused a clock exchange: none confirms anything. */
@@ -73,7 +65,7 @@ export declare class Uplink {
      */
     discard(entries: readonly (Sent | undefined)[], sure?: boolean): void;
     /**
-     * Sends a command again, unless it was confirmed meanwhile.
+     * Sends a command again, unless it was confirmed or removed meanwhile.
      * @param {Sent} entry
      */
     repeat(entry: Sent): void;
