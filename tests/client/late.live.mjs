@@ -6,7 +6,6 @@ import { randomUUID } from "node:crypto";
 import { once } from "node:events";
 import { connect as tcp, createServer } from "node:net";
 import { describe, test } from "node:test";
-import { setTimeout as sleep } from "node:timers/promises";
 import { connect } from "../../static/turntable.js";
 import { WebSocket } from "./harness.mjs";
 
@@ -24,7 +23,21 @@ function transportOf(/** @type {string} */ head) {
 async function holdingProxy(t, mark, blocked) {
   const { hostname, port } = new URL(url);
   const pairs = new Set();
-  const self = { url: "", deferred: undefined, deliver: () => self.deferred.bytes.forEach((bytes) => self.deferred.far.write(bytes)) };
+  let reach = () => {};
+  const self = {
+    url: "",
+    deferred: undefined,
+    /** The request is here. */
+    reached: new Promise((resolve) => (reach = resolve)),
+    /** Delivers the request; over when the server has answered it. */
+    async deliver() {
+      const { far, bytes } = self.deferred;
+      assert.ok(!far.destroyed, "the server has closed the connection");
+      const answered = Promise.race([once(far, "data"), once(far, "close")]);
+      for (const part of bytes) far.write(part);
+      await answered;
+    },
+  };
   const server = createServer((near) => {
     const far = tcp(Number(port), hostname);
     const pair = { near, far, deferred: false };
@@ -36,6 +49,7 @@ async function holdingProxy(t, mark, blocked) {
       } else if (!self.deferred && text.includes(mark)) {
         pair.deferred = true;
         self.deferred = { far, bytes: [bytes] };
+        reach();
         setTimeout(() => {
           near.resetAndDestroy();
           for (const other of pairs) if (other !== pair) other.near.resetAndDestroy();
@@ -77,20 +91,31 @@ describe("a request that arrives late", { skip, concurrency: true }, () => {
       for (const event of ["error", "reset"]) tt.on(event, () => failed.push(event));
       const path = `late/${randomUUID()}`;
       const heard = [];
-      (await watcher.channel(path)).on("message", ({ data }) => heard.push(data));
-      (await watcher.join(path)).on("action", ({ data }) => heard.push(data));
+      // Behind what the late request could do, in the channel and in the room.
+      const last = new Set(["end", "over"]);
+      const channel = await watcher.channel(path);
+      const watched = await watcher.join(path);
+      const heardAll = new Promise((resolve) => {
+        const hear = ({ data }) => {
+          heard.push(data);
+          last.delete(data);
+          if (last.size === 0) resolve();
+        };
+        channel.on("message", hear);
+        watched.on("action", hear);
+      });
       const room = await tt.join(path);
       const publishes = [tt.request("publish", { channel: path, data: mark })];
       room.act("act");
-      await sleep(20);
+      await network.reached;
       publishes.push(tt.request("publish", { channel: path, data: "two" }));
       await Promise.all(publishes);
       assert.equal(tt.transport, to);
-      network.deliver();
-      await sleep(500);
+      await network.deliver();
       await tt.request("publish", { channel: path, data: "end" });
-      await watcher.request("lookup", []);
-      assert.deepEqual([heard.toSorted(), failed], [[mark, "act", "two", "end"].toSorted(), []]);
+      room.act("over");
+      await heardAll;
+      assert.deepEqual([heard.toSorted(), failed], [[mark, "act", "two", "end", "over"].toSorted(), []]);
     });
   }
 });
