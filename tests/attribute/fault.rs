@@ -4,11 +4,12 @@ use std::path::Path;
 use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
 use turntable_testkit::presence::lookup;
-use turntable_testkit::{Client, Server};
+use turntable_testkit::{Client, DEADLINE, Server};
 
 const USERS: usize = 6;
 /// Sets that wait at each user; the kill comes before they are all carried out.
@@ -114,10 +115,14 @@ fn last_seen(server: &Server, user: &str) -> Option<u64> {
 
 /// The same of a user that is about to go.
 fn await_last_seen(server: &Server, user: &str) -> u64 {
-    let found = std::iter::repeat_with(|| last_seen(server, user))
-        .flatten()
-        .next();
-    found.unwrap()
+    let until = Instant::now() + DEADLINE;
+    loop {
+        if let Some(seen) = last_seen(server, user) {
+            return seen;
+        }
+        assert!(Instant::now() < until, "{user} was never seen");
+        std::thread::sleep(Duration::from_millis(10));
+    }
 }
 
 #[test]

@@ -4,13 +4,13 @@
 use std::net::TcpListener;
 use std::process::Command;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 use turntable_client::{Client, Service};
 use turntable_testkit::package::has_npm_package;
 use turntable_testkit::process::Process;
-use turntable_testkit::{Peer, Server, Way};
+use turntable_testkit::{DEADLINE, Peer, Server, Way};
 
 /// Calls of each caller that are open when the instance is killed.
 const OPEN: u64 = 10;
@@ -82,12 +82,22 @@ impl Caller {
 
     /// Calls until there is a result.
     fn await_up(&mut self) {
-        loop {
-            self.call(false);
-            if self.take() {
-                return;
-            }
+        let until = Instant::now() + DEADLINE;
+        self.call(false);
+        while !self.take() {
+            assert!(Instant::now() < until, "the instance is not up");
             std::thread::sleep(Duration::from_millis(5));
+            self.call(false);
+        }
+    }
+
+    /// Calls until it has heard that the service is down.
+    fn await_down(&mut self) {
+        let until = Instant::now() + DEADLINE;
+        while !self.is_down {
+            assert!(Instant::now() < until, "the instance is not down");
+            self.call(false);
+            self.take();
         }
     }
 }
@@ -119,9 +129,8 @@ fn kill_in_the_middle(server: &Server, has_connection: bool, start: impl Fn() ->
             while !caller.open.is_empty() {
                 caller.take();
             }
-            while has_connection && !caller.is_down {
-                caller.call(false);
-                caller.take();
+            if has_connection {
+                caller.await_down();
             }
         }
     }
