@@ -155,13 +155,13 @@ impl Directory {
                     return;
                 }
             }
-            if let Err(error) = self.charge_new_room(&call) {
-                return self.refuse(call.pending(&channel), error);
-            }
             let max = self.shared.settings().room.rooms_max;
             if self.rooms.are_full(max) && call.announced_by().is_none() {
                 let pending = call.pending(&channel);
                 return self.shared.full(pending, "room.rooms_max", max);
+            }
+            if let Err(error) = self.charge_new_room(&call) {
+                return self.refuse(call.pending(&channel), error);
             }
         }
         if let Err(call) = self.rooms.call(&self.shared, channel.clone(), call) {
@@ -209,13 +209,13 @@ impl Directory {
                 }
                 _ => {}
             }
-            if let Err(error) = self.charge_new_channel(&call) {
-                return self.refuse(call.pending(&channel), error);
-            }
             let max = self.shared.settings().channel.channels_max;
             if self.channels.are_full(max) && call.announced_by().is_none() {
                 let pending = call.pending(&channel);
                 return self.shared.full(pending, "channel.channels_max", max);
+            }
+            if let Err(error) = self.charge_new_channel(&call) {
+                return self.refuse(call.pending(&channel), error);
             }
         }
         if let Err(call) = self.channels.call(&self.shared, channel.clone(), call) {

@@ -53,6 +53,29 @@ fn rooms_of_the_server_are_limited() {
 }
 
 #[test]
+fn what_the_server_has_no_room_for_takes_nothing_of_a_rate() {
+    let rate = "{ per_second = 1, burst = 2 }";
+    let server = Server::with(&[
+        ("room.rooms_max", "1"),
+        ("room.new_by_address", rate),
+        ("channel.channels_max", "1"),
+        ("channel.new_by_address", rate),
+    ]);
+    let (mut mel, mut tom) = (server.user("1:1"), server.user("1:2"));
+    join(&mut mel, "a", "1:1");
+    join_channel(&mut mel, "a");
+    for number in 0..4 {
+        let name = format!("b{number}");
+        assert_eq!(
+            refused(&mut tom, "joingame", room(&name, "1:2"), "unavailable"),
+            1
+        );
+        let channel = json!({"channel": name});
+        assert_eq!(refused(&mut tom, "joinchannel", channel, "unavailable"), 1);
+    }
+}
+
+#[test]
 fn what_the_clients_of_one_address_hold_is_limited() {
     let server = Server::with(&[
         ("session.subscriptions_per_address_max", "40"),
