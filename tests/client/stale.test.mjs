@@ -59,19 +59,25 @@ for (const transport of ["tunnel", "longpoll", "poll"]) {
 
   test(`${transport}: what waits behind a request is replaced by later actions with its key, and expires`, async (t) => {
     let release = () => {};
+    let reach = () => {};
     let gate;
     const delayed = async (url, init) => {
-      if (gate && init?.method === "POST" && holds(String(init.body))) await gate;
+      if (gate && init?.method === "POST" && holds(String(init.body))) {
+        reach();
+        await gate;
+      }
       return fetch(url, init);
     };
     const { tt, room, refused, acted } = await member(t, transport, { fetch: delayed });
     gate = new Promise((resolve) => (release = resolve));
+    const reached = new Promise((resolve) => (reach = resolve));
     room.act("first");
     // The request is under way.
-    await sleep(20);
+    await reached;
     for (let number = 0; number < 20; number += 1) room.act(`pos ${number}`, { merge: "pos" });
     room.act("old", { expires_ms: 10 });
     room.act("fresh");
+    // Longer than "old" may wait.
     await sleep(20);
     gate = undefined;
     release();

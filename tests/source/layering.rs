@@ -127,6 +127,37 @@ fn modules_use_only_modules_below_them() {
     }
 }
 
+fn begins_line(text: &str, at: usize) -> bool {
+    text[..at]
+        .rsplit('\n')
+        .next()
+        .is_some_and(|before| before.trim().is_empty())
+}
+
+/// Whether the head of an `impl` is of the gateway: its type is the last one before `where`.
+fn implements_gateway(head: &str) -> bool {
+    let head = head.split("where").next().unwrap_or_default();
+    let head = head.split(" for ").last().unwrap_or_default().trim_end();
+    head.ends_with("Gateway")
+}
+
+#[test]
+fn head_of_an_impl_shows_whether_it_is_of_the_gateway() {
+    for head in [
+        "impl Gateway ",
+        "impl<T> Handler<T>\n    for crate::gateway::Gateway\nwhere\n    T: Message,\n",
+    ] {
+        assert!(implements_gateway(head), "{head}");
+    }
+    for head in [
+        "impl From<Gateway> for Arrival ",
+        "impl GatewayId ",
+        "implies ",
+    ] {
+        assert!(!implements_gateway(head), "{head}");
+    }
+}
+
 #[test]
 fn no_transport_implements_anything_for_the_gateway() {
     let folder = root().join("src/gateway/transport");
@@ -135,9 +166,13 @@ fn no_transport_implements_anything_for_the_gateway() {
     assert!(files.len() > 20, "the transports are elsewhere");
     for file in files {
         let text = fs::read_to_string(&file).unwrap();
-        for line in text.lines().map(str::trim_start) {
-            let is_impl = line.starts_with("impl") && line.contains("Gateway {");
-            assert!(!is_impl, "{}: {line}", file.display());
+        for (at, _) in text
+            .match_indices("impl")
+            .filter(|(at, _)| begins_line(&text, *at))
+        {
+            // It may have several lines, and ends before its block.
+            let head = text[at..].split('{').next().unwrap_or_default();
+            assert!(!implements_gateway(head), "{}: {head}", file.display());
         }
     }
 }
@@ -166,6 +201,19 @@ fn core_of_the_gateway_names_no_transport() {
         }
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn every_exception_of_a_name_is_needed() {
+    let folder = root().join("src/gateway");
+    for (path, names) in NAMING {
+        let text = fs::read_to_string(folder.join(path)).expect(path);
+        let text = text.to_lowercase();
+        for name in *names {
+            assert!(TRANSPORTS.contains(name), "{name} is no transport");
+            assert!(text.contains(name), "{path} does not name {name}");
+        }
+    }
 }
 
 #[test]

@@ -1,8 +1,8 @@
 //! What the HTTP server hands over to the transports.
 //!
 //! Each transport has the values that its routes in `http/` send, and decides for
-//! each what becomes of it. It looks at the gateway and changes nothing there: the
-//! gateway carries the decision out (`gateway::accept`).
+//! each what becomes of it. It looks at the gateway, answers what it refuses, and changes
+//! no connection and no session: the gateway carries the decision out (`gateway::accept`).
 
 use crate::gateway::accept::{Decision, View};
 use crate::gateway::transport::engineio::accept::{Exchange, Open, OpenWebSocket, Upgrade};

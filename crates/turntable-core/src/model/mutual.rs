@@ -124,6 +124,8 @@ mod tests {
         Add(usize, usize, usize),
         Remove(usize, usize, usize),
         End(usize, usize),
+        /// A user becomes invisible, or visible.
+        Hide(usize),
         /// One message arrives.
         Arrive,
     }
@@ -138,6 +140,8 @@ mod tests {
     #[derive(Default)]
     struct World {
         avatars: [Watching; USERS],
+        /// Users that are invisible: others do not learn what they watch.
+        are_hidden: [bool; USERS],
         messages: VecDeque<Message>,
         /// What each session watches, and whom it sees.
         watches: BTreeSet<(usize, usize, usize)>,
@@ -165,6 +169,7 @@ mod tests {
         }
 
         fn tell(&mut self, by: usize, users: Vec<UserId>, on: bool) {
+            let on = on && !self.are_hidden[by];
             let messages = users.iter().map(|user| Message::WatchedBy {
                 to: Self::number(user),
                 by,
@@ -197,10 +202,15 @@ mod tests {
                     self.sees.retain(|known| (known.0, known.1) != (of, number));
                     self.tell(of, left, false);
                 }
+                Step::Hide(of) => {
+                    self.are_hidden[of] = !self.are_hidden[of];
+                    self.tell(of, self.avatars[of].users(), true);
+                }
                 Step::Arrive => match self.messages.pop_front() {
                     Some(Message::WatchedBy { to, by, on }) => {
-                        let is_mutual = self.show(to, by, on) && on;
-                        let answer = is_mutual.then_some(Message::Mutual { to: by, with: to });
+                        // One that is hidden watches, too, and may see the other.
+                        let is_seen = self.show(to, by, on) && !self.are_hidden[to];
+                        let answer = is_seen.then_some(Message::Mutual { to: by, with: to });
                         self.messages.extend(answer);
                     }
                     Some(Message::Mutual { to, with }) => {
@@ -219,13 +229,14 @@ mod tests {
             3 => other.clone().prop_map(|(of, n, other)| Step::Add(of, n, other)),
             2 => other.prop_map(|(of, n, other)| Step::Remove(of, n, other)),
             1 => (0..USERS, 0..SESSIONS).prop_map(|(of, n)| Step::End(of, n)),
+            1 => (0..USERS).prop_map(Step::Hide),
             4 => Just(Step::Arrive),
         ]
     }
 
     proptest! {
-        /// When all messages have arrived, a session sees exactly those that it watches and
-        /// that have a session that watches its user.
+        /// When all messages have arrived, a session sees exactly those that it watches, that
+        /// have a session that watches its user, and that are not hidden.
         #[test]
         fn two_users_see_each_other_while_both_watch(steps in prop::collection::vec(step(), 0..60)) {
             let mut world = World::default();
@@ -236,7 +247,8 @@ mod tests {
                 world.step(&Step::Arrive);
             }
             let is_watched_by = |of: usize, other: usize| {
-                (0..SESSIONS).any(|n| world.watches.contains(&(other, n, of)))
+                !world.are_hidden[other]
+                    && (0..SESSIONS).any(|n| world.watches.contains(&(other, n, of)))
             };
             let expected: BTreeSet<_> = world
                 .watches

@@ -29,10 +29,9 @@ const WORST_SHARE: f64 = 0.95;
 const USUAL_SHARE: f64 = 0.7;
 
 /// By how much [`Path::worst_ms`] may exceed the least round trip: so many times what
-/// that share does, and so many ms. Of delays that are spread evenly one in twenty is
-/// 1.4 times as far from the least.
+/// that share does. Of delays that are spread evenly one in twenty is 1.4 times as far
+/// from the least.
 const TAIL: f64 = 1.6;
-const TAIL_MS: f64 = 0.0;
 
 /// The fastest of a few pongs is slower than the fastest of minutes, which the kernel
 /// knows, by a seventh of their spread or more.
@@ -179,7 +178,7 @@ impl Path {
         // filled for a moment.
         let least_ms = self.least_ms();
         let usual_ms = quantile_ms(&quarters, USUAL_SHARE)?;
-        let worst_ms = worst_ms.min(least_ms + TAIL * (usual_ms - least_ms) + TAIL_MS);
+        let worst_ms = worst_ms.min(least_ms + TAIL * (usual_ms - least_ms));
         let Some(bound) = self.bound else {
             return Some(worst_ms);
         };
