@@ -61,6 +61,8 @@ pub struct Avatar {
     watching: Option<Box<Watching>>,
     /// Whether it hides from others whom it watches.
     is_secret: bool,
+    /// Whether a client has shown that it is the user.
+    is_known: bool,
     /// Whether its factory has run.
     is_made: bool,
     /// Functions that the user may call beside those of its roles.
@@ -91,6 +93,7 @@ impl OwnerActor for Avatar {
             saved_apart: None,
             watching: None,
             is_secret: false,
+            is_known: false,
             is_made: false,
             added: Vec::new(),
             is_reported: is_replacement,
@@ -170,11 +173,15 @@ impl Avatar {
         match call {
             AvatarCall::Attach {
                 caller,
+                is_known,
                 attributes,
                 status,
                 id,
                 ..
-            } => self.attach(caller, Beginning { attributes, status }, id),
+            } => {
+                self.is_known |= is_known;
+                self.attach(caller, Beginning { attributes, status }, id);
+            }
             AvatarCall::Detach { caller } => {
                 let grace_ms = settings.presence.grace_ms;
                 self.model.detach(caller.key, clock::now_ms(), grace_ms);

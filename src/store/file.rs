@@ -22,7 +22,7 @@ use redb::{
 use super::channel::{self, Life, Unwritten};
 use super::guard::{Fault, guard};
 use super::retained::RetainedChannels;
-use super::{Fact, Record, record};
+use super::{Fact, Record, note_full, record};
 use crate::clock;
 use crate::log_limit::LogLimit;
 use turntable_core::id::{ChannelId, UserId};
@@ -71,6 +71,8 @@ pub(super) struct Batch<'a> {
     pub(super) facts: &'a [FactEntry],
     pub(super) seen: &'a [Seen],
     pub(super) channels: &'a [(&'a ChannelId, &'a Unwritten)],
+    /// Users among those of `entries` that have shown who they are.
+    pub(super) known: &'a [String],
 }
 
 impl Batch<'_> {
@@ -238,24 +240,26 @@ impl File {
         facts: &[FactEntry],
         channels: &[(&ChannelId, &Unwritten)],
     ) -> Result<(), String> {
-        self.write_batch(Batch {
+        let batch = Batch {
             entries,
             facts,
-            seen: &[],
             channels,
-        })
+            ..Batch::default()
+        };
+        self.write_batch(batch).map(drop)
     }
 
     /// Writes all of it, or nothing. Where a page is damaged, the database goes on if it
-    /// can be written at all: [`Self::is_closed`] tells.
-    pub(super) fn write_batch(&mut self, batch: Batch<'_>) -> Result<(), String> {
+    /// can be written at all: [`Self::is_closed`] tells. Returns the users that have no place.
+    pub(super) fn write_batch(&mut self, batch: Batch<'_>) -> Result<Vec<String>, String> {
         let (life, bounds) = (self.life, self.bounds);
         self.reopen()?;
         let (Some(database), retained) = (&self.database, &mut self.retained) else {
-            return Ok(());
+            return Ok(Vec::new());
         };
-        let Err(fault) = guard(|| write(database, batch, bounds, life, retained)) else {
-            return Ok(());
+        let fault = match guard(|| write(database, batch, bounds, life, retained)) {
+            Ok(refused) => return Ok(refused),
+            Err(fault) => fault,
         };
         let none = Batch::default();
         // It takes nothing more after most errors.
@@ -275,6 +279,11 @@ impl File {
     /// When users were last seen.
     pub(crate) fn all_seen(&mut self) -> Result<Vec<Seen>, String> {
         self.with(all_seen)
+    }
+
+    /// The users that have shown who they are, or came on more than one day.
+    pub(crate) fn known(&mut self) -> Result<Vec<String>, String> {
+        self.with(users::known)
     }
 
     /// All records.
@@ -331,7 +340,7 @@ fn write(
     bounds: Bounds,
     life: Option<Life>,
     retained: &mut RetainedChannels,
-) -> Result<(), redb::Error> {
+) -> Result<Vec<String>, redb::Error> {
     let transaction = database.begin_write()?;
     open_singly(&transaction)?;
     {
@@ -377,7 +386,7 @@ fn write(
             }
         }
     }
-    let gone = users::touch(&transaction, batch, bounds.users_max)?;
+    let gone = users::touch(&transaction, batch, bounds.users_max, clock::now_ms())?;
     let mut forgotten = 0;
     if let Some(life) = life {
         for (channel, unwritten) in batch.channels {
@@ -390,10 +399,14 @@ fn write(
         }
     }
     transaction.commit()?;
-    if gone > 0
+    let users::Gone { count, refused } = gone;
+    if !refused.is_empty() {
+        note_full(refused.len());
+    }
+    if count > 0
         && let Some(left_out) = GONE.admit(clock::now_ms())
     {
-        log::warn!("stored attributes of {gone} users went: more than store.users_max{left_out}");
+        log::warn!("stored attributes of {count} users went: more than store.users_max{left_out}");
     }
     if forgotten > 0
         && let Some(left_out) = FORGOTTEN.admit(clock::now_ms())
@@ -403,7 +416,7 @@ fn write(
              store.channels_bytes_max{left_out}"
         );
     }
-    Ok(())
+    Ok(refused)
 }
 
 fn read(database: &Database, user: &str) -> Result<(Option<Vec<u8>>, Option<u64>), redb::Error> {

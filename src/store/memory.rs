@@ -2,8 +2,9 @@
 //!
 //! What is stored of users that are there is not counted: their avatars have it anyway.
 //! Absent users are limited in number and in bytes. Where there is too much, an address
-//! whose users without credentials have more than its share loses first, and otherwise
-//! those go that were seen longest ago.
+//! whose users without credentials have more than its share loses first. Otherwise those
+//! go that never showed who they are and were there on one day alone, then the others; of
+//! both those that were seen longest ago.
 
 mod absent;
 
@@ -13,9 +14,10 @@ use std::sync::Arc;
 
 use parking_lot::Mutex;
 
-use super::{Fact, Load, Record, Saved, Store, Stored};
+use super::{Fact, Load, Record, Saved, Store, Stored, day, note_full};
+use crate::clock;
 use crate::metric::Metrics;
-use absent::Absent;
+use absent::{Absent, Rank};
 use turntable_core::id::UserId;
 use turntable_core::payload::Payload;
 use turntable_core::spare::Spare;
@@ -47,8 +49,12 @@ struct Entry {
     record: Record,
     /// Where the user came from last, if it has shown nothing that says who it is.
     from: Option<IpAddr>,
+    /// The day on which it was stored first.
+    day: u64,
+    /// Whether it has shown who it is, or was there on another day.
+    is_known: bool,
     /// Its place among the absent users; `None` while it has an avatar.
-    absentee: Option<u64>,
+    absentee: Option<Rank>,
 }
 
 impl Entry {
@@ -78,13 +84,21 @@ impl MemoryStore {
         }
     }
 
-    /// Forgets absent users until there are at most so many, of so many bytes.
-    fn forget_over(&self, users: &mut Users, users_max: usize, bytes_max: usize) {
-        let mut forgotten = 0;
+    /// Forgets absent users until there are at most so many, of so many bytes. Returns
+    /// whether `of` is one of them.
+    fn forget_over(
+        &self,
+        users: &mut Users,
+        users_max: usize,
+        bytes_max: usize,
+        of: Option<&UserId>,
+    ) -> bool {
+        let (mut forgotten, mut has_it) = (0, false);
         while users.absent.len() > users_max || users.absent.bytes() > bytes_max {
             let Some(user) = users.absent.take_first() else {
                 break;
             };
+            has_it |= Some(&user) == of;
             users.by_id.remove(&user);
             forgotten += 1;
         }
@@ -94,16 +108,40 @@ impl MemoryStore {
         self.metrics
             .store_memory_bytes
             .set(users.absent.bytes() as i64);
+        has_it
     }
 }
 
 impl Users {
     /// The user has an avatar.
-    fn come(&mut self, user: &UserId) {
-        if let Some(entry) = self.by_id.get_mut(user)
-            && let Some(absentee) = entry.absentee.take()
-        {
+    fn come(&mut self, user: &UserId, now_ms: u64) {
+        let Some(entry) = self.by_id.get_mut(user) else {
+            return;
+        };
+        entry.is_known |= entry.day != day(now_ms);
+        if let Some(absentee) = entry.absentee.take() {
             self.absent.remove(absentee);
+        }
+    }
+
+    /// The avatar of the user saves.
+    fn save(&mut self, user: &UserId, record: Record, now_ms: u64) {
+        self.come(user, now_ms);
+        if record.is_empty() {
+            self.by_id.remove(user);
+            self.by_id.give_back();
+        } else if let Some(entry) = self.by_id.get_mut(user) {
+            entry.is_known |= record.is_known;
+            entry.record = record;
+        } else {
+            let entry = Entry {
+                is_known: record.is_known,
+                record,
+                from: None,
+                day: day(now_ms),
+                absentee: None,
+            };
+            self.by_id.insert(user.clone(), entry);
         }
     }
 }
@@ -124,21 +162,7 @@ impl Store for MemoryStore {
 
     /// An avatar saves: its user is there.
     fn save(&self, user: &UserId, record: Record, saved: Option<Saved>) {
-        let users = &mut *self.users.lock();
-        users.come(user);
-        if record.is_empty() {
-            users.by_id.remove(user);
-            users.by_id.give_back();
-        } else if let Some(entry) = users.by_id.get_mut(user) {
-            entry.record = record;
-        } else {
-            let entry = Entry {
-                record,
-                from: None,
-                absentee: None,
-            };
-            users.by_id.insert(user.clone(), entry);
-        }
+        self.users.lock().save(user, record, clock::now_ms());
         if let Some(saved) = saved {
             saved(Ok(()));
         }
@@ -146,7 +170,7 @@ impl Store for MemoryStore {
 
     fn avatar_began(&self, user: &UserId) {
         let users = &mut *self.users.lock();
-        users.come(user);
+        users.come(user, clock::now_ms());
         self.metrics
             .store_memory_bytes
             .set(users.absent.bytes() as i64);
@@ -166,12 +190,15 @@ impl Store for MemoryStore {
         if entry.absentee.is_some() {
             return;
         }
-        let absentee = users.absent.put(user.clone(), entry.bytes(), entry.from);
-        entry.absentee = Some(absentee);
+        let (bytes, from, is_known) = (entry.bytes(), entry.from, entry.is_known);
+        let rank = users.absent.put(user.clone(), bytes, from, is_known);
+        entry.absentee = Some(rank);
         if users.absent.bytes() > self.bytes_max {
             self.metrics.reach(BYTES_KEY);
         }
-        self.forget_over(users, self.users_max, self.bytes_max);
+        if self.forget_over(users, self.users_max, self.bytes_max, Some(user)) {
+            note_full(1);
+        }
     }
 
     fn relieve(&self, is_all: bool) {
@@ -180,7 +207,7 @@ impl Store for MemoryStore {
             true => 0,
             false => users.absent.bytes() / 2,
         };
-        self.forget_over(users, self.users_max, bytes_max);
+        self.forget_over(users, self.users_max, bytes_max, None);
     }
 
     /// Nothing: the directories have that in memory (`last_seen`).
@@ -286,6 +313,37 @@ mod tests {
         assert!(has(&store, 1) && has(&store, 199) && has(&store, 211));
         visit(&store, 212, Some([10, 0, 1, 212]));
         assert!(!has(&store, 1) && has(&store, 2) && has(&store, 199));
+    }
+
+    #[test]
+    fn new_users_take_no_place_of_those_that_are_known() {
+        const DAY: u64 = 86_400_000;
+        let store = store(3, usize::MAX);
+        let put = |n: u32, is_known, now_ms| {
+            let record = Record {
+                is_known,
+                ..some().into()
+            };
+            store.users.lock().save(&user(n), record, now_ms);
+            store.avatar_ended(&user(n));
+        };
+        // One has identified, one comes on two days.
+        put(1, true, DAY);
+        put(2, false, DAY);
+        store.users.lock().come(&user(2), 2 * DAY);
+        store.avatar_ended(&user(2));
+        for n in 3..1_000 {
+            put(n, false, 2 * DAY + u64::from(n));
+        }
+        assert_eq!([1, 2, 998, 999].map(|n| has(&store, n)), [true, true, false, true]);
+        // A known one takes the place of one that is not, and is known from then on.
+        put(1_000, true, 3 * DAY);
+        put(1_000, false, 3 * DAY);
+        put(1_001, false, 3 * DAY);
+        assert_eq!([1_000, 999, 1_001].map(|n| has(&store, n)), [true, false, false]);
+        put(1_002, true, 3 * DAY);
+        assert_eq!([1, 2, 1_002].map(|n| has(&store, n)), [false, true, true]);
+        assert_eq!(store.users.lock().absent.len(), 3);
     }
 
     #[test]

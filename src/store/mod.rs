@@ -28,10 +28,29 @@ use std::sync::Arc;
 use turntable_core::backup::Attributes;
 use turntable_core::id::{ChannelId, UserId};
 
+use crate::clock;
+use crate::log_limit::LogLimit;
 use crate::metric::Metrics;
 use channel::{ChannelChange, StoredChannel};
 use health::Health;
 use settings::StoreSettings;
+
+/// The day of a time: users that were there on more than one are known.
+const fn day(at_ms: u64) -> u64 {
+    at_ms / 86_400_000
+}
+
+/// A store is full of users that are known.
+static FULL: LogLimit = LogLimit::new();
+
+/// Says that users were not stored.
+fn note_full(users: usize) {
+    if let Some(left_out) = FULL.admit(clock::now_ms()) {
+        let why = "it is full of users that identified or came on several days";
+        let keys = "store.users_max, store.memory_bytes_max";
+        log::warn!("the store takes no attributes of {users} new users: {why} ({keys}){left_out}");
+    }
+}
 
 /// The store cannot be read or written now.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -46,6 +65,8 @@ pub struct Record {
     /// What others see of them, where that is not the public ones: the user changed some
     /// while it was invisible.
     pub profile: Option<Attributes>,
+    /// Whether a client has shown that it is the user: others cannot take its place.
+    pub is_known: bool,
 }
 
 impl Record {
@@ -67,6 +88,7 @@ impl From<Attributes> for Record {
         Self {
             attributes,
             profile: None,
+            is_known: false,
         }
     }
 }

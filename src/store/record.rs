@@ -53,6 +53,7 @@ pub(super) fn read(bytes: &[u8]) -> Option<Record> {
     Some(Record {
         attributes: attributes(read.attributes),
         profile: read.profile.map(attributes),
+        is_known: false,
     })
 }
 

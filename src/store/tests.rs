@@ -307,6 +307,44 @@ fn users_saved_longest_ago_go_first() {
     });
 }
 
+#[test]
+fn new_users_take_no_place_of_those_that_identified() {
+    each(|mut opened| {
+        let put = |store: &dyn Store, number: u32, is_known| {
+            let record = Record {
+                is_known,
+                ..attributes(&[("n", "1")]).into()
+            };
+            let saved = once(|saved| store.save(&user(number), record, Some(saved)));
+            // One in memory keeps those that are there.
+            store.avatar_ended(&user(number));
+            saved.recv_timeout(DEADLINE).unwrap()
+        };
+        let has = |store: &dyn Store, number| !loaded(store, number).is_empty();
+        let store = &*opened.store;
+        for number in 0..60 {
+            assert_eq!(put(store, number, true), Ok(()));
+        }
+        for number in 1_000..1_200 {
+            assert_eq!(put(store, number, false), Ok(()));
+        }
+        assert!((0..60).all(|number| has(store, number)));
+        assert!(has(store, 1_199) && !has(store, 1_000));
+        // Where all have identified a new one has no place.
+        for number in 60..100 {
+            assert_eq!(put(store, number, true), Ok(()));
+        }
+        let refused = put(store, 2_000, false);
+        assert_eq!(refused.is_err(), opened.has_file());
+        assert!(!has(store, 2_000) && (0..100).all(|number| has(store, number)));
+        if opened.has_file() {
+            let next = opened.restarted();
+            assert_eq!(put(next, 2_000, false), Err(Unavailable));
+            assert!((0..100).all(|number| has(next, number)));
+        }
+    });
+}
+
 /// Every callback is called once, and says what is so.
 fn refuses_everything(store: &dyn Store) {
     let value = || attributes(&[("n", "1")]);

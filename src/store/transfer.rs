@@ -37,6 +37,9 @@ struct Line<'a> {
     /// When it was last seen, Unix ms.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     last_seen: Option<u64>,
+    /// Whether it has shown who it is, or came on more than one day.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    known: bool,
 }
 
 /// What the file has of one user.
@@ -49,6 +52,7 @@ struct Known {
     session: Option<Box<str>>,
     erased: Option<Box<str>>,
     last_seen: Option<u64>,
+    is_known: bool,
 }
 
 impl Known {
@@ -73,6 +77,7 @@ impl Known {
             session: raw(self.session.as_deref().map(str::as_bytes))?,
             erased: raw(self.erased.as_deref().map(str::as_bytes))?,
             last_seen: self.last_seen,
+            known: self.is_known,
         })
     }
 }
@@ -94,6 +99,9 @@ fn users(file: &mut File) -> Result<BTreeMap<String, Known>, String> {
     }
     for (user, at_ms) in file.all_seen()? {
         users.entry(user).or_default().last_seen = Some(at_ms);
+    }
+    for user in file.known()? {
+        users.entry(user).or_default().is_known = true;
     }
     Ok(users)
 }
@@ -143,15 +151,18 @@ pub fn restore(path: &Path, lines: &mut dyn BufRead) -> anyhow::Result<usize> {
         );
     }
     let (mut entries, mut facts, mut seen) = (Vec::new(), Vec::new(), Vec::new());
-    let (mut channels, mut count) = (Vec::new(), 0);
+    let (mut channels, mut known_users, mut count) = (Vec::new(), Vec::new(), 0);
     for (number, line) in (1..).zip(lines.lines()) {
         let text = line.context("the backup cannot be read")?;
         if let Some(channel) = channel(&text) {
             channels.push(channel);
             continue;
         }
-        let (entry, known, at_ms) =
+        let (entry, known, at_ms, is_known) =
             read(&text).with_context(|| format!("line {number} of the backup"))?;
+        if let (Some((user, _)), true) = (&entry, is_known) {
+            known_users.push(user.clone());
+        }
         entries.extend(entry);
         facts.extend(known);
         seen.extend(at_ms);
@@ -159,7 +170,12 @@ pub fn restore(path: &Path, lines: &mut dyn BufRead) -> anyhow::Result<usize> {
     }
     let mut file = File::open(path).map_err(anyhow::Error::msg)?;
     for batch in entries.chunks(BATCH) {
-        file.write(batch, &[], &[]).map_err(anyhow::Error::msg)?;
+        let batch = Batch {
+            entries: batch,
+            known: &known_users,
+            ..Batch::default()
+        };
+        file.write_batch(batch).map_err(anyhow::Error::msg)?;
     }
     for batch in facts.chunks(BATCH) {
         file.write(&[], batch, &[]).map_err(anyhow::Error::msg)?;
@@ -184,11 +200,11 @@ fn channel(text: &str) -> Option<backup::Line> {
 }
 
 /// What a line says of a user.
-type Read = (Option<Entry>, Vec<FactEntry>, Option<Seen>);
+type Read = (Option<Entry>, Vec<FactEntry>, Option<Seen>, bool);
 
 fn read(text: &str) -> anyhow::Result<Read> {
     let line: Line<'_> = serde_json::from_str(text)?;
-    let user = line.user;
+    let (user, is_known) = (line.user, line.known);
     UserId::parse(&user).map_err(|_| anyhow::anyhow!("{user:?} is no user id"))?;
     let entry = match line.record.map(|record| record.get().as_bytes()) {
         Some(record) if record::read(record).is_none() => {
@@ -212,7 +228,7 @@ fn read(text: &str) -> anyhow::Result<Read> {
     if entry.is_none() && known.is_empty() && seen.is_none() {
         bail!("there is nothing of {user}");
     }
-    Ok((entry, known, seen))
+    Ok((entry, known, seen, is_known))
 }
 
 /// Looks through the whole file. Returns how many users it has.
@@ -262,7 +278,8 @@ mod tests {
                 entries: &entries,
                 facts: &written,
                 seen: &seen,
-                channels: &[],
+                known: &["1:1".to_owned()],
+                ..Batch::default()
             })
             .unwrap();
         let mut lines = Vec::new();
@@ -276,6 +293,7 @@ mod tests {
         let erased = ("1:3".to_owned(), "7".into());
         assert_eq!(file.facts(Fact::Erased).unwrap(), [erased]);
         assert_eq!(file.all_seen().unwrap(), seen);
+        assert_eq!(file.known().unwrap(), ["1:1"]);
         drop(file);
         assert_eq!(check(&second).unwrap(), 5);
         assert!(restore(&second, &mut &*lines).is_err());

@@ -261,6 +261,8 @@ impl Writer<'_> {
         let seen: Vec<Seen> = seen
             .map(|(user, at_ms)| (user.as_str().to_owned(), *at_ms))
             .collect();
+        let known = self.unwritten.iter().filter(|(_, record)| record.is_known);
+        let known: Vec<String> = known.map(|(user, _)| user.as_str().to_owned()).collect();
         let facts = std::mem::take(&mut self.facts);
         self.fact_bytes = 0;
         let channels: Vec<_> = self.channels.iter().collect();
@@ -269,9 +271,10 @@ impl Writer<'_> {
             facts: &facts,
             seen: &seen,
             channels: &channels,
+            known: &known,
         };
         let written = match self.file.write_batch(batch) {
-            Ok(()) => Ok(Lost::default()),
+            Ok(refused) => Ok(Lost::of(refused)),
             Err(error) if self.file.is_closed() => Err(error),
             Err(error) => {
                 let written = self.file.write_around(batch);

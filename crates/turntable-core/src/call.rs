@@ -128,6 +128,8 @@ pub enum AvatarCall {
         caller: Caller,
         /// The roles of the session.
         roles: Vec<Box<str>>,
+        /// Whether its client has shown who it is.
+        is_known: bool,
         attributes: Vec<(Box<str>, Payload)>,
         status: Option<OwnStatus>,
         id: Option<RequestId>,

@@ -129,6 +129,7 @@ impl Avatar {
         let Record {
             attributes,
             profile,
+            ..
         } = record;
         self.model.put_attributes(attributes);
         let settings = self.shared.settings();
@@ -150,6 +151,7 @@ impl Avatar {
         Record {
             attributes,
             profile,
+            is_known: self.is_known,
         }
     }
 

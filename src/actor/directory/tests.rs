@@ -196,6 +196,7 @@ fn attach(number: u32) -> (Caller, AvatarCall) {
         },
     };
     let attach = AvatarCall::Attach {
+        is_known: false,
         roles: Vec::new(),
         caller,
         attributes: Vec::new(),

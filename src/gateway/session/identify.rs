@@ -201,6 +201,7 @@ impl Gateway {
             let attach = AvatarCall::Attach {
                 caller,
                 roles: permissions.map_or_else(Vec::new, |all| all.roles().to_vec()),
+                is_known: !entry.session.is_provisional,
                 attributes,
                 status,
                 id,

@@ -22,6 +22,14 @@ impl Lost {
         self.has_channel |= !batch.channels.is_empty();
     }
 
+    /// What is lost where these users have no place.
+    pub(in crate::store) fn of(users: Vec<String>) -> Self {
+        Self {
+            users,
+            ..Self::default()
+        }
+    }
+
     /// Whether the attributes of a user are.
     pub(in crate::store) fn has_user(&self, user: &str) -> bool {
         self.users.iter().any(|lost| lost == user)
@@ -37,7 +45,10 @@ impl Lost {
 impl Batch<'_> {
     /// Two parts of it; each has something where it has two changes or more.
     fn halves(self) -> [Self; 2] {
-        let none = Self::default();
+        let none = Self {
+            known: self.known,
+            ..Self::default()
+        };
         let (entries, facts) = (self.entries, self.facts);
         let (seen, channels) = (self.seen, self.channels);
         let users = Self {
@@ -67,12 +78,14 @@ impl Batch<'_> {
                 facts: facts.0,
                 seen: seen.0,
                 channels: channels.0,
+                ..none
             },
             Self {
                 entries: entries.1,
                 facts: facts.1,
                 seen: seen.1,
                 channels: channels.1,
+                ..none
             },
         ]
     }
@@ -91,7 +104,7 @@ impl File {
         let (mut lost, mut parts) = (Lost::default(), vec![batch]);
         while let Some(part) = parts.pop() {
             match self.write_batch(part) {
-                Ok(()) => {}
+                Ok(refused) => lost.users.extend(refused),
                 Err(error) if self.is_closed() => return Err(error),
                 Err(_) if part.len() <= 1 => lost.add(part),
                 Err(_) => {
@@ -118,7 +131,7 @@ mod tests {
             entries: &entries,
             facts: &facts,
             seen: &seen,
-            channels: &[],
+            ..Batch::default()
         };
         let (mut parts, mut single) = (vec![whole], Vec::new());
         while let Some(part) = parts.pop() {

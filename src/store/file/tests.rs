@@ -106,7 +106,7 @@ fn damaged_page_costs_what_is_on_it() {
             entries: &changed,
             facts: &facts,
             seen: &[("1:7".to_owned(), 7)],
-            channels: &[],
+            ..Batch::default()
         };
         assert!(file.write_batch(batch).is_err());
         let lost = file.write_around(batch).unwrap();
@@ -253,7 +253,7 @@ fn users_touched_longest_ago_go_first_and_those_with_a_password_stay() {
 }
 
 #[test]
-fn users_of_an_earlier_version_go_in_the_order_of_their_last_presence() {
+fn users_of_an_earlier_version_are_known_and_go_in_the_order_of_their_last_presence() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("store");
     {
@@ -271,5 +271,5 @@ fn users_of_an_earlier_version_go_in_the_order_of_their_last_presence() {
     }
     let mut file = File::open_bounded(&path, bounded(2, 9, 0)).unwrap();
     put(&mut file, 9);
-    assert_eq!(users(&mut file), [user(1), user(9)]);
+    assert_eq!(users(&mut file), [user(1), user(2)]);
 }

@@ -1,5 +1,5 @@
 //! Users without an avatar in the order in which they go, by the addresses that they
-//! came from.
+//! came from. Those that are known go behind the others.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::net::IpAddr;
@@ -10,11 +10,14 @@ use turntable_core::spare::Spare;
 /// An address with more than this part of all bytes loses before others do.
 const SHARE: usize = 8;
 
+/// The place of an absent user: whether it is known, then a number that grows.
+pub(super) type Rank = (bool, u64);
+
 /// The absent users.
 #[derive(Debug, Default)]
 pub(super) struct Absent {
-    /// In the order in which they went, by numbers that grow.
-    order: BTreeMap<u64, Absentee>,
+    /// Those that are not known, then the others, both in the order in which they left.
+    order: BTreeMap<Rank, Absentee>,
     addresses: HashMap<IpAddr, Address>,
     /// The addresses by the bytes of their users.
     by_bytes: BTreeSet<(usize, IpAddr)>,
@@ -32,7 +35,7 @@ struct Absentee {
 /// The users of one address.
 #[derive(Debug, Default)]
 struct Address {
-    numbers: BTreeSet<u64>,
+    ranks: BTreeSet<Rank>,
     bytes: usize,
 }
 
@@ -47,34 +50,40 @@ impl Absent {
         self.bytes
     }
 
-    /// A user went. Returns its place.
-    pub(super) fn put(&mut self, user: UserId, bytes: usize, from: Option<IpAddr>) -> u64 {
+    /// A user left. Returns its place.
+    pub(super) fn put(
+        &mut self,
+        user: UserId,
+        bytes: usize,
+        from: Option<IpAddr>,
+        is_known: bool,
+    ) -> Rank {
         self.last += 1;
-        let number = self.last;
+        let rank = (is_known, self.last);
         self.bytes += bytes;
         if let Some(address) = from {
             let known = self.addresses.entry(address).or_default();
             self.by_bytes.remove(&(known.bytes, address));
-            known.numbers.insert(number);
+            known.ranks.insert(rank);
             known.bytes += bytes;
             self.by_bytes.insert((known.bytes, address));
         }
-        self.order.insert(number, Absentee { user, bytes, from });
-        number
+        self.order.insert(rank, Absentee { user, bytes, from });
+        rank
     }
 
     /// The user at a place is there again, or forgotten.
-    pub(super) fn remove(&mut self, number: u64) -> Option<UserId> {
-        let Absentee { user, bytes, from } = self.order.remove(&number)?;
+    pub(super) fn remove(&mut self, rank: Rank) -> Option<UserId> {
+        let Absentee { user, bytes, from } = self.order.remove(&rank)?;
         self.bytes -= bytes;
         let Some(address) = from else {
             return Some(user);
         };
         if let Some(known) = self.addresses.get_mut(&address) {
             self.by_bytes.remove(&(known.bytes, address));
-            known.numbers.remove(&number);
+            known.ranks.remove(&rank);
             known.bytes -= bytes;
-            if known.numbers.is_empty() {
+            if known.ranks.is_empty() {
                 self.addresses.remove(&address);
                 self.addresses.give_back();
             } else {
@@ -84,17 +93,17 @@ impl Absent {
         Some(user)
     }
 
-    /// Removes the user that goes first: the oldest of an address that has more than its
-    /// share, or of all.
+    /// Removes the user that goes first: that of an address that has more than its share,
+    /// or of all.
     pub(super) fn take_first(&mut self) -> Option<UserId> {
         let greatest = self.by_bytes.last();
         let over = greatest.filter(|(bytes, _)| *bytes > self.bytes / SHARE);
         let of_address = over.and_then(|(_, address)| {
             let known = self.addresses.get(address)?;
-            known.numbers.first().copied()
+            known.ranks.first().copied()
         });
-        let oldest = || self.order.first_key_value().map(|(number, _)| *number);
-        let number = of_address.or_else(oldest)?;
-        self.remove(number)
+        let of_all = || self.order.first_key_value().map(|(rank, _)| *rank);
+        let rank = of_address.or_else(of_all)?;
+        self.remove(rank)
     }
 }

@@ -89,6 +89,7 @@ fn avatar_call() -> impl Strategy<Value = AvatarCall> {
             .prop_map(|(caller, roles, attributes, status, id)| {
                 AvatarCall::Attach {
                     caller,
+                    is_known: roles.len() == 1,
                     roles,
                     attributes,
                     status,
