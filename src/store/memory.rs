@@ -22,7 +22,7 @@ use turntable_core::id::UserId;
 use turntable_core::payload::Payload;
 use turntable_core::spare::Spare;
 
-/// What a user takes beside its attributes, and one attribute beside its text, in bytes.
+/// What a user takes beside its fields, and one field beside its text, in bytes.
 const USER_BYTES: usize = 256;
 const ATTRIBUTE_BYTES: usize = 64;
 
@@ -62,7 +62,7 @@ impl Entry {
         let of = |(name, value): &(Box<str>, Payload)| {
             ATTRIBUTE_BYTES + name.len() + value.as_json().len()
         };
-        USER_BYTES + self.record.attributes.iter().map(of).sum::<usize>()
+        USER_BYTES + self.record.fields().map(of).sum::<usize>()
     }
 }
 
@@ -297,6 +297,31 @@ mod tests {
     }
 
     #[test]
+    fn what_a_user_hides_counts() {
+        let store = store(9, usize::MAX);
+        let record = Record {
+            profile: Some(some()),
+            ..some().into()
+        };
+        store.save(&user(1), record.clone(), None);
+        store.avatar_ended(&user(1));
+        let bytes = store.metrics.store_memory_bytes.get();
+        assert_eq!(bytes, 2_000 - USER_BYTES as i64);
+        // It counts where there is nothing else, and no more when it is gone.
+        let hidden = Record {
+            attributes: Attributes::default(),
+            ..record
+        };
+        store.save(&user(1), hidden, None);
+        store.avatar_ended(&user(1));
+        assert_eq!(store.metrics.store_memory_bytes.get(), 1_000);
+        store.save(&user(1), Record::default(), None);
+        store.avatar_ended(&user(1));
+        store.avatar_began(&user(1));
+        assert_eq!(store.metrics.store_memory_bytes.get(), 0);
+    }
+
+    #[test]
     fn address_over_its_share_loses_its_own_users() {
         let store = store(1_000, 16_000);
         visit(&store, 1, Some([10, 0, 0, 1]));
@@ -335,12 +360,18 @@ mod tests {
         for n in 3..1_000 {
             put(n, false, 2 * DAY + u64::from(n));
         }
-        assert_eq!([1, 2, 998, 999].map(|n| has(&store, n)), [true, true, false, true]);
+        assert_eq!(
+            [1, 2, 998, 999].map(|n| has(&store, n)),
+            [true, true, false, true]
+        );
         // A known one takes the place of one that is not, and is known from then on.
         put(1_000, true, 3 * DAY);
         put(1_000, false, 3 * DAY);
         put(1_001, false, 3 * DAY);
-        assert_eq!([1_000, 999, 1_001].map(|n| has(&store, n)), [true, false, false]);
+        assert_eq!(
+            [1_000, 999, 1_001].map(|n| has(&store, n)),
+            [true, false, false]
+        );
         put(1_002, true, 3 * DAY);
         assert_eq!([1, 2, 1_002].map(|n| has(&store, n)), [false, true, true]);
         assert_eq!(store.users.lock().absent.len(), 3);

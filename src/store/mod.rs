@@ -27,6 +27,7 @@ use std::sync::Arc;
 
 use turntable_core::backup::Attributes;
 use turntable_core::id::{ChannelId, UserId};
+use turntable_core::payload::Payload;
 
 use crate::clock;
 use crate::log_limit::LogLimit;
@@ -74,6 +75,12 @@ impl Record {
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.attributes.is_empty() && self.profile.is_none()
+    }
+
+    /// All of its texts, those of the profile too.
+    fn fields(&self) -> impl Iterator<Item = &(Box<str>, Payload)> {
+        let profile = self.profile.iter().flat_map(|profile| profile.iter());
+        self.attributes.iter().chain(profile)
     }
 
     /// What others see while the user is absent.

@@ -18,6 +18,7 @@ use super::{Fact, Load, LoadChannel, Record, Saved, Store, Stored, Unavailable};
 use crate::clock;
 use crate::log_limit::LogLimit;
 use turntable_core::id::{ChannelId, UserId};
+use turntable_core::payload::Payload;
 
 /// As many jobs wait as may.
 pub(super) static FULL: LogLimit = LogLimit::new();
@@ -218,10 +219,9 @@ impl Job {
     pub(super) fn bytes(&self) -> usize {
         match self {
             Self::Save(_, record, _) => {
-                let profile = record.profile.iter().flat_map(|profile| profile.iter());
-                let all = record.attributes.iter().chain(profile);
-                all.map(|(name, value)| name.len() + value.as_json().len())
-                    .sum()
+                let bytes =
+                    |(name, value): &(Box<str>, Payload)| name.len() + value.as_json().len();
+                record.fields().map(bytes).sum()
             }
             Self::Channel(_, ChannelChange::Message { frame, .. }) => frame.v1().len(),
             Self::SetFact((_, _, text), _) => text.as_ref().map_or(0, |text| text.len()),
