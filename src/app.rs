@@ -383,6 +383,7 @@ impl Node {
             unidentified: Arc::default(),
             is_stopping: AtomicBool::new(false),
             peers: Peers::new(workers, NodeId::default(), boot),
+            ended: Default::default(),
             owners: owners.clone(),
             mailboxes,
             encodings,

@@ -55,6 +55,7 @@ use rustc_hash::FxHashMap;
 use crate::clock;
 use crate::cluster::mailbox::Mailboxes;
 use crate::cluster::owners::Owners;
+use crate::gateway::session::ended::EndedSessions;
 use crate::metric::{Label, Metrics};
 use crate::portal::Portal;
 use crate::portal::ban::Bans;
@@ -107,6 +108,8 @@ pub struct Shared {
     pub is_stopping: AtomicBool,
     /// The other gateways.
     pub peers: Peers,
+    /// Why sessions ended whose clients may not know it.
+    pub ended: EndedSessions,
     /// The way to the owners.
     pub owners: Arc<dyn Owners>,
     /// What waits at the workers.

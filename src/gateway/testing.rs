@@ -96,6 +96,7 @@ pub(crate) fn gateway(worker: u16, owners: &Arc<Noted>) -> Gateway {
         owners: owners.clone(),
         encodings: Encodings::none(),
         overload: Overload::default(),
+        ended: Default::default(),
         by_operator: Default::default(),
         disabled: Default::default(),
     };

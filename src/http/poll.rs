@@ -63,7 +63,11 @@ pub async fn poll(request: HttpRequest, body: web::Payload, admission: Admission
         Err(error) => Err(error),
     };
     let carried_out = match requested {
-        Ok(requested) => carry_out(&request, requested, &admission).await,
+        Ok(requested) => {
+            let session = requested.session;
+            let carried_out = carry_out(&request, requested, &admission).await;
+            carried_out.or_else(|refused| or_its_end(session, refused, &admission))
+        }
         Err(error) => Err(Refused::Error(error)),
     };
     match carried_out {
@@ -192,6 +196,23 @@ async fn carry_out(
         // The connection was lost while the request waited.
         Err(_) => Err(expired()),
     }
+}
+
+/// A session that was ended has its end in place of the error that it is over.
+fn or_its_end(
+    session: Option<SessionId>,
+    refused: Refused,
+    admission: &Admission,
+) -> Result<(SessionId, RequestAnswer), Refused> {
+    let is_over = matches!(
+        &refused,
+        Refused::Error(error) if error.code == ErrorCode::SessionExpired
+    );
+    let known = session.filter(|_| is_over);
+    let end = known.and_then(|id| Some((id, admission.shared.ended.get(id)?)));
+    end.map_or(Err(refused), |(id, end)| {
+        Ok((id, RequestAnswer::of_end(end)))
+    })
 }
 
 /// `cookie` is whether one is set, and then whether it is for TLS alone; `renewed` replaces

@@ -67,7 +67,12 @@ fn attach(request: &HttpRequest, admission: &Admission, cors: &Cors) -> Result<(
     let requested = requested(request, admission)?;
     let gateway = match requested.purpose {
         Purpose::New(_) => &admission.gateway,
-        Purpose::Back(_) => admission.locate(requested.id).ok_or_else(expired)?.1,
+        Purpose::Back(_) => match admission.locate(requested.id) {
+            Some((_, gateway)) => gateway,
+            // It says how the session ended.
+            None if admission.shared.ended.is_known(requested.id) => &admission.gateway,
+            None => return Err(expired()),
+        },
     };
     let format = admission
         .shared

@@ -256,13 +256,10 @@ async fn program_sets_and_reads_attributes_over_every_transport() {
     running.stop(Duration::ZERO).await;
 }
 
-/// The session was ended: an error with this reason, and the end. One that polls learns
-/// with its next request that it is over.
+/// The session was ended: an error with this reason, and the end.
 fn expect_end(peer: &mut Peer, message: &str) {
-    if peer.way() != Way::Poll {
-        let error = peer.await_command("error");
-        assert_eq!(error["message"], message, "{error}");
-    }
+    let error = peer.await_command("error");
+    assert_eq!(error["message"], message, "{error}");
     while peer.next().is_some() {}
 }
 

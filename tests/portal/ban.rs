@@ -2,6 +2,7 @@
 
 use serde_json::json;
 
+use crate::ending::expect_end_of_poll;
 use crate::entry::ENTRIES;
 use turntable_testkit::Server;
 use turntable_testkit::poll::PollClient;
@@ -22,8 +23,7 @@ fn banned_user_is_gone_and_refused_over_every_transport() {
     websocket.expect_close(4005);
     assert_eq!(socket.expect("error")["details"]["reason"], "banned");
     assert_eq!(socket.packet(), "41");
-    let answer = poll.send("", "[]");
-    assert_eq!(answer.error(), (410, "session_expired".to_owned()));
+    expect_end_of_poll(&poll.heartbeat(), "banned", 4005);
     for (name, identify) in ENTRIES {
         let error = identify(server.address, &json!({"user": "1:1"})).unwrap_err();
         assert_eq!(error["code"], "forbidden", "{name}");
@@ -65,8 +65,8 @@ fn newest_session_replaces_those_before() {
     let poll = PollClient::user(&server, "1:1");
     websocket.expect_close(4002);
     let (mut socket, _) = Socket::user(server.address, "websocket", "1:1");
-    let answer = poll.send("", "[]");
-    assert_eq!(answer.error(), (410, "session_expired".to_owned()));
+    let close = json!({"f": "$av:close", "args": {"code": 4002, "reason": "replaced"}});
+    assert_eq!(poll.heartbeat(), [close]);
     let mut newest = server.user("1:1");
     assert_eq!(socket.packet(), "41");
     newest.request("lookup", json!(["1:1"]));

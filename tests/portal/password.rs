@@ -209,7 +209,8 @@ fn sign_up_ends_sessions_that_showed_nothing() {
     before.expect_close(4009);
     let mut back = server.connect();
     back.command("resume", json!({"session": away.secret, "received": 0}));
-    back.expect_error("session_expired");
+    back.expect_error("unauthorized");
+    back.expect_close(4009);
     jo.request("lookup", json!(["1:jo"]));
 }
 

@@ -279,6 +279,13 @@ impl Peer {
         }
     }
 
+    /// The server ended the session.
+    fn end_poll(&mut self) {
+        if let Carrier::Poll { is_over, .. } = &mut self.carrier {
+            *is_over = true;
+        }
+    }
+
     /// Posts what is to be sent, and takes what the answer has.
     fn request(&mut self) {
         let Carrier::Poll {
@@ -308,6 +315,8 @@ impl Peer {
         for entry in answer.as_array().unwrap() {
             if entry["f"] == "$av:connected" {
                 self.session = entry["args"]["session"].as_str().unwrap().to_owned();
+            } else if entry["f"] == "$av:close" {
+                self.end_poll();
             } else {
                 self.arrive(of_entry(entry));
             }

@@ -162,6 +162,9 @@ impl Gateway {
                         true => CloseReason::Replaced,
                         false => CloseReason::SessionExpired,
                     };
+                    if is_replaced {
+                        self.note_end(session, reason, None);
+                    }
                     self.step(session, Input::End(reason), Details::default());
                 }
             }

@@ -93,6 +93,7 @@ impl Handler<EndUser> for Gateway {
 impl Gateway {
     /// Ends a session and says why.
     pub(in crate::gateway) fn end_session(&mut self, session: SessionSlot, ending: &Ending) {
+        self.note_end(session, ending.close(), Some(ending.error()));
         self.send_error(session, ending.error(), None);
         // What was sent before the end is still to arrive.
         if let Some(entry) = self.sessions.get(session)

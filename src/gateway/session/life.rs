@@ -21,7 +21,7 @@ use turntable_core::id::SessionId;
 use turntable_core::key::{ConnKey, SessionSlot, UserNumber, WorkerId};
 use turntable_core::packet::{ErrorBody, RequestId, ServerPacket, Welcome};
 use turntable_core::payload::Payload;
-use turntable_core::reason::ErrorCode;
+use turntable_core::reason::{CloseReason, ErrorCode};
 use turntable_core::session::greeting::Greeting;
 use turntable_core::session::life::{Effect as LifeEffect, Input};
 
@@ -323,7 +323,7 @@ impl Gateway {
         let Some((session, entry)) =
             session.and_then(|session| Some((session, self.sessions.get(session)?)))
         else {
-            return self.refuse_resume(connection, id);
+            return self.refuse_ended(connection, name, id);
         };
         if let Err(error) = self.charge_resume(connection) {
             return self.refuse_again(connection, &error.of("resume"), id);
@@ -363,6 +363,27 @@ impl Gateway {
         )
         .of("resume");
         self.refuse_again(connection, &error, id);
+    }
+
+    /// The session is over. Its client learns why, as it would have with a connection.
+    fn refuse_ended(&mut self, connection: ConnKey, name: SessionId, id: Option<RequestId>) {
+        let end = self.shared.ended.get(name);
+        let end = end.filter(|end| end.reason != CloseReason::SessionExpired);
+        let (Some(end), Some(carrier)) = (end, self.connections.get_mut(connection)) else {
+            return self.refuse_resume(connection, id);
+        };
+        if carrier.is_closing() {
+            return;
+        }
+        self.with(connection, |connection, cx| {
+            // An answer that has not begun does: what follows is in it.
+            Dispatch::on_attached(connection, Attachment::New, cx);
+            if let Some(error) = end.error {
+                let packet = ServerPacket::Error(Box::new(error.of("resume")));
+                cx.send_direct(connection, &packet, id.as_ref());
+            }
+        });
+        self.push_effects([Effect::Close(connection, end.reason)]);
     }
 
     fn refuse_identify(&mut self, connection: ConnKey, details: &Details) {

@@ -5,6 +5,7 @@ mod blocked;
 pub(crate) mod check;
 pub(crate) mod detached;
 pub(crate) mod dispatch;
+pub mod ended;
 pub mod ending;
 pub mod export;
 #[cfg(debug_assertions)]

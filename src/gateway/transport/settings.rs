@@ -15,3 +15,10 @@ pub struct TransportSections {
     /// The section `[socketio]`.
     pub socketio: SocketIoSettings,
 }
+
+impl TransportSections {
+    /// How long a client may be there without a request, in ms, at most.
+    pub(crate) fn silence_ms(&self) -> u64 {
+        self.poll.gone_ms.max(self.tunnel.gap_ms)
+    }
+}

@@ -17,7 +17,7 @@
  */
 
 import { untilAnswered } from "../goodbye.js";
-import { bounced, closeCodeOf, concernsRequest, datagramOf, endpointUrl, isFinal, lastNumber, removeDropped, responseError, takeBatch } from "./transport.js";
+import { LOST, bounced, closeCodeOf, concernsRequest, datagramOf, endpointUrl, isFinal, lastNumber, removeDropped, responseError, takeBatch } from "./transport.js";
 
 /** @import { Outgoing, ResponseError, Target, TransportHooks } from "./transport.js" */
 
@@ -219,7 +219,8 @@ export class Sender {
       this.#queue.unshift(...batch.splice(batch.length >> 1));
       return "repeat";
     }
-    if (status === 410 || status === 429 || status >= 500) {
+    if (status === 410) return this.#over();
+    if (status === 429 || status >= 500) {
       this.#fail(closeCodeOf(status), error.message);
       return "failed";
     }
@@ -229,16 +230,22 @@ export class Sender {
   }
 
   /**
+   * The session is over. How it ended, the next request of the tunnel is answered.
+   * @returns {Outcome}
+   */
+  #over() {
+    this.#fail(LOST, "the session is over");
+    return "failed";
+  }
+
+  /**
    * @param {any} answers one per message
    * @param {Outgoing[]} batch
    * @returns {Outcome}
    */
   #accepted(answers, batch) {
     const list = Array.isArray(answers) ? answers : [answers];
-    if (list.some((answer) => answer?.error?.code === "session_expired")) {
-      this.#fail(closeCodeOf(410), "the session has expired");
-      return "failed";
-    }
+    if (list.some((answer) => answer?.error?.code === "session_expired")) return this.#over();
     const last = lastNumber(batch);
     if (last > 0) this.#hooks.taken(last);
     for (const [index, answer] of list.entries()) {

@@ -30,6 +30,8 @@ pub struct SessionSettings {
     /// Maximum sessions without a connection, by the address of the connection that
     /// they lost.
     pub detached_per_address_max: usize,
+    /// Sessions that ended and whose clients are sent the reason when they come back.
+    pub ended_max: usize,
     /// Subscriptions of the sessions of one address: a watched user is 1, a channel
     /// or a service that is provided 16, a room 32.
     pub subscriptions_per_address_max: usize,
@@ -66,6 +68,7 @@ impl SessionSettings {
         ("outbox_bytes_max", 4_096, 1_073_741_824),
         ("sessions_per_user_max", 1, 10_000),
         ("detached_per_address_max", 0, 10_000_000),
+        ("ended_max", 0, 10_000_000),
         ("subscriptions_per_address_max", 1, 1_000_000_000),
         ("rooms_max", 1, 10_000),
         ("channels_max", 1, 100_000),
@@ -88,6 +91,7 @@ impl Default for SessionSettings {
             outbox_bytes_max: 1_048_576,
             sessions_per_user_max: 32,
             detached_per_address_max: 20_000,
+            ended_max: 10_000,
             subscriptions_per_address_max: 1_000_000,
             rooms_max: 16,
             channels_max: 256,

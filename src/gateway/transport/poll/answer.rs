@@ -2,12 +2,38 @@
 
 use crate::gateway::connection::Connection;
 use crate::gateway::delivery::frame::Frame;
+use crate::gateway::session::ended::End;
 use crate::gateway::session::memory::RequestAnswer;
 use crate::gateway::transport::context::Cx;
+use crate::gateway::transport::poll::close_entry;
+use turntable_core::packet::ServerPacket;
+use turntable_wire::{json_v1, remote_call};
 
 /// So many bytes a numbered answer has at the most, and the message that passes
 /// them: it is retained for a repeat.
 const NUMBERED_BYTES: usize = 32_768;
+
+impl RequestAnswer {
+    /// To a client whose session was ended: the error, where there is one, and the close.
+    pub(crate) fn of_end(end: End) -> Self {
+        let mut body = vec![b'['];
+        if let Some(error) = end.error {
+            let mut text = Vec::new();
+            json_v1::encode(&ServerPacket::Error(Box::new(error)), None, &mut text);
+            if let Ok(text) = std::str::from_utf8(&text)
+                && remote_call::entry(text, &mut body)
+            {
+                body.push(b',');
+            }
+        }
+        body.extend_from_slice(close_entry(end.reason).as_bytes());
+        body.push(b']');
+        Self {
+            body: body.into_boxed_slice().into(),
+            waiting: 0,
+        }
+    }
+}
 
 /// Everything that waits, as a list of entries. Of the session's messages the first
 /// is in any case in an answer to a numbered request, and none that would begin
