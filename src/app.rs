@@ -4,6 +4,7 @@
 
 mod attribute;
 mod avatar;
+mod channel;
 mod files;
 mod service;
 mod settings;
@@ -62,7 +63,9 @@ use crate::service::LocalServices;
 use crate::store::{self, Store};
 use crate::watched::Watched;
 use crate::webhook::Webhooks;
-pub use avatar::{Avatar, Avatars};
+pub use avatar::{Avatar, Avatars, SessionInfo};
+pub use channel::{Channel, Channels, History, Published, Since};
+pub use service::ServiceInfo;
 use settings::NodeSettings;
 use turntable_core::key::{GatewayId, NodeId, WorkerId};
 

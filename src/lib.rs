@@ -12,6 +12,8 @@ pub mod http;
 
 pub mod management;
 
+pub mod operator;
+
 pub mod gateway;
 
 pub mod actor;

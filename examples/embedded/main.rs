@@ -58,7 +58,7 @@ pub(crate) fn start(config: Config) -> anyhow::Result<Running> {
     extensions.services.add("forum", forum.clone())?;
     extensions.services.add("chat", chat.clone())?;
     let running = Running::start_with(config, extensions)?;
-    forum.started(running.avatars());
+    forum.started(running.avatars(), running.channels());
     chat.started(running.avatars());
     Ok(running)
 }

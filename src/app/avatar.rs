@@ -1,17 +1,19 @@
 //! The avatar of one user, for a program that embeds the server.
 
+mod access;
+mod subscription;
+
 use std::sync::Arc;
 use std::time::Duration;
 
 use super::Running;
 use crate::gateway::Shared;
-use crate::gateway::question::unexpected;
-use turntable_core::call::{AvatarCall, Call};
-use turntable_core::delivery::Answer;
+pub use crate::gateway::session::listing::SessionInfo;
+use crate::opaque;
 use turntable_core::id::UserId;
 use turntable_core::model::avatar::AttributeChanges;
 use turntable_core::model::service::Outcome;
-use turntable_core::packet::ErrorBody;
+use turntable_core::packet::{ErrorBody, LookupEntry};
 use turntable_core::payload::Payload;
 
 /// What a program does with one user, whether or not the user has a session. A clone is
@@ -36,7 +38,7 @@ pub struct Avatar {
 /// The avatars of a server that runs, for parts of the program that outlive its start, as
 /// services. A clone is the same; it may be used on any thread.
 #[derive(Debug, Clone)]
-pub struct Avatars(Arc<Shared>);
+pub struct Avatars(pub(super) Arc<Shared>);
 
 impl Avatars {
     /// The avatar of a user.
@@ -87,6 +89,12 @@ impl Avatar {
         self.shared.enable_service_of(&self.user, name)
     }
 
+    /// The services that are disabled for this user.
+    #[must_use]
+    pub fn disabled_services(&self) -> Vec<Box<str>> {
+        self.shared.disabled.of(&self.user)
+    }
+
     /// Calls a function that the user's clients offer, as `friends:newFriend`. The session
     /// that has the fewest calls gets it, and has `functions.timeout_ms` to answer.
     ///
@@ -111,12 +119,7 @@ impl Avatar {
     /// # Errors
     /// `unavailable` where the store cannot be read.
     pub async fn attributes(&self) -> Result<Vec<(Box<str>, Payload)>, ErrorBody> {
-        let user = self.user.clone();
-        let call = |requester| Call::Avatar(user, AvatarCall::Attributes { requester });
-        match self.shared.ask(call).await? {
-            Answer::Attributes(attributes) => Ok(attributes),
-            _ => Err(unexpected()),
-        }
+        self.shared.attributes_of(&self.user).await
     }
 
     /// Sets and removes attributes, as in [`Running::set_attributes`].
@@ -125,11 +128,29 @@ impl Avatar {
     /// `refused` by a rule or a validator, `too_large`, `unavailable` where the store
     /// cannot be written.
     pub async fn set(&self, changes: AttributeChanges) -> Result<(), ErrorBody> {
-        let user = self.user.clone();
-        let call = |requester| Call::Avatar(user, AvatarCall::Change { requester, changes });
-        match self.shared.ask(call).await? {
-            Answer::Done => Ok(()),
-            _ => Err(unexpected()),
-        }
+        self.shared.change_attributes(&self.user, changes).await
+    }
+
+    /// Sends `user:message` to all sessions of the user; one without a connection gets it
+    /// when it is resumed. Returns how many there are.
+    ///
+    /// # Errors
+    /// `bad_message` and `too_large` for a message that clients cannot read; `unavailable`.
+    pub async fn publish(&self, message: Payload) -> Result<u64, ErrorBody> {
+        opaque::check(&message)?;
+        self.shared.publish_to(&self.user, message).await
+    }
+
+    /// What a `lookup` of the user shows to others.
+    ///
+    /// # Errors
+    /// `unavailable` where that is not known in time.
+    pub async fn presence(&self) -> Result<LookupEntry, ErrorBody> {
+        self.shared.presence_of(&self.user).await
+    }
+
+    /// The sessions of the user, connected or not.
+    pub async fn sessions(&self) -> Vec<SessionInfo> {
+        self.shared.sessions_of(&self.user).await
     }
 }

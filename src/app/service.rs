@@ -1,12 +1,15 @@
 //! Services, for a program that embeds the server: calls in the name of the server, and
 //! the switch of each.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::Running;
+pub use crate::operator::service::ServiceInfo;
 use turntable_core::call::ServiceCall;
 use turntable_core::id::UserId;
 use turntable_core::model::service::Outcome;
+use turntable_core::packet::ErrorBody;
 use turntable_core::payload::Payload;
 
 impl Running {
@@ -41,6 +44,28 @@ impl Running {
     ) -> Outcome {
         let shared = &self.shared;
         shared.call_service_of_server(f, args, Some(timeout)).await
+    }
+
+    /// The services of the configuration, by name.
+    ///
+    /// # Errors
+    /// `unavailable` where one does not answer in time.
+    pub async fn services(&self) -> Result<BTreeMap<String, ServiceInfo>, ErrorBody> {
+        let mut services = BTreeMap::new();
+        for name in self.shared.services() {
+            let service = self.service(&name).await?;
+            services.insert(name, service);
+        }
+        Ok(services)
+    }
+
+    /// The state of a service.
+    ///
+    /// # Errors
+    /// `not_found` where the configuration has none of that name; `unavailable` where it
+    /// does not answer in time.
+    pub async fn service(&self, name: &str) -> Result<ServiceInfo, ErrorBody> {
+        self.shared.inspect_service(name).await
     }
 
     /// Switches a service off: its open calls are answered `service_down`, and clients

@@ -1,22 +1,55 @@
-//! What a program that embeds the server does with users.
+//! Users, for a program that embeds the server. What is here of one user is what its
+//! [`Avatar`](super::Avatar) does.
 
 use std::time::Duration;
 
-use super::Running;
-use crate::gateway::session::ending::Ending;
+use super::{Avatars, Running};
+use crate::clock;
+use crate::portal::ban::Ban;
 use turntable_core::id::UserId;
 use turntable_core::packet::ErrorBody;
 
-impl Running {
-    /// Ends all sessions of a user with 4005: its clients do not come back by
-    /// themselves. `reason` is a sentence for them. Returns how many there were.
-    pub async fn kick(&self, user: &UserId, reason: Option<&str>) -> usize {
-        let ending = Ending::Kicked(reason.map(Into::into));
-        self.shared.end_user(user, ending).await
+impl Avatars {
+    /// The first `max` users with sessions, connected or not, in the order of their ids;
+    /// behind one, where that is given.
+    pub async fn list(&self, after: Option<&UserId>, max: usize) -> Vec<UserId> {
+        self.0.users(after.map(UserId::as_str), max).await
     }
 
-    /// Bans a user for some time, or until [`Self::unban`]: it is refused, and its
-    /// sessions end as in [`Self::kick`]. Returns how many there were.
+    /// The bans that are in force, in the order of their users.
+    #[must_use]
+    pub fn bans(&self) -> Vec<(UserId, Ban)> {
+        self.0.bans.list(clock::now_ms())
+    }
+
+    /// How many users each user with a block list blocks, in the order of their ids.
+    #[must_use]
+    pub fn block_lists(&self) -> Vec<(UserId, usize)> {
+        self.0.blocked.all()
+    }
+
+    /// Whose session of your own site this is, as [`Avatar::set_session`] was given it.
+    ///
+    /// [`Avatar::set_session`]: super::Avatar::set_session
+    #[must_use]
+    pub fn of_session(&self, session_id: &str) -> Option<UserId> {
+        self.0.portal.session_user(session_id)
+    }
+
+    /// The users with a session of your own site.
+    #[must_use]
+    pub fn with_sessions(&self) -> Vec<UserId> {
+        self.0.portal.session_users()
+    }
+}
+
+impl Running {
+    /// Ends all sessions of a user, as [`Avatar::kick`](super::Avatar::kick).
+    pub async fn kick(&self, user: &UserId, reason: Option<&str>) -> usize {
+        self.avatar(user).kick(reason).await
+    }
+
+    /// Bans a user, as [`Avatar::ban`](super::Avatar::ban).
     ///
     /// # Errors
     /// `too_many` where `portal.bans_max` users are banned; `unavailable` where the store
@@ -27,8 +60,7 @@ impl Running {
         time: Option<Duration>,
         reason: Option<&str>,
     ) -> Result<usize, ErrorBody> {
-        let seconds = time.map(|time| time.as_secs());
-        self.shared.ban(user, seconds, reason.map(Into::into)).await
+        self.avatar(user).ban(time, reason).await
     }
 
     /// Lifts a ban. Returns whether there was one.
@@ -36,23 +68,29 @@ impl Running {
     /// # Errors
     /// `unavailable` where the store cannot be written.
     pub async fn unban(&self, user: &UserId) -> Result<bool, ErrorBody> {
-        self.shared.unban(user).await
+        self.avatar(user).unban().await
     }
 
-    /// Sets the password of a user, which `password` among the checkers accepts from then
-    /// on; done when it is durable. With `old` that has to be the one before. Sessions of
-    /// the user that were begun without it end with 4009.
+    /// Everything of a user goes, as [`Avatar::erase`](super::Avatar::erase).
+    ///
+    /// # Errors
+    /// `unavailable` where the store cannot be read or written.
+    pub async fn erase(&self, user: &UserId) -> Result<usize, ErrorBody> {
+        self.avatar(user).erase().await
+    }
+
+    /// Sets the password of a user, as [`Avatar::set_password`](super::Avatar::set_password).
     ///
     /// # Errors
     /// `forbidden` where `password` is not among the checkers, `refused` for a password
-    /// that is not accepted, `unauthorized` where `old` is wrong, `too_many`, `conflict`,
-    /// `unavailable`.
+    /// that is not accepted, `unauthorized` where `old` is wrong, `rate_limited`,
+    /// `too_many`, `conflict`, `unavailable`.
     pub async fn set_password(
         &self,
         user: &UserId,
         password: &str,
         old: Option<&str>,
     ) -> Result<(), ErrorBody> {
-        self.shared.portal.set_password(user, password, old).await
+        self.avatar(user).set_password(password, old).await
     }
 }

@@ -70,11 +70,17 @@ fn use_both_services(address: SocketAddr) -> Users {
     let (mut tab, _) = identify(address, json!("1:mel"));
     let (mut guest, welcome) = identify(address, json!({"credentials": {"guest": true}}));
     assert!(welcome["services"]["chat"].is_null(), "{welcome}");
+    let (mut reader, _) = identify(address, json!("1:reader"));
+    reader.request("joinchannel", json!({"channel": "forum/posts"}));
     // The forum counts in the attributes of each user.
     for number in 1..=2 {
         let post = json!({"title": "test post", "body": "something"});
         let (result, mut attributes) = call(&mut mel, "forum:createPost", post);
         assert_eq!(result, json!({ "number": number }));
+        let message = reader.expect("message");
+        assert!(message["from"].is_null(), "{message}");
+        let [author, of] = ["author", "number"].map(|name| &message["data"][name]);
+        assert_eq!((author, of), (&json!("1:mel"), &json!(number)));
         if attributes.is_none() {
             attributes = Some(mel.expect("attributes"));
         }

@@ -6,11 +6,12 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use turntable::app::{Extensions, Running};
+use turntable::app::{Extensions, Running, Since};
 use turntable::config::Config;
 use turntable::service::{Answer, LocalService, ServiceCaller};
-use turntable_core::id::UserId;
-use turntable_core::packet::ErrorBody;
+use turntable_core::id::{ChannelId, UserId};
+use turntable_core::model::namespace::NamespaceSettings;
+use turntable_core::packet::{ErrorBody, Presence};
 use turntable_core::payload::Payload;
 use turntable_core::reason::ErrorCode;
 use turntable_testkit::{Peer, Way};
@@ -336,4 +337,152 @@ async fn program_sets_a_password() {
     entering.await.unwrap();
     running.stop(Duration::ZERO).await;
     refused.stop(Duration::ZERO).await;
+}
+
+fn channel(path: &str) -> ChannelId {
+    ChannelId::parse(path).unwrap()
+}
+
+#[actix_rt::test]
+async fn program_publishes_to_users_and_on_channels_over_every_transport() {
+    let mut config = config();
+    let history = NamespaceSettings {
+        history_max: 10,
+        history_ms: 60_000,
+        history_bytes_max: 10_000,
+        ..NamespaceSettings::default()
+    };
+    config.channels = [("**".to_owned(), history)].into();
+    let running = start(config);
+    let mel = running.avatar(&id("1:1"));
+    let news = running.channel(&channel("news/today"));
+    let clients = Clients::connect(running.server, "1:1").await;
+    assert_eq!(
+        running.avatar(&id("1:9")).publish(payload("1")).await,
+        Ok(0)
+    );
+    assert_eq!(mel.subscribe(news.id()).await, Ok(3));
+    let clients = clients
+        .each(|peer| assert_eq!(peer.await_command("joined")["channel"], "news/today"))
+        .await;
+    assert_eq!(mel.publish(payload("[1.50]")).await, Ok(3));
+    let clients = clients
+        .each(|peer| {
+            let called = peer.await_command("call");
+            assert_eq!(called, json!({"f": "user:message", "args": [1.5]}));
+        })
+        .await;
+    let first = news.publish(payload(r#"{"n":1}"#)).await.unwrap();
+    let second = news.publish(payload(r#"{"n":2}"#)).await.unwrap();
+    assert_eq!((first.offset, second.offset), (1, 2));
+    clients
+        .each(|peer| {
+            for n in 1..=2 {
+                let message = peer.await_command("message");
+                assert_eq!(message["data"], json!({ "n": n }));
+                assert!(message["from"].is_null(), "{message}");
+            }
+        })
+        .await;
+    let unread = news.publish(payload("1e999")).await.unwrap_err();
+    assert_eq!(unread.code, ErrorCode::BadMessage);
+    assert_eq!(mel.publish(payload("1e999")).await, Err(unread));
+    // What is retained, and who is there.
+    let since = Since {
+        epoch: Some(first.epoch.clone()),
+        offset: 1,
+    };
+    let behind = news.history(Some(since)).await.unwrap();
+    assert_eq!((behind.offset, behind.recovered), (2, true));
+    assert_eq!(behind.messages.len(), 1);
+    assert!(behind.messages[0].as_json().contains(r#""data":{"n":2}"#));
+    news.clear_history().await.unwrap();
+    assert_eq!(news.history(None).await.unwrap().messages, []);
+    assert_eq!(
+        running.channels().list().await.unwrap(),
+        [channel("news/today")]
+    );
+    assert_eq!(news.subscribers().await, [id("1:1")]);
+    assert_eq!(mel.channels().await, [channel("news/today")]);
+    assert!(mel.unsubscribe(news.id()).await);
+    assert!(!mel.unsubscribe(news.id()).await);
+    assert_eq!(mel.unsubscribe_all().await, 0);
+    assert_eq!(news.subscribers().await, []);
+    running.stop(Duration::ZERO).await;
+}
+
+#[actix_rt::test]
+async fn program_lists_inspects_removes_and_erases_users() {
+    let running = start(config());
+    let (mel, pomke) = (running.avatar(&id("1:1")), running.avatar(&id("1:2")));
+    let clients = Clients::connect(running.server, "1:1").await;
+    let others = Clients::connect(running.server, "1:2").await;
+    let avatars = running.avatars();
+    assert_eq!(avatars.list(None, 9).await, [id("1:1"), id("1:2")]);
+    assert_eq!(avatars.list(None, 1).await, [id("1:1")]);
+    assert_eq!(avatars.list(Some(&id("1:1")), 9).await, [id("1:2")]);
+    let sessions = mel.sessions().await;
+    assert_eq!(sessions.len(), 3);
+    assert!(sessions.iter().any(|one| one.transport == Some("poll")));
+    let seen = mel.presence().await.unwrap();
+    assert_eq!((seen.state, seen.devices), (Presence::Online, 3));
+    assert_eq!(pomke.set_blocked(vec![id("1:1")]).await, Ok(()));
+    assert_eq!(pomke.blocked(), [id("1:1")]);
+    assert_eq!(avatars.block_lists(), [(id("1:2"), 1)]);
+    // A session of the program's own site.
+    assert_eq!(mel.set_session("s3cret").await, Ok(()));
+    clients
+        .each(|peer| expect_end(peer, "the credentials were withdrawn"))
+        .await;
+    assert_eq!(avatars.of_session("s3cret"), Some(id("1:1")));
+    assert_eq!(avatars.with_sessions(), [id("1:1")]);
+    assert_eq!(
+        mel.set_session("").await.unwrap_err().code,
+        ErrorCode::BadMessage
+    );
+    let taken = pomke.set_session("s3cret").await.unwrap_err();
+    assert_eq!(taken.code, ErrorCode::Conflict);
+    assert_eq!(mel.remove_session().await, Ok(true));
+    assert_eq!(mel.remove_session().await, Ok(false));
+    assert_eq!(mel.remove_password().await, Ok(false));
+    // Bans are listed, and everything of a user goes.
+    assert_eq!(pomke.ban(None, Some("no fair play")).await, Ok(3));
+    others.each(|peer| expect_end(peer, "no fair play")).await;
+    let [(banned, ban)] = avatars.bans().try_into().unwrap();
+    assert_eq!(
+        (banned, ban.reason.as_deref()),
+        (id("1:2"), Some("no fair play"))
+    );
+    assert_eq!(running.erase(&id("1:2")).await, Ok(0));
+    assert!(avatars.bans().is_empty() && pomke.blocked().is_empty());
+    let again = Clients::connect(running.server, "1:2").await;
+    assert_eq!(pomke.remove().await, 3);
+    let message = "an operator ended the session; identify again";
+    again.each(|peer| expect_end(peer, message)).await;
+    assert_eq!(avatars.list(None, 9).await, []);
+    running.stop(Duration::ZERO).await;
+}
+
+#[actix_rt::test]
+async fn program_inspects_services() {
+    let running = start(config());
+    let _client = Clients::connect(running.server, "1:2").await;
+    let clock = running.service("clock").await.unwrap();
+    assert!(clock.is_enabled);
+    assert_eq!(clock.functions, ["echo", "fail", "hang"].map(Box::from));
+    assert_eq!(
+        (clock.instances, clock.open, clock.disabled_users),
+        (1, 0, 0)
+    );
+    let mel = running.avatar(&id("1:1"));
+    assert_eq!(mel.disable_service("clock"), Ok(true));
+    assert_eq!(mel.disabled_services(), [Box::from("clock")]);
+    running.disable_service("clock");
+    let services = running.services().await.unwrap();
+    assert_eq!(services.keys().collect::<Vec<_>>(), ["clock", "other"]);
+    let clock = &services["clock"];
+    assert_eq!((clock.is_enabled, clock.disabled_users), (false, 1));
+    let unknown = running.service("nosuch").await.unwrap_err();
+    assert_eq!(unknown.code, ErrorCode::NotFound);
+    running.stop(Duration::ZERO).await;
 }

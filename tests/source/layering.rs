@@ -19,6 +19,7 @@ const LAYERS: &[&str] = &[
     "config",
     "management",
     "http",
+    "operator",
     "gateway",
     "actor",
     "portal",

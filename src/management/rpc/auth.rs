@@ -4,11 +4,9 @@ use serde_json::Value;
 
 use super::method::{Arguments, Call, Method, Parameter, Type, result, wrong};
 use super::page::{PAGE, Page};
-use crate::gateway::session::ending::Ending;
 use crate::management::Management;
-use crate::portal::{NotSet, SESSION_ID_BYTES_MAX};
+use crate::portal::SESSION_ID_BYTES_MAX;
 use turntable_core::packet::ErrorBody;
-use turntable_core::reason::ErrorCode;
 
 const USER: Parameter = Parameter::new("userId", Type::User);
 const SESSION: Parameter = Parameter::new("sessionId", Type::Text);
@@ -50,19 +48,7 @@ fn session_id(arguments: &mut Arguments) -> Result<String, ErrorBody> {
 fn set(management: &Management, mut arguments: Arguments) -> Call<'_> {
     Box::pin(async move {
         let (user, session_id) = (arguments.user()?, session_id(&mut arguments)?);
-        let shared = &management.shared;
-        let set = shared.portal.set_session(user.clone(), &session_id);
-        let was_free = set.map_err(|error| match error {
-            NotSet::Full => ErrorBody::new(
-                ErrorCode::TooMany,
-                "as many users have a session as may (portal.sessions_max)",
-            ),
-            NotSet::Taken => ErrorBody::new(ErrorCode::Conflict, "another user has this sessionId"),
-        })?;
-        if was_free {
-            shared.end_provisional(&user, Ending::Revoked).await;
-        }
-        shared.portal.keep_session(&user).await?;
+        management.shared.set_session(&user, &session_id).await?;
         result(true)
     })
 }
@@ -77,14 +63,8 @@ fn check(management: &Management, mut arguments: Arguments) -> Call<'_> {
 
 fn remove(management: &Management, mut arguments: Arguments) -> Call<'_> {
     Box::pin(async move {
-        let (shared, user) = (&management.shared, arguments.user()?);
-        let was_there = shared.portal.remove_session(&user);
-        if was_there {
-            shared.end_user(&user, Ending::Revoked).await;
-        }
-        // Also behind a removal that could not be written.
-        shared.portal.keep_session(&user).await?;
-        result(was_there)
+        let user = arguments.user()?;
+        result(management.shared.remove_session(&user).await?)
     })
 }
 

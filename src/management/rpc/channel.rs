@@ -3,15 +3,11 @@
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
-use super::method::{Arguments, Call, Method, Parameter, Type, result, wrong};
+use super::method::{Arguments, Call, Method, Parameter, Type, raw, result, wrong};
 use super::page::{PAGE, Page};
-use crate::gateway::question::unexpected;
 use crate::management::Management;
-use turntable_core::call::{self, ChannelCall, Requester, Since};
-use turntable_core::delivery::Answer;
-use turntable_core::frame::SharedFrame;
-use turntable_core::id::{ChannelId, MessageId};
-use turntable_core::key::ShardId;
+use turntable_core::call::Since;
+use turntable_core::id::ChannelId;
 use turntable_core::packet::ErrorBody;
 
 const USER: Parameter = Parameter::new("userId", Type::User);
@@ -112,16 +108,12 @@ fn get_subscribers(management: &Management, mut arguments: Arguments) -> Call<'_
 fn publish(management: &Management, mut arguments: Arguments) -> Call<'_> {
     Box::pin(async move {
         let (channel, message) = (arguments.channel()?, arguments.value()?);
-        let call =
-            |requester| call::Call::Channel(channel, ChannelCall::Tell { requester, message });
-        match management.shared.ask(call).await? {
-            Answer::Published { id, offset, epoch } => result(Published {
-                id: MessageId::from(id).to_string(),
-                offset,
-                epoch,
-            }),
-            _ => Err(unexpected()),
-        }
+        let published = management.shared.publish_on(&channel, message).await?;
+        result(Published {
+            id: published.id.to_string(),
+            offset: published.offset,
+            epoch: published.epoch,
+        })
     })
 }
 
@@ -137,28 +129,20 @@ fn get_history(management: &Management, mut arguments: Arguments) -> Call<'_> {
     Box::pin(async move {
         let (channel, since) = (arguments.channel()?, arguments.optional_value()?);
         let since = since.map(|since| since_of(since.as_json())).transpose()?;
-        let call =
-            |requester| call::Call::Channel(channel, ChannelCall::Recall { requester, since });
-        match management.shared.ask(call).await? {
-            Answer::History {
-                epoch,
-                offset,
-                recovered,
-                messages,
-            } => result(History {
-                epoch,
-                offset,
-                recovered,
-                messages: messages.iter().map(data).collect::<Result<_, _>>()?,
-            }),
-            _ => Err(unexpected()),
-        }
+        let history = management.shared.history_of(&channel, since).await?;
+        let messages = history.messages.iter();
+        result(History {
+            epoch: &history.epoch,
+            offset: history.offset,
+            recovered: history.recovered,
+            messages: messages.map(raw).collect::<Result<_, _>>()?,
+        })
     })
 }
 
 #[derive(Serialize)]
 struct History<'m> {
-    epoch: Box<str>,
+    epoch: &'m str,
     offset: u64,
     recovered: bool,
     messages: Vec<&'m RawValue>,
@@ -184,27 +168,11 @@ fn since_of(json: &str) -> Result<Since, ErrorBody> {
     Ok(Since { epoch, offset })
 }
 
-/// The data of a `message`.
-fn data(frame: &SharedFrame) -> Result<&RawValue, ErrorBody> {
-    #[derive(Deserialize)]
-    struct Message<'m> {
-        #[serde(borrow)]
-        data: &'m RawValue,
-    }
-    let message: Result<Message<'_>, _> = serde_json::from_str(frame.text());
-    message
-        .map(|message| message.data)
-        .map_err(|_| unexpected())
-}
-
 fn clear_history(management: &Management, mut arguments: Arguments) -> Call<'_> {
     Box::pin(async move {
         let channel = arguments.channel()?;
-        let call = |requester| call::Call::Channel(channel, ChannelCall::Clear { requester });
-        match management.shared.ask(call).await? {
-            Answer::Done => result(true),
-            _ => Err(unexpected()),
-        }
+        management.shared.clear_history(&channel).await?;
+        result(true)
     })
 }
 
@@ -212,16 +180,7 @@ fn clear_history(management: &Management, mut arguments: Arguments) -> Call<'_> 
 fn list_all(management: &Management, mut arguments: Arguments) -> Call<'_> {
     Box::pin(async move {
         let page = Page::take(&mut arguments, management.list_max)?;
-        let mut all = Vec::new();
-        for shard in 0..management.shared.owners.shards() {
-            let shard = ShardId(shard as u32);
-            let call = move |requester: Requester| call::Call::Channels { shard, requester };
-            match management.shared.ask(call).await? {
-                Answer::Channels(channels) => all.extend(channels),
-                _ => return Err(unexpected()),
-            }
-        }
-        all.sort_unstable_by(|a, b| a.as_str().cmp(b.as_str()));
+        let all = management.shared.channels().await?;
         page.list("channels", all.iter().map(|path| path.as_str().to_owned()))
     })
 }

@@ -315,6 +315,12 @@ pub(super) fn result(value: impl Serialize) -> Answer {
         .map_err(|error| ErrorBody::new(ErrorCode::Internal, format!("no result: {error}")))
 }
 
+/// A value in a result, with all digits of its numbers.
+pub(super) fn raw(value: &Payload) -> Result<&RawValue, ErrorBody> {
+    serde_json::from_str(value.as_json())
+        .map_err(|error| ErrorBody::new(ErrorCode::Internal, format!("no result: {error}")))
+}
+
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {

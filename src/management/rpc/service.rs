@@ -6,12 +6,8 @@ use serde::Serialize;
 
 use super::method::{Arguments, Call, Method, Parameter, Type, result};
 use super::page::{PAGE, Page};
-use crate::gateway::question::unexpected;
 use crate::management::Management;
-use turntable_core::call::{self, ServiceCall};
-use turntable_core::delivery::Answer;
-use turntable_core::packet::ErrorBody;
-use turntable_core::reason::ErrorCode;
+use crate::operator::service::ServiceInfo;
 
 const NAME: Parameter = Parameter::new("name", Type::Text);
 /// For this user alone.
@@ -54,37 +50,29 @@ struct Service {
     disabled_users: usize,
 }
 
-async fn inspect(management: &Management, name: &str) -> Result<Service, ErrorBody> {
-    let owner: Box<str> = name.into();
-    let call = |requester| call::Call::Service(owner, ServiceCall::Inspect { requester });
-    match management.shared.ask(call).await? {
-        Answer::Service {
-            state,
-            instances,
-            open,
-        } => Ok(Service {
-            state: match state.is_enabled {
+impl From<ServiceInfo> for Service {
+    fn from(info: ServiceInfo) -> Self {
+        Self {
+            state: match info.is_enabled {
                 true => "enabled",
                 false => "disabled",
             },
-            functions: state.functions,
-            instances,
-            open,
-            disabled_users: management.shared.disabled.users(name),
-        }),
-        _ => Err(unexpected()),
+            functions: info.functions,
+            instances: info.instances,
+            open: info.open,
+            disabled_users: info.disabled_users,
+        }
     }
 }
 
 fn list_all(management: &Management, mut arguments: Arguments) -> Call<'_> {
     Box::pin(async move {
         let page = Page::take(&mut arguments, management.list_max)?;
-        let settings = management.shared.settings.get();
-        let (names, next) = page.cut(settings.services.keys().cloned())?;
+        let (names, next) = page.cut(management.shared.services().into_iter())?;
         let mut of_page = BTreeMap::new();
         for name in names {
-            let service = inspect(management, &name).await?;
-            of_page.insert(name, service);
+            let service = management.shared.inspect_service(&name).await?;
+            of_page.insert(name, Service::from(service));
         }
         page.answer("services", of_page, next)
     })
@@ -102,28 +90,8 @@ fn get_disabled(management: &Management, mut arguments: Arguments) -> Call<'_> {
 fn switch(management: &Management, mut arguments: Arguments, is_on: bool) -> Call<'_> {
     Box::pin(async move {
         let (name, user) = (arguments.text()?, arguments.optional_user()?);
-        let settings = management.shared.settings.get();
-        if !settings.services.contains_key(&name) {
-            let names: Vec<&str> = settings.services.keys().map(String::as_str).collect();
-            let message = match names.is_empty() {
-                true => "there are no services in the configuration".to_owned(),
-                false => format!("no such service; the services are {}", names.join(", ")),
-            };
-            return Err(ErrorBody::new(ErrorCode::NotFound, message));
-        }
         let shared = &management.shared;
-        let Some(user) = user else {
-            shared.owners.service(&name, ServiceCall::Switch { is_on });
-            return result(inspect(management, &name).await?);
-        };
-        match is_on {
-            true => shared.enable_service_of(&user, &name),
-            false => shared.disable_service_of(&user, &name)?,
-        };
-        let mut service = inspect(management, &name).await?;
-        if shared.disabled.has(&user, &name) {
-            service.state = "disabled";
-        }
-        result(service)
+        let switched = shared.switch_service(&name, user.as_ref(), is_on);
+        result(Service::from(switched.await?))
     })
 }

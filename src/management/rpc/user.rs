@@ -10,11 +10,8 @@ use super::method::{Arguments, Call, Method, Parameter, Type, result, wrong};
 use super::page::{PAGE, Page};
 use crate::clock;
 use crate::gateway::question::unexpected;
-use crate::gateway::session::ending::Ending;
 use crate::management::Management;
 use crate::portal::ban::{Ban, REASON_BYTES_MAX};
-use turntable_core::call::{self, AvatarCall, Requester};
-use turntable_core::delivery::Answer;
 use turntable_core::id::UserId;
 use turntable_core::packet::{ErrorBody, ReplyData, ServerPacket};
 use turntable_core::payload::Payload;
@@ -138,11 +135,7 @@ pub(super) const METHODS: &[Method] = &[
 fn publish(management: &Management, mut arguments: Arguments) -> Call<'_> {
     Box::pin(async move {
         let (user, message) = (arguments.user()?, arguments.value()?);
-        let call = |requester| call::Call::Avatar(user, AvatarCall::Publish { requester, message });
-        match management.shared.ask(call).await? {
-            Answer::Count(sessions) => result(sessions),
-            _ => Err(unexpected()),
-        }
+        result(management.shared.publish_to(&user, message).await?)
     })
 }
 
@@ -157,15 +150,8 @@ fn get_presence(management: &Management, mut arguments: Arguments) -> Call<'_> {
         }
         let mut seen = Vec::with_capacity(users.len());
         for user in users {
-            let of = user.clone();
-            let call = |requester: Requester| {
-                let Requester { gateway, ticket } = requester;
-                call::Call::Avatar(of, AvatarCall::Lookup { gateway, ticket })
-            };
-            match management.shared.ask(call).await? {
-                Answer::Seen(entry) => seen.push((user, *entry)),
-                _ => return Err(unexpected()),
-            }
+            let entry = management.shared.presence_of(&user).await?;
+            seen.push((user, entry));
         }
         // As clients get it.
         let packet = ServerPacket::Reply(ReplyData::Lookup(seen));
@@ -183,12 +169,8 @@ struct Reply {
 
 fn get_attributes(management: &Management, mut arguments: Arguments) -> Call<'_> {
     Box::pin(async move {
-        let user = arguments.user()?;
-        let call = |requester| call::Call::Avatar(user, AvatarCall::Attributes { requester });
-        match management.shared.ask(call).await? {
-            Answer::Attributes(attributes) => result(by_name(&attributes)),
-            _ => Err(unexpected()),
-        }
+        let attributes = management.shared.attributes_of(&arguments.user()?).await?;
+        result(by_name(&attributes))
     })
 }
 
@@ -203,11 +185,8 @@ fn set_attributes(management: &Management, mut arguments: Arguments) -> Call<'_>
                 (name, (!is_removed).then_some(value))
             })
             .collect();
-        let call = |requester| call::Call::Avatar(user, AvatarCall::Change { requester, changes });
-        match management.shared.ask(call).await? {
-            Answer::Done => result(true),
-            _ => Err(unexpected()),
-        }
+        management.shared.change_attributes(&user, changes).await?;
+        result(true)
     })
 }
 
@@ -233,8 +212,7 @@ fn call_function(management: &Management, mut arguments: Arguments) -> Call<'_> 
 fn kick(management: &Management, mut arguments: Arguments) -> Call<'_> {
     Box::pin(async move {
         let (user, reason) = (arguments.user()?, reason(&mut arguments)?);
-        let ending = Ending::Kicked(reason);
-        result(management.shared.end_user(&user, ending).await)
+        result(management.shared.kick(&user, reason).await)
     })
 }
 
@@ -329,14 +307,8 @@ fn set_password(management: &Management, mut arguments: Arguments) -> Call<'_> {
 /// Whether the user had a password.
 fn remove_password(management: &Management, mut arguments: Arguments) -> Call<'_> {
     Box::pin(async move {
-        let (shared, user) = (&management.shared, arguments.user()?);
-        let (was_there, stored) = shared.portal.remove_password(&user);
-        if was_there {
-            shared.end_user(&user, Ending::Revoked).await;
-        }
-        // Also behind a removal that could not be written.
-        stored.await?;
-        result(was_there)
+        let user = arguments.user()?;
+        result(management.shared.remove_password(&user).await?)
     })
 }
 
@@ -352,7 +324,7 @@ fn erase(management: &Management, mut arguments: Arguments) -> Call<'_> {
 fn remove(management: &Management, mut arguments: Arguments) -> Call<'_> {
     Box::pin(async move {
         let user = arguments.user()?;
-        result(management.shared.end_user(&user, Ending::Removed).await)
+        result(management.shared.remove_user(&user).await)
     })
 }
 
