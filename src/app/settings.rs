@@ -10,7 +10,8 @@ use crate::config::Config;
 use crate::gateway::Shared;
 use crate::gateway::settings::GatewaySettings;
 use crate::gateway::transport::settings::TransportSections;
-use crate::http::settings::HttpSettings;
+use crate::http::settings::{HttpSettings, ServerSettings};
+use crate::memory;
 use crate::portal::factory::Factory;
 use crate::portal::permission::PermissionBook;
 use crate::service::LocalServices;
@@ -169,7 +170,22 @@ fn http(config: &Config) -> HttpSettings {
     HttpSettings {
         server: config.server.clone(),
         transports: config.transports,
+        body_bytes_max: body_bytes_max(&config.server),
     }
+}
+
+/// Bodies that are not whole have this part of `server.memory_bytes_max`, where no number
+/// says how much.
+const BODY_SHARE: u64 = 8;
+
+fn body_bytes_max(server: &ServerSettings) -> usize {
+    if server.body_bytes_max > 0 {
+        return server.body_bytes_max;
+    }
+    let share = memory::budget_bytes(server.memory_bytes_max).map(|bytes| bytes / BODY_SHARE);
+    let share = share.and_then(|bytes| usize::try_from(bytes).ok());
+    let least = server.body_bytes_per_address_max.saturating_mul(2);
+    share.unwrap_or(usize::MAX).max(least)
 }
 
 /// The numbers that `welcome` reports.

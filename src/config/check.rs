@@ -212,6 +212,16 @@ pub fn conflicts(config: &Config) -> Vec<Conflict> {
             ),
         ));
     }
+    let needed = config.server.body_bytes_per_address_max.saturating_mul(2);
+    if (1..needed).contains(&config.server.body_bytes_max) {
+        found.push(Conflict::new(
+            &["server.body_bytes_max", "server.body_bytes_per_address_max"],
+            format!(
+                "server.body_bytes_max must be at least {needed}: twice \
+                 server.body_bytes_per_address_max, so that one address cannot take it all"
+            ),
+        ));
+    }
     for origin in &config.server.allowed_origins {
         if let Some(fault) = allowed::fault(origin) {
             found.push(Conflict::new(

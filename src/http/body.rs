@@ -1,7 +1,8 @@
 //! Bodies of requests: each is read whole before the request is carried out.
 //!
-//! What has come of a body is charged to its address at once, and counts for it until the
-//! body is whole: clients that send a part only get no memory for nothing.
+//! What has come of a body is charged to its address at once, and counts for it and for the
+//! total of all addresses until the body is whole: clients that send a part only get no
+//! memory for nothing.
 
 use std::time::Duration;
 
@@ -11,6 +12,7 @@ use actix_web::{HttpRequest, web};
 use futures_util::StreamExt as _;
 
 use crate::clock;
+use crate::gateway::admission::{BodiesFull, BodyLimits};
 use crate::http::admission::Admission;
 use crate::http::takeable::Takeable;
 use turntable_core::packet::ErrorBody;
@@ -22,15 +24,37 @@ use turntable_core::session::address_error;
 pub const BUFFER_BYTES: usize = 32_768;
 
 const KEY: &str = "server.body_bytes_per_address_max";
+const TOTAL_KEY: &str = "server.body_bytes_max";
 
 /// A body that is being read.
 struct Unfinished<'a> {
     admission: &'a Admission,
-    /// The connection, unless it is that of a proxy: its address is that of all its clients.
+    /// The connection.
     socket: Option<&'a Takeable>,
     text: Vec<u8>,
-    /// Bytes that are counted for the address.
+    /// Bytes that are counted.
     counted: usize,
+}
+
+/// The error for a body that would exceed a limit of so many bytes.
+fn full(full: BodiesFull, limits: BodyLimits) -> (&'static str, ErrorBody) {
+    let (key, code, whose, max) = match full {
+        BodiesFull::Total => (
+            TOTAL_KEY,
+            ErrorCode::Unavailable,
+            "too many requests come at one time",
+            Some(limits.total),
+        ),
+        BodiesFull::Address => (
+            KEY,
+            ErrorCode::TooMany,
+            "the clients of your address send too many requests at one time",
+            limits.per_address,
+        ),
+    };
+    let message = format!("{whose} whose bodies are not whole ({key}); try again later");
+    let max = max.unwrap_or_default();
+    (key, ErrorBody::new(code, message).with("max", max as u64))
 }
 
 impl Drop for Unfinished<'_> {
@@ -44,31 +68,30 @@ impl Drop for Unfinished<'_> {
 impl Unfinished<'_> {
     /// Counts so many bytes more.
     fn count(&mut self, bytes: usize) -> Result<(), ErrorBody> {
-        let max = self
-            .admission
-            .settings
-            .get()
-            .server
-            .body_bytes_per_address_max;
-        if let Some(socket) = self.socket {
-            if !socket.count_body(bytes, max) {
-                self.admission.shared.metrics.reach(KEY);
-                let message = format!(
-                    "the clients of your address send too many requests at one time whose bodies \
-                     are not whole ({KEY}); try again later"
-                );
-                let error = ErrorBody::new(ErrorCode::TooMany, message);
-                return Err(error.with("max", max as u64));
-            }
-            self.counted += bytes;
-        }
+        let Some(socket) = self.socket else {
+            return Ok(());
+        };
+        let settings = self.admission.settings.get();
+        let per_address = settings.server.body_bytes_per_address_max;
+        let limits = BodyLimits {
+            total: settings.body_bytes_max,
+            // The address of a proxy is that of all its clients.
+            per_address: (!socket.peer().is_proxy).then_some(per_address),
+        };
+        socket.count_body(bytes, limits).map_err(|reached| {
+            let (key, error) = full(reached, limits);
+            self.admission.shared.metrics.reach(key);
+            error
+        })?;
+        self.counted += bytes;
         Ok(())
     }
 
     /// Charges bytes to the address that they come from, whether a session takes them
     /// or not.
     fn charge(&self, bytes: usize) -> Result<(), ErrorBody> {
-        let Some(socket) = self.socket else {
+        let socket = self.socket.filter(|socket| !socket.peer().is_proxy);
+        let Some(socket) = socket else {
             return Ok(());
         };
         let shared = &self.admission.shared;
@@ -116,8 +139,8 @@ impl Admission {
     /// Reads the body of a request whole.
     ///
     /// # Errors
-    /// `too_large`, `timeout`, `rate_limited`, `too_many`, and `bad_json` for a body that is
-    /// not UTF-8.
+    /// `too_large`, `timeout`, `rate_limited`, `too_many`, `unavailable`, and `bad_json` for
+    /// a body that is not UTF-8.
     pub async fn body(
         &self,
         request: &HttpRequest,
@@ -136,7 +159,7 @@ impl Admission {
         let socket = request.conn_data::<Takeable>();
         let mut body = Unfinished {
             admission: self,
-            socket: socket.filter(|socket| !socket.peer().is_proxy),
+            socket,
             text: Vec::new(),
             counted: 0,
         };

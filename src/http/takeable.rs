@@ -18,7 +18,7 @@ use actix_rt::time::{Sleep, sleep_until};
 use bytes::{Buf, BytesMut};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-use crate::gateway::admission::Full;
+use crate::gateway::admission::{BodiesFull, BodyLimits, Full};
 use crate::gateway::unidentified::SocketMark;
 use crate::http::flow::{Body, Flow, FlowLimits, Read};
 use crate::http::invalid::Invalid;
@@ -142,15 +142,15 @@ impl Takeable {
         }
     }
 
-    /// Counts so many bytes of a body that is not whole for its address. Returns whether it
-    /// may have them, of `max`.
-    #[must_use]
-    pub fn count_body(&self, bytes: usize, max: usize) -> bool {
-        let inner = self.0.borrow();
-        inner
-            .place
-            .as_ref()
-            .map_or(true, |permit| permit.count_body(bytes, max))
+    /// Counts so many bytes of a body that is not whole.
+    ///
+    /// # Errors
+    /// The limit that they would exceed.
+    pub fn count_body(&self, bytes: usize, limits: BodyLimits) -> Result<(), BodiesFull> {
+        match &self.0.borrow().place {
+            Ok(permit) => permit.count_body(bytes, limits),
+            Err(_) => Ok(()),
+        }
     }
 
     /// So many of them are not counted any more.

@@ -52,6 +52,34 @@ fn half_sent_bodies_of_one_address_are_bounded() {
 }
 
 #[test]
+fn half_sent_bodies_of_all_addresses_are_bounded() {
+    let server = Server::with(&[
+        ("server.body_bytes_per_address_max", "131072"),
+        ("server.body_bytes_max", "262144"),
+        ("server.max_message_bytes", "60000"),
+    ]);
+    let half_sent = |host: u8| {
+        let mut connection = HttpConnection(connect_from(server.address, [127, 0, 1, host]));
+        connection.send(
+            "POST /tunnel/send HTTP/1.1\r\nHost: localhost\r\nContent-Length: 60000\r\n\r\n[",
+        );
+        connection
+    };
+    // Each has 32,768 bytes and a few more: seven of them have room, and none more of any address.
+    let reached = limit_reached("server.body_bytes_max");
+    let unfinished: Vec<HttpConnection> = (1..=10).map(half_sent).collect();
+    server.await_metric(&reached, 3.0);
+    let answer = half_sent(11).answer();
+    assert_eq!(answer.error(), (503, "unavailable".to_owned()));
+    assert!(answer.header("retry-after").is_some(), "{answer:?}");
+    drop(unfinished);
+    server.await_metric(HTTP_CONNECTIONS, 0.0);
+    let mut whole = HttpConnection(connect_from(server.address, [127, 0, 1, 12]));
+    whole.send("POST /poll HTTP/1.1\r\nHost: localhost\r\nContent-Length: 2\r\n\r\n[]");
+    assert_eq!(whole.answer().status, 200);
+}
+
+#[test]
 fn half_sent_bodies_are_charged_to_their_address() {
     let rate = ("limits.address_bytes", "{ per_second = 1, burst = 40000 }");
     let server = Server::with(&[rate]);

@@ -173,6 +173,11 @@ fn invalid_value_in_a_file_is_reported_with_its_position() {
              server.body_bytes_per_address_max must be at least 163768: \
              server.max_message_bytes and 32768 for its buffer",
         ),
+        (
+            "[server]\nbody_bytes_per_address_max = 200000\nbody_bytes_max = 399999",
+            "c.toml:3:1: server.body_bytes_max = 399999: server.body_bytes_max must be at least \
+             400000: twice server.body_bytes_per_address_max, so that one address cannot take it all",
+        ),
     ] {
         assert_eq!(composed(file, &[]), Err(expected.to_owned()), "{file}");
     }

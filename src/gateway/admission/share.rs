@@ -103,27 +103,6 @@ impl Permit {
     }
 }
 
-/// Bodies of requests that are not whole.
-impl Permit {
-    /// Counts so many bytes for the address. Returns whether it may have them, of
-    /// `max`.
-    #[must_use]
-    pub fn count_body(&self, bytes: usize, max: usize) -> bool {
-        let bodies = &self.address.bodies;
-        let before = bodies.fetch_add(bytes, Ordering::Relaxed);
-        let has_room = before.saturating_add(bytes) <= max;
-        if !has_room {
-            bodies.fetch_sub(bytes, Ordering::Relaxed);
-        }
-        has_room
-    }
-
-    /// So many of them are not counted any more.
-    pub fn forget_body(&self, bytes: usize) {
-        self.address.bodies.fetch_sub(bytes, Ordering::Relaxed);
-    }
-}
-
 impl DetachedPermit {
     /// The session of this address, which holds nothing yet.
     #[must_use]
