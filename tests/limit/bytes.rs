@@ -272,6 +272,61 @@ fn joins_pay_for_the_state_that_they_receive() {
 }
 
 #[test]
+fn state_that_joins_bring_is_paid_by_the_address_too() {
+    let rate = (
+        "limits.address_bytes",
+        "{ per_second = 100, burst = 26000 }",
+    );
+    let server = Server::configured("[games.g]\nkeep_state = true\n", &[rate]);
+    let [mut mel, mut pomke] = members(&server, "r", "g", ["1:1", "1:2"]);
+    act(&mut mel, "r", "1:1", json!({"state": "x".repeat(8_000)}));
+    action_data(&mut pomke);
+    // Each of these sessions has bytes of its own; those of the address are used up by
+    // the third, and the fourth has to wait.
+    let others = ["1:3", "1:4", "1:5", "1:6"];
+    let mut clients = others.map(|user| (user, server.user(user)));
+    let mut answer = |at: usize| {
+        let (user, client) = &mut clients[at];
+        client.command("joingame", json!({"channel": "r", "self": user}));
+        client.next()
+    };
+    for at in 0..3 {
+        let joined = answer(at);
+        let state = joined["data"]["state"].as_str();
+        assert_eq!(state.map(str::len), Some(8_000), "{joined}");
+    }
+    assert_eq!(answer(3)["data"]["code"], "rate_limited");
+    let reached = limits_reached("limits.address_bytes");
+    assert_eq!(server.metric(&reached), 1.0);
+}
+
+#[test]
+fn past_messages_have_no_more_room_than_the_bytes_of_their_address() {
+    let rate = (
+        "limits.address_bytes",
+        "{ per_second = 100, burst = 40000 }",
+    );
+    let server = Server::with(&[rate]);
+    let mut publisher = server.user("1:0");
+    let mut epoch = Value::Null;
+    for _ in 0..10 {
+        epoch = publisher.request("publish", publication(1_000))["epoch"].clone();
+    }
+    // About 11 kB each time, and as much was sent.
+    let past = |number: usize| {
+        let mut client = server.user(&format!("1:{number}"));
+        let since = json!({"epoch": epoch, "offset": 0});
+        let joined = client.request("joinchannel", json!({"channel": "busy", "since": since}));
+        (joined["recovered"] == true, messages(&mut client))
+    };
+    let past: Vec<(bool, usize)> = (1..6).map(past).collect();
+    let (all, none) = ((true, 10), (false, 0));
+    assert_eq!(past, [all, all, none, none, none]);
+    let reached = limits_reached("limits.address_bytes");
+    assert_eq!(server.metric(&reached), 3.0);
+}
+
+#[test]
 fn refused_publishes_take_nothing_from_the_clients_of_the_same_address() {
     let server = Server::with(&[
         ("limits.publish", "{ per_second = 1, burst = 1 }"),

@@ -74,6 +74,24 @@ impl AddressShare {
         self.address.published.take(bytes, settings, now_ms)
     }
 
+    /// Takes so many bytes of what clients of the address may send and receive, or none.
+    ///
+    /// # Errors
+    /// The time until there is room for them, in ms.
+    pub fn take_bytes(
+        &self,
+        bytes: usize,
+        settings: BucketSettings,
+        now_ms: u64,
+    ) -> Result<(), u64> {
+        self.address.bytes.take(bytes, settings, now_ms)
+    }
+
+    /// Pays for so many bytes that a client of the address got.
+    pub fn pay_bytes(&self, bytes: usize, settings: BucketSettings, now_ms: u64) {
+        self.address.bytes.pay(bytes, settings, now_ms);
+    }
+
     /// Takes so many invites of the address, or none.
     ///
     /// # Errors

@@ -202,9 +202,8 @@ impl Gateway {
                     .sessions
                     .addressee(to)
                     .or_else(|| self.sessions.at_place(to));
-                if let Some(entry) = session.and_then(|key| self.sessions.get_mut(key)) {
-                    let (now_ms, limits) = (crate::clock::now_ms(), &self.settings.limits);
-                    entry.session.pay_bytes(bytes as usize, now_ms, limits);
+                if let Some(session) = session {
+                    self.pay_answer(session, bytes as usize);
                 }
             }
             Delivery::Backup { to, backup } => {

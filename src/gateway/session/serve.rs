@@ -231,10 +231,28 @@ impl Gateway {
             return;
         };
         entry.session.pay_bytes(bytes, now_ms, limits);
-        let connection = entry.session.connection();
-        if let Some(permit) = connection.and_then(|key| self.connections.permit(key)) {
-            permit.pay_bytes(bytes, limits.address_bytes, now_ms);
+        let limit = limits.address_bytes;
+        // One without a connection still gets what it did before.
+        if let Some(share) = self.share(session) {
+            share.pay_bytes(bytes, limit, now_ms);
         }
+    }
+
+    /// Takes what a session gets without it being necessary from the bytes that its address
+    /// may send, and has the session pay for it where `is_paid`. Returns whether the address
+    /// had room for it; else nothing is charged.
+    pub(crate) fn take_past(&mut self, session: SessionSlot, bytes: usize, is_paid: bool) -> bool {
+        let now_ms = clock::now_ms();
+        let limit = self.settings.limits.address_bytes;
+        let share = self.share(session);
+        let has_room = share.is_none_or(|share| share.take_bytes(bytes, limit, now_ms).is_ok());
+        if !has_room {
+            self.shared.metrics.limit(Limit::AddressBytes);
+        } else if let Some(entry) = self.sessions.get_mut(session).filter(|_| is_paid) {
+            let limits = &self.settings.limits;
+            entry.session.pay_bytes(bytes, now_ms, limits);
+        }
+        has_room
     }
 
     /// Takes bytes of what a session may send, and of what its address may.

@@ -18,20 +18,17 @@ impl Gateway {
             return;
         };
         let bytes: usize = messages.iter().map(|frame| frame.v1().len()).sum();
-        if !entry.has_room(bytes) {
+        if !entry.has_room(bytes) || !self.take_past(session, bytes, true) {
             return;
         }
-        let now_ms = crate::clock::now_ms();
-        entry
-            .session
-            .pay_bytes(bytes, now_ms, &self.settings.limits);
         for frame in messages {
             self.send_frame(session, Frame::retained(frame), None);
         }
     }
 
     /// Sends a session its `joined` and the past messages behind it, if all of them
-    /// have room; otherwise a `joined` that promises none.
+    /// have room, in its outbox and in what its address may get; otherwise a `joined` that
+    /// promises none.
     pub(crate) fn channel_joined(
         &mut self,
         session: SessionSlot,
@@ -50,14 +47,9 @@ impl Gateway {
             return;
         };
         let bytes: usize = messages.iter().map(|frame| frame.v1().len()).sum();
-        if !entry.has_room(bytes) {
+        // An address pays for all of them: it may have thousands of sessions.
+        if !entry.has_room(bytes) || !self.take_past(session, bytes, bytes > FREE_BYTES) {
             return self.send_frame(session, Frame::sent(&otherwise), id);
-        }
-        if bytes > FREE_BYTES {
-            let now_ms = crate::clock::now_ms();
-            entry
-                .session
-                .pay_bytes(bytes, now_ms, &self.settings.limits);
         }
         self.send_frame(session, Frame::sent(joined), id);
         for frame in &messages {

@@ -19,7 +19,6 @@ use actix::{Context, Handler, Message};
 use rustc_hash::{FxHashMap, FxHashSet};
 use smallvec::SmallVec;
 
-use crate::clock;
 use crate::gateway::Gateway;
 use crate::gateway::delivery::frame::Frame;
 use crate::gateway::session::pending::{Awaited, Ticket};
@@ -337,12 +336,7 @@ impl Gateway {
         self.set_gathering(session);
         let Joined { frame, replay, id } = joiner.joined;
         self.channel_joined(session, &frame, replay, id.as_ref());
-        if let Some(entry) = self.sessions.get_mut(session) {
-            let (bytes, now_ms) = (paths * PATH_BYTES, clock::now_ms());
-            entry
-                .session
-                .pay_bytes(bytes, now_ms, &self.settings.limits);
-        }
+        self.pay_answer(session, paths * PATH_BYTES);
         for messages in messages.past {
             self.send_past(session, &messages);
         }

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::*;
+use crate::clock;
 use crate::gateway::testing::{Noted as Owners, begin_as, crowd, entry, gateway, path};
 use crate::gateway::turn::Timer;
 use turntable_core::delivery::{Delivery, Meta};
