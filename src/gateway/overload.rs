@@ -4,15 +4,23 @@
 //! One task of the node looks at the memory. The decision is pure
 //! (`turntable_core::budget`); gateways remove what may go (`Relieve`), and new
 //! connections and sessions are refused as long as that is not enough.
+//!
+//! ```text
+//! watch: look ──► Relieve to each gateway ──► each frees, and counts what the kernel has
+//!          ▲                                     │ the last one, where anything was freed
+//!          └──── gives memory back, looks again ◄┘
+//! ```
 
-use std::sync::Weak;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use actix::{Context, Handler, Message};
+use tokio::sync::Notify;
 use tokio::time::MissedTickBehavior;
 
 use crate::clock;
+use crate::gateway::session::SessionEntry;
 use crate::gateway::session::life::Details;
 use crate::gateway::{Gateway, Shared};
 use crate::log_limit::LogLimit;
@@ -28,6 +36,8 @@ const MIB: f64 = 1_048_576.0;
 
 /// How often the memory is looked at.
 const LOOK: Duration = Duration::from_secs(1);
+/// How long owners have to drop what they retain before the look that follows.
+const SETTLE: Duration = Duration::from_millis(50);
 
 /// The memory may go up and down at each look. A step further is no repetition.
 static EVICTING: LogLimit = LogLimit::new();
@@ -37,6 +47,12 @@ static REFUSING: LogLimit = LogLimit::new();
 #[derive(Debug, Default)]
 pub struct Overload {
     is_refusing: AtomicBool,
+    /// Gateways that have not freed yet what they had to.
+    relieving: AtomicUsize,
+    /// Whether any of them has freed something.
+    has_freed: AtomicBool,
+    /// All of them are done, and something is free.
+    relieved: Arc<Notify>,
 }
 
 impl Overload {
@@ -44,6 +60,24 @@ impl Overload {
     #[must_use]
     pub fn is_refusing(&self) -> bool {
         self.is_refusing.load(Ordering::Relaxed)
+    }
+
+    /// So many gateways are asked to free something.
+    fn ask(&self, gateways: usize) {
+        self.has_freed.store(false, Ordering::Relaxed);
+        self.relieving.store(gateways, Ordering::Release);
+    }
+
+    /// One of them is done.
+    fn done(&self, has_freed: bool) {
+        self.has_freed.fetch_or(has_freed, Ordering::Relaxed);
+        let one_less = |count: usize| count.checked_sub(1);
+        let before = self
+            .relieving
+            .fetch_update(Ordering::AcqRel, Ordering::Acquire, one_less);
+        if before == Ok(1) && self.has_freed.load(Ordering::Relaxed) {
+            self.relieved.notify_one();
+        }
     }
 }
 
@@ -69,13 +103,23 @@ impl Shared {
         resident_bytes.saturating_add(u64::try_from(kernel_bytes).unwrap_or_default())
     }
 
-    /// The process and the kernel use so many bytes for its clients.
-    fn look_at_memory(&self, budget: &mut MemoryBudget, used_bytes: u64, max_bytes: u64) {
+    /// The process and the kernel use so many bytes for its clients; `is_after_relief`
+    /// says whether what had to go has just gone.
+    fn look_at_memory(
+        &self,
+        budget: &mut MemoryBudget,
+        used_bytes: u64,
+        max_bytes: u64,
+        is_after_relief: bool,
+    ) {
         let Verdict {
             pressure,
             relief,
             is_news,
-        } = budget.look(used_bytes, max_bytes);
+        } = match is_after_relief {
+            true => budget.look_after_relief(used_bytes, max_bytes),
+            false => budget.look(used_bytes, max_bytes),
+        };
         let is_refusing = pressure == Pressure::Refusing;
         self.overload
             .is_refusing
@@ -86,13 +130,16 @@ impl Shared {
             let gateways: Vec<_> = self.peers.gateways().collect();
             let share = excess_bytes.div_ceil(gateways.len().max(1) as u64);
             let excess_bytes = usize::try_from(share).unwrap_or(usize::MAX);
+            self.overload.ask(gateways.len());
             for gateway in gateways {
                 gateway.do_send(Relieve {
                     relief,
                     excess_bytes,
                 });
             }
-            self.store.relieve(relief == Relief::All);
+            if relief != Relief::Closed {
+                self.store.relieve(relief == Relief::All);
+            }
             if relief == Relief::All {
                 self.owners.call(Call::ForgetHistories);
             }
@@ -123,10 +170,23 @@ pub async fn watch(shared: Weak<Shared>) {
     let machine_bytes = memory::machine_bytes();
     let mut budget = MemoryBudget::default();
     let mut release = Release::default();
+    let Some(relieved) = shared
+        .upgrade()
+        .map(|shared| shared.overload.relieved.clone())
+    else {
+        return;
+    };
     let mut interval = tokio::time::interval(LOOK);
     interval.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
-        interval.tick().await;
+        let is_after_relief = tokio::select! {
+            _ = interval.tick() => false,
+            () = relieved.notified() => true,
+        };
+        if is_after_relief {
+            release.hurry();
+            tokio::time::sleep(SETTLE).await;
+        }
         let Some(shared) = shared.upgrade() else {
             return;
         };
@@ -149,7 +209,7 @@ pub async fn watch(shared: Weak<Shared>) {
         metrics.resident_bytes.set(used_bytes as i64);
         if let Some(max_bytes) = max_bytes {
             let used_bytes = shared.with_send_buffers(used_bytes);
-            shared.look_at_memory(&mut budget, used_bytes, max_bytes);
+            shared.look_at_memory(&mut budget, used_bytes, max_bytes, is_after_relief);
         }
     }
 }
@@ -167,28 +227,45 @@ impl Handler<Relieve> for Gateway {
     type Result = ();
 
     fn handle(&mut self, relieve: Relieve, _: &mut Context<Self>) {
-        self.relieve(relieve.relief, relieve.excess_bytes);
+        let has_freed = self.relieve(relieve.relief, relieve.excess_bytes);
+        self.shared.overload.done(has_freed);
     }
 }
 
 impl Gateway {
     /// Ends sessions whose readers are behind. Where that frees too little, ends sessions
     /// without a connection, the oldest first, and drops what others retain for a resume
-    /// or for a request that comes again.
-    pub(crate) fn relieve(&mut self, relief: Relief, excess_bytes: usize) {
-        if self.end_stalled(excess_bytes) >= excess_bytes {
-            return;
+    /// or for a request that comes again. Returns whether anything was freed.
+    pub(crate) fn relieve(&mut self, relief: Relief, excess_bytes: usize) -> bool {
+        let freed_bytes = match relief {
+            Relief::None => 0,
+            Relief::Closed => self.lose_closed(),
+            Relief::OlderHalf | Relief::All => self.free(relief, excess_bytes),
+        };
+        // What it uses for those that are gone would count until the next survey.
+        self.survey_send_buffers();
+        freed_bytes > 0
+    }
+
+    /// Frees what may go until so many bytes are free. Returns how many are, at least.
+    fn free(&mut self, relief: Relief, excess_bytes: usize) -> usize {
+        let mut freed_bytes = self.end_stalled(excess_bytes);
+        if freed_bytes >= excess_bytes {
+            return freed_bytes;
         }
         let evicted = self.sessions.evicted_for(relief);
         self.shared.metrics.evicted.inc_by(evicted.len() as u64);
         for session in evicted {
+            freed_bytes += size_of::<SessionEntry>();
             self.step(session, Input::Evicted, Details::default());
             self.run();
         }
         if relief == Relief::All {
-            self.sessions.forget_retained();
+            freed_bytes += self.connections.answer_bytes();
+            freed_bytes += self.sessions.forget_retained();
             self.connections.forget_answers();
         }
+        freed_bytes
     }
 }
 
@@ -196,6 +273,8 @@ impl Gateway {
 #[allow(clippy::unwrap_used)]
 mod tests {
     use std::sync::Arc;
+
+    use futures_util::FutureExt as _;
 
     use super::*;
     use crate::gateway::testing::{Noted, begin_as, gateway};
@@ -241,14 +320,45 @@ mod tests {
         shared.metrics.send_buffer_bytes.set(7);
         assert_eq!(shared.with_send_buffers(30), 37);
         for _ in 0..2 {
-            shared.look_at_memory(&mut budget, 2, 1);
+            shared.look_at_memory(&mut budget, 2, 1, false);
             assert!(shared.admit(address, None).is_ok());
         }
-        shared.look_at_memory(&mut budget, 2, 1);
+        shared.look_at_memory(&mut budget, 2, 1, false);
         let refused = shared.admit(address, None).unwrap_err();
         assert_eq!(refused.code, ErrorCode::Unavailable);
         assert_eq!(shared.limits.total(), 0);
-        shared.look_at_memory(&mut budget, 0, 1);
+        shared.look_at_memory(&mut budget, 2, 1, true);
+        assert!(shared.admit(address, None).is_err());
+        shared.look_at_memory(&mut budget, 0, 1, true);
         assert!(shared.admit(address, None).is_ok());
+    }
+
+    #[test]
+    fn what_the_kernel_had_for_readers_that_are_gone_does_not_count_after_relief() {
+        let mut gateway = gateway(0, &Arc::new(Noted::default()));
+        gateway.shared.metrics.send_buffer_bytes.set(5_000);
+        gateway.send_buffer_bytes = 4_000;
+        assert!(!gateway.relieve(Relief::Closed, 1));
+        assert_eq!(gateway.shared.metrics.send_buffer_bytes.get(), 1_000);
+        let dropped = drop_sessions(&mut gateway, 1..2);
+        assert!(gateway.relieve(Relief::OlderHalf, 1));
+        assert_eq!(there(&gateway, &dropped), [false]);
+    }
+
+    #[test]
+    fn memory_is_looked_at_again_when_all_gateways_have_freed_something() {
+        let overload = Overload::default();
+        let is_due = || overload.relieved.notified().now_or_never().is_some();
+        overload.ask(2);
+        overload.done(true);
+        assert!(!is_due(), "another one is not done");
+        overload.done(false);
+        assert!(is_due());
+        assert!(!is_due(), "once");
+        overload.ask(1);
+        overload.done(false);
+        assert!(!is_due(), "nothing is free");
+        overload.done(true);
+        assert!(!is_due(), "it was not asked");
     }
 }

@@ -123,7 +123,7 @@ impl Gateway {
 
     /// Loses connections that were closed and whose clients do not read: they would be
     /// waited for. Returns the bytes that this frees.
-    fn lose_closed(&mut self) -> usize {
+    pub(super) fn lose_closed(&mut self) -> usize {
         let closed = self
             .connections
             .iter()

@@ -18,7 +18,7 @@ impl Gateway {
     /// Counts what the kernel uses for clients that do not read: those whose sockets take
     /// nothing, and those that are closed and have not taken their last bytes. Others use
     /// little, and need no system call.
-    fn survey_send_buffers(&mut self) {
+    pub(crate) fn survey_send_buffers(&mut self) {
         let blocked = self
             .connections
             .iter()

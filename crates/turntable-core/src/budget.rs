@@ -10,8 +10,8 @@
 //!
 //! What may go are sessions whose readers are behind; where they are few, sessions without a
 //! connection, the oldest first, and the messages that are retained for a resume. Only
-//! where that is not enough are new clients refused. Looks come once a second or so; an allocator needs some time to give
-//! back what was freed.
+//! where that is not enough are new clients refused. Looks come once a second or so, and once more when what
+//! had to go has gone: such a look can only end the pressure.
 
 /// Looks above the budget in a row after which new clients are refused.
 const REFUSING_LOOKS: u32 = 3;
@@ -43,6 +43,8 @@ pub enum Pressure {
 pub enum Relief {
     /// Nothing.
     None,
+    /// Connections that are closed and whose clients do not read, which would be waited for.
+    Closed,
     /// The older half of the sessions without a connection.
     OlderHalf,
     /// All sessions without a connection, and what is retained for a resume.
@@ -115,6 +117,7 @@ impl MemoryBudget {
             _ => Pressure::Refusing,
         };
         let relief = match self.looks_over {
+            _ if !is_over && self.pressure == Pressure::Refusing => Relief::Closed,
             _ if !is_over => Relief::None,
             1 => Relief::OlderHalf,
             _ => Relief::All,
@@ -123,6 +126,23 @@ impl MemoryBudget {
             pressure: self.pressure,
             relief,
             is_news: self.is_news(),
+        }
+    }
+
+    /// The same when what had to go has gone. Where that was not enough, nothing changes: it
+    /// does not count as a look.
+    pub fn look_after_relief(&mut self, used_bytes: u64, max_bytes: u64) -> Verdict {
+        let enough = match self.pressure {
+            Pressure::Refusing => within(max_bytes),
+            _ => max_bytes,
+        };
+        if used_bytes <= enough {
+            return self.look(used_bytes, max_bytes);
+        }
+        Verdict {
+            pressure: self.pressure,
+            relief: Relief::None,
+            is_news: false,
         }
     }
 
@@ -183,8 +203,8 @@ mod tests {
         assert_eq!(
             looks(&mut budget, &[1_600, 1_501, 1_500, 1_700]),
             [
-                (Pressure::Refusing, Relief::None),
-                (Pressure::Refusing, Relief::None),
+                (Pressure::Refusing, Relief::Closed),
+                (Pressure::Refusing, Relief::Closed),
                 (Pressure::None, Relief::None),
                 (Pressure::Evicting, Relief::OlderHalf),
             ]
@@ -202,6 +222,28 @@ mod tests {
                 (Pressure::Evicting, Relief::OlderHalf),
                 (Pressure::None, Relief::None),
             ]
+        );
+    }
+
+    #[test]
+    fn look_after_relief_ends_the_pressure_and_does_not_add_to_it() {
+        let mut budget = MemoryBudget::default();
+        looks(&mut budget, &[1_700]);
+        for _ in 0..9 {
+            let verdict = budget.look_after_relief(1_601, 1_600);
+            assert_eq!(verdict.pressure, Pressure::Evicting);
+            assert_eq!(verdict.relief, Relief::None);
+        }
+        let verdict = budget.look_after_relief(1_600, 1_600);
+        assert_eq!(verdict.pressure, Pressure::None);
+        looks(&mut budget, &[1_700; 3]);
+        let verdict = budget.look_after_relief(1_501, 1_600);
+        assert_eq!(verdict.pressure, Pressure::Refusing);
+        let verdict = budget.look_after_relief(1_500, 1_600);
+        assert_eq!(verdict.pressure, Pressure::None);
+        assert_eq!(
+            looks(&mut budget, &[1_700]),
+            [(Pressure::Evicting, Relief::OlderHalf)]
         );
     }
 

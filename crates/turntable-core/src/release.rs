@@ -55,6 +55,12 @@ impl Release {
         self.looks >= wait.clamp(least, greatest)
     }
 
+    /// Something was freed on purpose: it is given back at the next look.
+    pub const fn hurry(&mut self) {
+        self.wait = 0;
+        self.looks = ELSE.1;
+    }
+
     /// Free memory was given back: the process used `before_bytes`, and uses
     /// `after_bytes` now.
     pub fn done(&mut self, before_bytes: u64, after_bytes: u64) {
@@ -108,6 +114,17 @@ mod tests {
         assert_eq!(waits, [60, 10]);
         let waits = looks(&mut release, Pressure::None, &[(300, 299)]);
         assert_eq!(waits, [10], "it has grown");
+    }
+
+    #[test]
+    fn what_was_freed_on_purpose_is_given_back_at_once() {
+        let mut release = Release::default();
+        let same = [(990, 990); 3];
+        let waits = looks(&mut release, Pressure::Refusing, &same);
+        assert_eq!(waits, [1, 2, 3]);
+        release.hurry();
+        let waits = looks(&mut release, Pressure::Refusing, &same[..2]);
+        assert_eq!(waits, [1, 3]);
     }
 
     #[test]

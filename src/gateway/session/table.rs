@@ -108,7 +108,7 @@ impl Sessions {
         }
         detached.sort_unstable();
         let count = match relief {
-            Relief::None => 0,
+            Relief::None | Relief::Closed => 0,
             Relief::OlderHalf => detached.len().div_ceil(2),
             Relief::All => detached.len(),
         };
@@ -116,14 +116,18 @@ impl Sessions {
         evicted.map(|(_, session)| session).collect()
     }
 
-    /// Drops what is retained for a resume, or for a request that comes again.
-    pub(crate) fn forget_retained(&mut self) {
+    /// Drops what is retained for a resume, or for a request that comes again. Returns how
+    /// many bytes that were.
+    pub(crate) fn forget_retained(&mut self) -> usize {
+        let mut bytes = self.answer_bytes();
         for session in self.slots() {
             if let Some(entry) = self.get_mut(session) {
+                bytes += entry.session.outbox.retained_bytes();
                 entry.session.outbox.forget_retained();
                 entry.forget_answer();
             }
         }
+        bytes
     }
 
     /// Nothing is known of clients' clocks any more.
