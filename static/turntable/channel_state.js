@@ -8,6 +8,10 @@
 
 /** Messages that are remembered. */
 const IDS_MAX = 1000;
+/** Messages that wait for those that were missed before them. */
+const DEFERRED_MAX = 1000;
+/** What was missed is requested once in so many ms: a client that is too slow gets more by it. */
+const ASK_MS = 10_000;
 
 export class ChannelState {
   /** @readonly @type {string} */
@@ -46,12 +50,61 @@ export class ChannelState {
    * @type {number | undefined}
    */
   #before;
+  /** What came behind missed messages that a join again brings. @type {ChannelMessage[] | undefined} */
+  #deferred;
+  /** When missed messages were requested, in ms. */
+  #asked_ms = -Infinity;
   /** The offset of the last `joined`: later messages of the path with lower ones are past. */
   #joined_at = 0;
 
   /** @param {string} path */
   constructor(path) {
     this.path = path;
+  }
+
+  /**
+   * @param {ChannelMessage} message
+   * @returns {boolean} whether messages of the path itself are missing before it
+   */
+  misses({ channel, offset, epoch }) {
+    if (channel !== this.path || !this.active || this.stale || epoch !== undefined) return false;
+    return offset > this.offset + 1;
+  }
+
+  /**
+   * Missed messages may be requested, by a join again from the position of now. Until it is
+   * answered messages wait.
+   * @param {number} now_ms
+   * @returns {boolean}
+   */
+  mayAsk(now_ms) {
+    if (!this.active || this.stale || now_ms < this.#asked_ms + ASK_MS) return false;
+    this.#asked_ms = now_ms;
+    this.#deferred = [];
+    this.stale = true;
+    return true;
+  }
+
+  /** Whether messages wait for the answer. */
+  get defers() {
+    return this.#deferred !== undefined;
+  }
+
+  /** They cannot be requested now. */
+  withdraw() {
+    this.#deferred = undefined;
+    this.stale = false;
+  }
+
+  /**
+   * The channel was joined again.
+   * @param {boolean} recovered whether all that was missed follows, and what waited too
+   * @returns {ChannelMessage[]} what waited and does not come again
+   */
+  release(recovered) {
+    const deferred = this.#deferred ?? [];
+    this.#deferred = undefined;
+    return recovered ? [] : deferred;
   }
 
   /**
@@ -140,10 +193,15 @@ export class ChannelState {
 
   /**
    * @param {ChannelMessage} message
-   * @returns {boolean} false if it was emitted before a reconnection
+   * @returns {boolean} false if it was emitted before a reconnection, or waits
    */
-  received({ channel, offset, id }) {
+  received(message) {
+    const { channel, offset, id } = message;
     if (channel !== this.path) return this.#isNew(id);
+    if (this.#deferred) {
+      if (this.#deferred.length < DEFERRED_MAX) this.#deferred.push(message);
+      return false;
+    }
     if (offset <= this.#emitted) return false;
     this.#before = undefined;
     this.#emitted = offset;

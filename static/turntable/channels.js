@@ -135,6 +135,7 @@ export class Channels {
       return;
     }
     if (subscription) subscription.offered = undefined;
+    for (const message of subscription?.state.release(data.recovered === true) ?? []) this.#received(path, message, false);
     if (subscription?.state.joined(data)) {
       const { recovered, epoch, offset } = subscription.state;
       for (const channel of subscription.holding.holders) {
@@ -178,8 +179,9 @@ export class Channels {
     let path = String(message?.channel);
     const subscription = this.#subscriptions.get(path);
     const own = subscription?.state;
+    if (subscription && own?.misses(message)) this.#missed(subscription, message.offset - 1);
     // The answer to the join of a new session brings it again, behind what was missed.
-    if (!subscription || !this.#rejoins(subscription)) this.#received(path, message, false);
+    if (!subscription || own?.defers || !this.#rejoins(subscription)) this.#received(path, message, false);
     // Holders above have received it when it was published, or have a gap.
     if (own?.isPast(message)) return;
     for (let cut = path.lastIndexOf("/"); cut > 0; cut = path.lastIndexOf("/")) {
@@ -200,6 +202,33 @@ export class Channels {
     // withdrawn, and the join behind it asks for it too.
     if (!state || holders.length === 0 || (below && !state.subpaths)) return;
     if (state.received(message)) for (const channel of holders) channel.emit("message", message);
+  }
+
+  /**
+   * The server has left messages out, as the client reads too slowly. It does not say of which
+   * channels; where nothing is published any more, no offset shows it.
+   * @param {TurntableError} error that belongs to no request
+   */
+  failed({ code, command, details }) {
+    if (code !== "rate_limited" || command !== "joinchannel" || details?.retry_ms > 0) return;
+    for (const subscription of this.#subscriptions.values()) {
+      const { state } = subscription;
+      if (state.active && !state.stale) this.#missed(subscription, state.offset);
+    }
+  }
+
+  /**
+   * Asks for missed messages, or reports the gap.
+   * @param {Subscription} subscription
+   * @param {number} offset behind them
+   */
+  #missed({ state, holding, given }, offset) {
+    // The user may not be allowed to join by itself what the server gave.
+    if (!given && state.mayAsk(this.#session.environment.local())) {
+      if (holding.again()) return;
+      state.withdraw();
+    }
+    for (const channel of holding.holders) channel.emit("gap", { epoch: state.epoch, offset });
   }
 
   /** A new session has started. */

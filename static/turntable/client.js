@@ -82,7 +82,10 @@ export class Client extends Emitter {
       online: () => this.#online(),
       message: (command, data, id) => this.#message(command, data, id),
       disconnected: (disconnection, fatal) => this.#disconnected(disconnection, fatal),
-      error: (error) => this.#report(error),
+      error: (error) => {
+        this.#channels.failed(error);
+        this.#report(error);
+      },
       // An answer to a poll answers every probe.
       activity: () => (this.#session.transport.push ? this.#heartbeat.activity() : this.#heartbeat.answered()),
       sent: () => this.#heartbeat.attend(),

@@ -206,6 +206,16 @@ export class Holding {
   }
 
   /**
+   * Joins again in the same session, for what was missed.
+   * @returns {boolean} whether it does
+   */
+  again() {
+    if (!this.#placed || this.#rejoining || this.#rejoin_due || this.#leaving || this.#holders.size === 0 || !this.#session.online) return false;
+    this.#rejoin();
+    return true;
+  }
+
+  /**
    * The client was closed.
    * @param {TurntableError} error
    */

@@ -190,3 +190,56 @@ test("a channel that the page has joined goes on in a new session where the serv
   await next.settle(tt);
   assert.deepEqual([heard, given.length, given[0].offset], [[["left", "forbidden"]], 1, 8]);
 });
+
+/** A channel at offset 0, with what it emits. */
+async function reading(t) {
+  const session = await joined(t);
+  const events = [];
+  session.channel.on("message", ({ data }) => events.push(data));
+  session.channel.on("gap", ({ offset }) => events.push(`gap ${offset}`));
+  const publish = (...offsets) => {
+    for (const offset of offsets) session.peer.send("message", { channel: "chat", id: `id ${offset}`, offset, time: offset, data: offset });
+  };
+  return { ...session, events, publish };
+}
+
+const LEFT_OUT = { code: "rate_limited", message: "left out", command: "joinchannel" };
+
+test("messages that were left out are requested, and all come in order", async (t) => {
+  const { tt, peer, events, publish } = await reading(t);
+  publish(1, 2, 5, 6);
+  const { data, id } = await peer.next("joinchannel");
+  assert.deepEqual(data, { channel: "chat", since: { epoch: "e", offset: 2 } });
+  publish(7);
+  await peer.settle(tt);
+  assert.deepEqual(events, [1, 2]);
+  peer.send("joined", { channel: "chat", epoch: "e", offset: 7, recovered: true }, id);
+  publish(3, 4, 5, 6, 7, 8);
+  await peer.settle(tt);
+  assert.deepEqual(events, [1, 2, 3, 4, 5, 6, 7, 8]);
+});
+
+test("messages that were left out and are not retained are a gap", async (t) => {
+  const { tt, peer, events, publish } = await reading(t);
+  publish(1, 4);
+  const { id } = await peer.next("joinchannel");
+  publish(5);
+  peer.send("joined", { channel: "chat", epoch: "e", offset: 5, recovered: false }, id);
+  publish(6);
+  await peer.settle(tt);
+  assert.deepEqual(events, [1, 4, 5, "gap 5", 6]);
+});
+
+test("a client that stays too slow asks once, and hears of later gaps", async (t) => {
+  const { tt, peer, events, publish } = await reading(t);
+  publish(1);
+  // What was left out is the last that was published.
+  peer.send("error", LEFT_OUT);
+  const { data, id } = await peer.next("joinchannel");
+  assert.deepEqual(data.since, { epoch: "e", offset: 1 });
+  peer.send("joined", { channel: "chat", epoch: "e", offset: 2, recovered: true }, id);
+  publish(2, 5);
+  peer.send("error", LEFT_OUT);
+  await peer.settle(tt);
+  assert.deepEqual(events, [1, 2, "gap 4", 5, "gap 5"]);
+});

@@ -2,6 +2,7 @@
 //! its channels, nor by what several addresses send on one channel or in one room, with the
 //! limits that a server has by default.
 
+use std::collections::HashMap;
 use std::io::{ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -12,7 +13,7 @@ use socket2::{Domain, Socket, Type};
 
 use turntable_testkit::metric::{CLOSED_TOO_SLOW, limits_reached};
 use turntable_testkit::websocket::handshake;
-use turntable_testkit::{Client, Server};
+use turntable_testkit::{Client, DEADLINE, Frame, Server};
 
 /// 10 Mbit/s, in bytes per ms.
 const BYTES_PER_MS: usize = 1_250;
@@ -36,22 +37,23 @@ fn connect(server: &Server, from: [u8; 4], is_small: bool) -> Client {
     client
 }
 
-/// Reads at its rate while `is_on`; returns how much.
-fn read_paced(stream: &mut TcpStream, is_on: &AtomicBool) -> usize {
+/// Reads so many bytes per ms while `is_on`; returns what it has read.
+fn read_paced(stream: &mut TcpStream, bytes_per_ms: usize, is_on: &AtomicBool) -> Vec<u8> {
     let begin = Instant::now();
     let mut buffer = vec![0; 65_536];
-    let mut read = 0;
+    let mut read = Vec::new();
     stream.set_nonblocking(true).unwrap();
     while is_on.load(Ordering::Relaxed) {
-        let allowed = begin.elapsed().as_millis() as usize * BYTES_PER_MS;
-        let room = allowed.saturating_sub(read).min(buffer.len());
+        let allowed = begin.elapsed().as_millis() as usize * bytes_per_ms;
+        let room = allowed.saturating_sub(read.len()).min(buffer.len());
         match stream.read(&mut buffer[..room]) {
             Ok(0) if room > 0 => break,
-            Ok(count) => read += count,
+            Ok(count) => read.extend_from_slice(&buffer[..count]),
             Err(error) => assert_eq!(error.kind(), ErrorKind::WouldBlock),
         }
         std::thread::sleep(Duration::from_millis(1));
     }
+    stream.set_nonblocking(false).unwrap();
     read
 }
 
@@ -121,9 +123,20 @@ fn publish(client: &mut Client, user: &str, to: To, bytes: usize) {
     }
 }
 
-/// A listener stays while clients of these addresses publish what they can, and `limit`
-/// is what holds them back.
+/// A listener with 10 Mbit/s stays while clients of these addresses publish what they can,
+/// and `limit` is what holds them back.
 fn stays_open(server: &Server, addresses: &[[u8; 4]], to: To, bytes: usize, limit: &str) {
+    stays_open_at(server, BYTES_PER_MS, addresses, (to, bytes), limit);
+}
+
+/// The same of a listener that reads so many bytes per ms. Returns it, and what it has read.
+fn stays_open_at(
+    server: &Server,
+    bytes_per_ms: usize,
+    addresses: &[[u8; 4]],
+    (to, bytes): (To, usize),
+    limit: &str,
+) -> (Client, Vec<u8>) {
     let mut listener = connect(server, [127, 0, 0, 1], true);
     listener.identify("2:1");
     to.enter(&mut listener, "2:1");
@@ -139,7 +152,7 @@ fn stays_open(server: &Server, addresses: &[[u8; 4]], to: To, bytes: usize, limi
     }
     let is_on = AtomicBool::new(true);
     let read = std::thread::scope(|scope| {
-        let reader = scope.spawn(|| read_paced(&mut listener.stream, &is_on));
+        let reader = scope.spawn(|| read_paced(&mut listener.stream, bytes_per_ms, &is_on));
         let threads: Vec<_> = publishers
             .iter_mut()
             .map(|(client, user)| scope.spawn(move || publish(client, user, to, bytes)))
@@ -149,10 +162,11 @@ fn stays_open(server: &Server, addresses: &[[u8; 4]], to: To, bytes: usize, limi
         published.into_iter().for_each(|done| done.unwrap());
         reader.join().unwrap()
     });
-    println!("read {read} bytes");
+    println!("read {} bytes", read.len());
     assert_eq!(server.metric(CLOSED_TOO_SLOW), 0.0);
     let refused = server.metric(&limits_reached(limit));
     assert!(refused > 0.0, "the publishers were slowed down");
+    (listener, read)
 }
 
 const ONE: &[[u8; 4]] = &[[127, 0, 0, 1]];
@@ -174,6 +188,57 @@ fn listener_at_ten_mbits_stays_under_a_flood_of_small_messages() {
 fn listener_at_ten_mbits_stays_while_two_addresses_flood_one_channel() {
     let to = To::Channels(&["a"]);
     stays_open(&Server::start(), TWO, to, 10_000, "channel.bytes");
+}
+
+/// The next message of what was read, or of the connection.
+fn next_of(bytes: &mut Vec<u8>, stream: &mut TcpStream) -> Value {
+    let mut buffer = [0; 16_384];
+    stream.set_read_timeout(Some(DEADLINE)).unwrap();
+    loop {
+        if let Some(frame) = Frame::take(bytes) {
+            return serde_json::from_slice(&frame.payload).unwrap();
+        }
+        let count = stream.read(&mut buffer).unwrap();
+        assert!(count > 0, "it is closed");
+        bytes.extend_from_slice(&buffer[..count]);
+    }
+}
+
+/// Together they send 12.6 Mbit/s, and 1 MiB at once.
+#[test]
+fn listener_at_ten_mbits_stays_while_two_addresses_flood_two_channels() {
+    let to = To::Channels(&["a", "b"]);
+    stays_open(&Server::start(), TWO, to, 10_000, "limits.address_publish");
+}
+
+#[test]
+fn listener_at_half_of_what_is_sent_misses_messages_and_stays() {
+    let server = Server::start();
+    let (to, limit) = (To::Channels(&["a", "b"]), "limits.address_publish");
+    let (mut listener, mut bytes) = stays_open_at(&server, 750, TWO, (to, 10_000), limit);
+    // It reads on: what was left out is a gap of the offsets, and it was notified.
+    listener.send(json!({"command": "time", "data": {"t0": 1}}));
+    let (mut last, mut missing, mut notified) = (HashMap::new(), 0, 0);
+    loop {
+        let message = next_of(&mut bytes, &mut listener.stream);
+        match message["command"].as_str().unwrap() {
+            "message" => {
+                let channel = message["data"]["channel"].as_str().unwrap().to_owned();
+                let offset = message["data"]["offset"].as_u64().unwrap();
+                let before = last.insert(channel, offset).unwrap_or(0);
+                missing += offset - before - 1;
+            }
+            "error" => {
+                assert_eq!(message["data"]["code"], "rate_limited");
+                assert_eq!(message["data"]["command"], "joinchannel");
+                notified += 1;
+            }
+            "time" => break,
+            other => panic!("{other}"),
+        }
+    }
+    assert!(missing > 0, "it was sent more than it can read");
+    assert!(notified > 0, "{missing} messages");
 }
 
 #[test]

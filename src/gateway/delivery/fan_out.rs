@@ -32,8 +32,8 @@ pub(super) struct FanOut<'a> {
 pub(super) struct Remainder {
     /// Those with more in their outbox than may wait, and the connections that they had.
     pub(super) overflowed: Vec<(SessionSlot, Option<ConnKey>)>,
-    /// Those whose clients have to learn that publications below their channels were left
-    /// out.
+    /// Those whose clients have to learn that publications on their channels, or below them,
+    /// were left out.
     pub(super) left_out: Vec<SessionSlot>,
 }
 
@@ -92,6 +92,8 @@ impl FanOut<'_> {
         let gathers = &mut subscriptions.gathers;
         let noted = gathers.note(topic, meta.offset, &shared);
         let is_covered = !receivers.covering.is_empty();
+        // What has an offset can be requested later.
+        let (has_offset, bytes) = (meta.offset.is_some(), shared.v1().len());
         for (at, index) in receivers.iter() {
             let Some(entry) = self.sessions.at_mut(index) else {
                 continue;
@@ -99,15 +101,17 @@ impl FanOut<'_> {
             if is_covered && std::mem::replace(&mut entry.mark, mark) == mark {
                 continue;
             }
-            if at >= receivers.named {
-                if !entry.has_room_below() {
-                    if entry.leave_out() {
-                        remainder.left_out.extend(self.sessions.key(index));
-                    }
-                    continue;
+            let is_left_out = match at >= receivers.named {
+                true => !entry.has_room_below(),
+                false => has_offset && entry.leaves_out(bytes),
+            };
+            if is_left_out {
+                if entry.leave_out() {
+                    remainder.left_out.extend(self.sessions.key(index));
                 }
-                entry.has_caught_up();
+                continue;
             }
+            entry.has_caught_up();
             if entry.is_gathering && gathers.keep(index, &noted) {
                 continue;
             }

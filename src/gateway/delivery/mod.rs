@@ -376,12 +376,12 @@ impl Gateway {
     }
 }
 
-/// The error for a session that did not get a publication below its channels.
+/// The error for a session that did not get a publication on its channels, or below them.
 fn left_out_error() -> ErrorBody {
     ErrorBody::new(
         ErrorCode::RateLimited,
-        "messages below your channels were left out: more are published than you read; \
-         gaps of the offsets show where",
+        "messages of your channels were left out: more are published than you read; gaps of \
+         the offsets show where, and joinchannel with since brings what is retained",
     )
     .of("joinchannel")
     .by(Limit::OutboxBytes)

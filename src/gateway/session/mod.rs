@@ -1,6 +1,7 @@
 //! Sessions at their gateway: the pure session and what its delivery needs.
 
 pub(crate) mod authenticate;
+pub(crate) mod behind;
 mod blocked;
 pub(crate) mod check;
 pub(crate) mod detached;
@@ -26,6 +27,7 @@ use crate::gateway::connection::Connection;
 use crate::gateway::delivery::encoding::Encodings;
 use crate::gateway::delivery::frame::Frame;
 use crate::gateway::service::Providing;
+use crate::gateway::session::behind::Behind;
 use crate::gateway::session::memory::TransportMemory;
 use crate::gateway::subscription::profile::ProfileChange;
 use crate::gateway::subscription::sight::Sight;
@@ -51,8 +53,6 @@ pub(crate) struct SessionEntry {
     pub(crate) is_gathering: bool,
     /// Whether its messages are written for it alone.
     pub(crate) is_read_alone: bool,
-    /// Whether publications below its channels were left out, as it reads too slowly.
-    has_left_out: bool,
     /// Whether its client was sent the warnings of the portal.
     pub(crate) is_warned: bool,
     /// Whether the avatar of the user that it became has not admitted it yet.
@@ -90,6 +90,8 @@ pub(crate) struct SessionEntry {
     pub(crate) sight: Option<Box<Sight>>,
     /// When their end is looked at, Unix ms; 0 where no timer is set.
     pub(crate) expiry_timer_ms: u64,
+    /// How it reads its channels, while it is behind.
+    behind: Option<Box<Behind>>,
 }
 
 impl SessionEntry {
@@ -101,7 +103,6 @@ impl SessionEntry {
             is_blocked: false,
             is_read_alone: false,
             is_gathering: false,
-            has_left_out: false,
             is_warned: false,
             is_changing: false,
             address: 0,
@@ -119,6 +120,7 @@ impl SessionEntry {
             share: None,
             sight: None,
             expiry_timer_ms: 0,
+            behind: None,
         };
         entry.limit_waiting(outbox_bytes_max);
         entry
@@ -150,16 +152,43 @@ impl SessionEntry {
         self.session.outbox.waiting_bytes() <= self.waiting_bytes_max as usize / 2
     }
 
-    /// A publication below its channels is left out. Returns whether its client has to
-    /// be sent that: once, until the outbox is nearly empty.
-    pub(crate) const fn leave_out(&mut self) -> bool {
-        !std::mem::replace(&mut self.has_left_out, true)
+    /// Whether a publication of so many bytes on a channel that its client named is left out.
+    pub(crate) fn leaves_out(&mut self, bytes: usize) -> bool {
+        // This is all there is to it, but for those that are behind.
+        if self.has_room_below() || !self.is_blocked || self.session.connection().is_none() {
+            return false;
+        }
+        let (max, session) = (self.waiting_bytes_max as usize, &self.session);
+        let behind = self
+            .behind
+            .get_or_insert_with(|| Box::new(Behind::new(session)));
+        behind.leaves_out(session, bytes, max)
     }
 
-    /// A publication below its channels has room.
+    /// A publication on its channels, or below them, is left out. Returns whether its client
+    /// has to be sent that: once, until it has nearly caught up or asks for what it missed.
+    pub(crate) fn leave_out(&mut self) -> bool {
+        let session = &self.session;
+        let behind = self
+            .behind
+            .get_or_insert_with(|| Box::new(Behind::new(session)));
+        behind.notify()
+    }
+
+    /// A publication on its channels, or below them, has room.
     pub(crate) fn has_caught_up(&mut self) {
-        let waiting = self.session.outbox.waiting_bytes();
-        self.has_left_out &= waiting > self.waiting_bytes_max as usize / 8;
+        if self.behind.is_some()
+            && self.session.outbox.waiting_bytes() <= self.waiting_bytes_max as usize / 8
+        {
+            self.behind = None;
+        }
+    }
+
+    /// Its client joins a channel, which may be to get what it missed.
+    pub(crate) fn asks_again(&mut self) {
+        if let Some(behind) = &mut self.behind {
+            behind.ask_again();
+        }
     }
 
     /// Whether so many bytes can wait at once, and what is published meanwhile, too.

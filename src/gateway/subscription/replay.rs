@@ -36,6 +36,9 @@ impl Gateway {
         replay: Option<Replay>,
         id: Option<&RequestId>,
     ) {
+        if let Some(entry) = self.sessions.get_mut(session) {
+            entry.asks_again();
+        }
         let Some(Replay {
             messages,
             otherwise,

@@ -53,15 +53,16 @@ export type ChannelMessage = {
 export type ChannelEvents = {
     message: ChannelMessage;
     /**
-     * joined again after a reconnection; `recovered`: every
-     * message that was missed follows
+     * joined again after a reconnection, or for messages that
+     * were missed; `recovered`: every one of them follows
      */
     joined: {
         recovered: boolean;
     };
     /**
      * messages may have been lost during a
-     * reconnection or by a fault of the server; the position from which the channel continues
+     * reconnection, by a fault of the server, or because the client reads too slowly; the position
+     * from which the channel continues
      */
     gap: {
         epoch: string;
@@ -107,10 +108,11 @@ export type ChannelEvents = {
 /**
  * @typedef {object} ChannelEvents
  * @property {ChannelMessage} message
- * @property {{recovered: boolean}} joined joined again after a reconnection; `recovered`: every
- *   message that was missed follows
+ * @property {{recovered: boolean}} joined joined again after a reconnection, or for messages that
+ *   were missed; `recovered`: every one of them follows
  * @property {{epoch: string, offset: number}} gap messages may have been lost during a
- *   reconnection or by a fault of the server; the position from which the channel continues
+ *   reconnection, by a fault of the server, or because the client reads too slowly; the position
+ *   from which the channel continues
  * @property {{changes?: Record<string, "joined" | "left">, count: number}} members who joined and
  *   left, where the channel shows its members; without `changes` only their number is known
  * @property {{error?: TurntableError}} left without `leave()`

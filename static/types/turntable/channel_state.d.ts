@@ -27,6 +27,28 @@ export declare class ChannelState {
     /** @param {string} path */
     constructor(path: string);
     /**
+     * @param {ChannelMessage} message
+     * @returns {boolean} whether messages of the path itself are missing before it
+     */
+    misses({ channel, offset, epoch }: ChannelMessage): boolean;
+    /**
+     * Missed messages may be requested, by a join again from the position of now. Until it is
+     * answered messages wait.
+     * @param {number} now_ms
+     * @returns {boolean}
+     */
+    mayAsk(now_ms: number): boolean;
+    /** Whether messages wait for the answer. */
+    get defers(): boolean;
+    /** They cannot be requested now. */
+    withdraw(): void;
+    /**
+     * The channel was joined again.
+     * @param {boolean} recovered whether all that was missed follows, and what waited too
+     * @returns {ChannelMessage[]} what waited and does not come again
+     */
+    release(recovered: boolean): ChannelMessage[];
+    /**
      * The data of `joinchannel`.
      * @param {ChannelOptions} options
      * @param {boolean} again whether the channel is joined again in a new session
@@ -50,9 +72,9 @@ export declare class ChannelState {
     };
     /**
      * @param {ChannelMessage} message
-     * @returns {boolean} false if it was emitted before a reconnection
+     * @returns {boolean} false if it was emitted before a reconnection, or waits
      */
-    received({ channel, offset, id }: ChannelMessage): boolean;
+    received(message: ChannelMessage): boolean;
     /**
      * @param {ChannelMessage} message of this path
      * @returns {boolean} whether it was published before the channel was joined

@@ -68,6 +68,12 @@ export declare class Channels {
     memberChange(data: any): void;
     /** @param {ChannelMessage} message */
     message(message: ChannelMessage): void;
+    /**
+     * The server has left messages out, as the client reads too slowly. It does not say of which
+     * channels; where nothing is published any more, no offset shows it.
+     * @param {TurntableError} error that belongs to no request
+     */
+    failed({ code, command, details }: TurntableError): void;
     /** A new session has started. */
     reset(): void;
     /** @param {boolean} resumed */

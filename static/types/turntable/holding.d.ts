@@ -112,6 +112,11 @@ export declare class Holding<Holder> {
      */
     restore(resumed: boolean): void;
     /**
+     * Joins again in the same session, for what was missed.
+     * @returns {boolean} whether it does
+     */
+    again(): boolean;
+    /**
      * The client was closed.
      * @param {TurntableError} error
      */

@@ -132,6 +132,12 @@ impl<F: OutboxFrame> Outbox<F> {
         self.waiting_bytes
     }
 
+    /// The frames that wait to be written.
+    #[must_use]
+    pub fn waiting_len(&self) -> usize {
+        self.frames.len() - self.cursor()
+    }
+
     /// The bytes that were written and are retained.
     #[must_use]
     pub fn retained_bytes(&self) -> usize {
