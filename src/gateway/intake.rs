@@ -6,8 +6,11 @@
 //! stops: deliveries are taken and written, timers run and HTTP requests are
 //! served, so a worker that is behind always gets on.
 //!
-//! It also stops for the rest of a turn when commands have named many users: each of them is
-//! work, and what else came in since then has its turn before the rest of them.
+//! It also stops for the rest of a turn when commands have made much work: each counts, and so
+//! does each user that it names. What else came in since then has its turn before the rest.
+//! Commands that came in one read or one request take turns in the same way: behind some of
+//! them the connection waits (`Effect::Continue`), and goes on in the next turn if this one
+//! had its work.
 
 use crate::gateway::Gateway;
 use turntable_core::key::ConnKey;
@@ -15,8 +18,14 @@ use turntable_core::key::ConnKey;
 /// Bytes read between two looks at the mailboxes.
 const LOOK_BYTES: u64 = 16_384;
 
-/// Users that commands name in one turn before the rest waits for the next.
-const USERS_PER_TURN: usize = 2_000;
+/// Work of commands in one turn, before the rest waits for the next: users that are named.
+const WORK_PER_TURN: usize = 1_000;
+
+/// What a command counts for beside them.
+const COMMAND_WORK: usize = 8;
+
+/// Commands that are taken of one read or one request before its connection waits for others.
+pub(crate) const COMMANDS_AT_ONCE: usize = 32;
 
 /// Whether sockets are read. Pure.
 #[derive(Debug, Default)]
@@ -24,8 +33,8 @@ pub(crate) struct Intake {
     is_paused: bool,
     /// Bytes read since the last look.
     unlooked_bytes: u64,
-    /// Users that commands of this turn have named.
-    users: usize,
+    /// What the commands of this turn count for.
+    work: usize,
 }
 
 impl Intake {
@@ -36,17 +45,27 @@ impl Intake {
 
     /// Whether nothing more is read in this turn.
     pub(crate) const fn is_over(&self) -> bool {
-        self.is_paused || self.users >= USERS_PER_TURN
+        self.is_paused || self.is_spent()
+    }
+
+    /// Whether the commands of this turn have made as much work as they may.
+    pub(crate) const fn is_spent(&self) -> bool {
+        self.work >= WORK_PER_TURN
     }
 
     /// Another turn begins.
     pub(crate) const fn begin_turn(&mut self) {
-        self.users = 0;
+        self.work = 0;
+    }
+
+    /// A command is carried out.
+    pub(crate) const fn serves(&mut self) {
+        self.names(COMMAND_WORK);
     }
 
     /// A command names so many users.
     pub(crate) const fn names(&mut self, users: usize) {
-        self.users = self.users.saturating_add(users);
+        self.work = self.work.saturating_add(users);
     }
 
     /// So many bytes were read. Returns whether it is time to look at the mailboxes.
@@ -136,7 +155,7 @@ mod tests {
     fn sockets_wait_for_the_next_turn_when_many_users_were_named() {
         let mut gateway = gateway(0, &Arc::new(Noted::default()));
         let (first, second) = (connect(&mut gateway), connect(&mut gateway));
-        gateway.intake.names(USERS_PER_TURN - 1);
+        gateway.intake.names(WORK_PER_TURN - 1);
         gateway.read_or_wait(first);
         assert!(gateway.lists.unread.is_empty());
         gateway.intake.names(1);

@@ -216,6 +216,7 @@ impl ActorFuture<Gateway> for Turn {
         }
         let mut has_more = turn.take_events(gateway, cx);
         has_more |= gateway.read_unread();
+        has_more |= gateway.go_on();
         while turn.tick.poll_tick(cx).is_ready() {
             gateway.tick();
         }

@@ -7,7 +7,8 @@
 //! everything that follows from one thing happens before the next thing.
 //!
 //! Reading on (`Continue`) comes last: what a client sent behind a command takes
-//! effect when everything that follows from that command is done.
+//! effect when everything that follows from that command is done. Where the commands of this
+//! turn have made as much work as they may (`intake.rs`), it comes in the next turn.
 
 use std::rc::Rc;
 
@@ -43,6 +44,22 @@ pub(crate) const fn is_identification(command: &Command) -> bool {
     }
 }
 
+/// Users that a command may name before what is behind it waits for the turns of others.
+const USERS_AT_ONCE: usize = 100;
+
+/// Whether a command is so much work that what is behind it waits.
+pub(crate) fn is_much(command: &Command) -> bool {
+    match command.as_ref().map(|message| &message.packet) {
+        Ok(
+            ClientPacket::Subscribe(users)
+            | ClientPacket::Unsubscribe(users)
+            | ClientPacket::Lookup(users),
+        ) => users.len() > USERS_AT_ONCE,
+        Ok(ClientPacket::Block { add, remove }) => add.len() + remove.len() > USERS_AT_ONCE,
+        _ => false,
+    }
+}
+
 /// Something that has to happen.
 #[derive(Debug)]
 pub(crate) enum Effect {
@@ -52,7 +69,7 @@ pub(crate) enum Effect {
     /// A command of a session's client, beside its connection.
     Serve(SessionSlot, Command),
     /// The connection may take what waits, unless it is paused. Carried out when
-    /// no other effect is left.
+    /// no other effect is left, in this turn or in a later one.
     Continue(ConnKey),
     /// A client that identified when it connected.
     Identify {
@@ -127,12 +144,24 @@ impl Gateway {
         loop {
             if let Some(effect) = self.work.pop() {
                 self.carry_out(effect);
-            } else if let Some(key) = self.continued.pop_front() {
+            } else if !self.intake.is_spent()
+                && let Some(key) = self.continued.pop_front()
+            {
                 self.continue_connection(key);
             } else {
                 return;
             }
         }
+    }
+
+    /// Connections that waited for the end of a turn go on, one at least. Returns whether
+    /// some wait for the next.
+    pub(crate) fn go_on(&mut self) -> bool {
+        if let Some(key) = self.continued.pop_front() {
+            self.continue_connection(key);
+            self.run();
+        }
+        !self.continued.is_empty()
     }
 
     /// Leaves effects, which are carried out in their order and before those
@@ -148,7 +177,10 @@ impl Gateway {
     fn carry_out(&mut self, effect: Effect) {
         match effect {
             Effect::Command(key, command, bytes) => self.command(key, command, bytes),
-            Effect::Serve(session, command) => self.serve(session, command, 0),
+            Effect::Serve(session, command) => {
+                self.intake.serves();
+                self.serve(session, command, 0);
+            }
             Effect::Continue(key) => self.continued.push_back(key),
             Effect::Identify {
                 connection,

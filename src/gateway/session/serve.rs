@@ -17,6 +17,7 @@ use turntable_core::session::{Refusal, address_error, bytes_error};
 impl Gateway {
     /// A command of a connection's client, in so many bytes.
     pub(crate) fn command(&mut self, key: ConnKey, command: Command, bytes: usize) {
+        self.intake.serves();
         match self
             .connections
             .get(key)

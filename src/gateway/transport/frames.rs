@@ -8,6 +8,7 @@ use std::ops::ControlFlow;
 
 use crate::gateway::connection::{Connection, Phase};
 use crate::gateway::delivery::frame::Frame;
+use crate::gateway::intake::COMMANDS_AT_ONCE;
 use crate::gateway::transport::context::Cx;
 use crate::gateway::transport::socket;
 use crate::gateway::work::Effect;
@@ -58,6 +59,11 @@ impl FrameInput {
     /// Whether a message has begun and is not whole.
     pub(crate) fn is_within_message(&self) -> bool {
         self.decoder.is_within_message()
+    }
+
+    /// Whether input waits.
+    pub(crate) const fn has_waiting(&self) -> bool {
+        self.waiting.is_some()
     }
 
     /// Drops the input that waits.
@@ -148,8 +154,13 @@ fn feed(
     // Taken out for the call: a message may queue frames on its connection.
     let mut decoder = std::mem::replace(&mut frames.decoder, Decoder::new(Role::Server));
     let mut flow = CONTINUE;
+    let mut messages = 0;
     let fed = decoder.feed(input, &limits, &mut |message| {
         flow = frame_came(connection, message, cx, on_message);
+        messages += 1;
+        if messages >= COMMANDS_AT_ONCE {
+            flow = WAIT;
+        }
         flow
     });
     let empty = decoder.take_empty_fragments();

@@ -19,8 +19,8 @@ pub(crate) fn read(
     take: fn(&mut Connection, &mut [u8], &mut Cx<'_>) -> bool,
 ) {
     for _ in 0..READS_MAX {
-        if connection.is_paused() {
-            // Read when the pause ends: the socket reports input only once.
+        if connection.is_paused() || has_waiting(connection) {
+            // Read when the pause ends, or behind what was read before: the socket reports input only once.
             connection.has_unread = true;
             return;
         }
@@ -59,6 +59,12 @@ pub(crate) fn read(
         }
     }
     cx.mark_unread(connection);
+}
+
+/// Whether something that was read waits for its turn: what comes is behind it.
+fn has_waiting(connection: &mut Connection) -> bool {
+    let frames = connection.transport.frames_mut();
+    frames.is_some_and(|frames| frames.has_waiting())
 }
 
 /// Reads on behind a pause.

@@ -8,7 +8,7 @@ use crate::gateway::delivery::frame::Frame;
 use crate::gateway::transport::context::Cx;
 use crate::gateway::transport::frames::{self, CONTINUE, Flow, WAIT};
 use crate::gateway::transport::socket;
-use crate::gateway::work::{Effect, is_identification};
+use crate::gateway::work::{Effect, is_identification, is_much};
 use turntable_core::packet::RequestId;
 use turntable_core::reason::CloseReason;
 use turntable_wire::engineio::{Packet, Transport as Carriage};
@@ -217,7 +217,7 @@ fn namespace_packet(
             return fail(error.into(), cx);
         }
     };
-    let has_to_wait = is_identification(&command);
+    let has_to_wait = is_identification(&command) || is_much(&command);
     // Attachments are among the data, as base64.
     let bytes = packet.namespace.len() + packet.data.map_or(0, |data| data.get().len());
     cx.push_effect(Effect::Command(carried.connection, command, bytes));

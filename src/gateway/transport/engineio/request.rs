@@ -4,6 +4,7 @@ use tokio::sync::oneshot;
 
 use super::{Engine, input, output, packet};
 use crate::gateway::connection::Connection;
+use crate::gateway::intake::COMMANDS_AT_ONCE;
 use crate::gateway::transport::context::Cx;
 use crate::gateway::transport::notice::Notice;
 use crate::gateway::work::Effect;
@@ -148,9 +149,13 @@ fn push(
 
 /// Takes the packets of a request, until one of them has to be waited for.
 pub(super) fn take_payload(connection: &mut Connection, mut pushed: Pushed, cx: &mut Cx<'_>) {
-    while !connection.is_closing()
-        && let Some(packet) = pushed.next()
-    {
+    for number in 1.. {
+        if connection.is_closing() {
+            break;
+        }
+        let Some(packet) = pushed.next() else {
+            break;
+        };
         let is_close = matches!(packet, Packet::Close);
         let at = cx.effects.len();
         let flow = input::packet_came(connection, packet, cx);
@@ -159,7 +164,7 @@ pub(super) fn take_payload(connection: &mut Connection, mut pushed: Pushed, cx: 
             let answer = Effect::Notice(cx.key, Notice::Pushed(pushed.respond));
             return cx.effects.insert(at, answer);
         }
-        if flow.is_break() {
+        if flow.is_break() || number >= COMMANDS_AT_ONCE {
             if let Some(engine) = Engine::of(connection) {
                 engine.pushed = Some(pushed);
             }

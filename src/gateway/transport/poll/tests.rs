@@ -1,5 +1,5 @@
 //! Requests of a poll, without the HTTP server and with owners that never answer.
-#![allow(clippy::unwrap_used, clippy::panic)]
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
 
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
@@ -7,11 +7,11 @@ use std::sync::Arc;
 use super::*;
 use crate::clock;
 use crate::gateway::admission::ConnectionLimits;
-use crate::gateway::testing::{Noted, begin, entry, gateway, user};
+use crate::gateway::testing::{Noted, begin, crowd, entry, gateway, user};
 use crate::gateway::transport::Dispatch;
 use crate::gateway::transport::websocket::{Purpose, WebSocket};
 use turntable_core::budget::Relief;
-use turntable_core::key::ConnKey;
+use turntable_core::key::{ConnKey, SessionSlot};
 use turntable_core::packet::ClientMessage;
 
 type Answer = oneshot::Receiver<Result<RequestAnswer, Refused>>;
@@ -110,6 +110,52 @@ fn later_request_does_not_put_off_the_answer_to_an_earlier_one() {
     assert!(second_answer.try_recv().is_err());
     time_is(2 * answer_ms);
     assert!(second_answer.try_recv().unwrap().is_ok());
+}
+
+#[test]
+fn commands_of_one_request_take_turns_with_those_of_another() {
+    let owners = Arc::new(Noted::default());
+    let mut gateway = gateway(0, &owners);
+    let sessions = crowd(&mut gateway, 2);
+    let message = ClientMessage {
+        id: None,
+        packet: ClientPacket::Unsubscribe(Vec::new()),
+    };
+    for session in &sessions {
+        let key = entry(&mut gateway, *session).session.connection().unwrap();
+        let request = PollRequest {
+            commands: vec![Ok(message.clone()); 256],
+            batch: None,
+            received: None,
+            resume_id: None,
+            respond: oneshot::channel().0,
+        };
+        gateway.with(key, |connection, cx| {
+            Dispatch::on_request(connection, Request::Poll(Box::new(request)), cx);
+        });
+        gateway.run();
+    }
+    let taken = |gateway: &mut crate::gateway::Gateway| -> Vec<u64> {
+        let of = |session: &SessionSlot| entry(gateway, *session).session.accepted();
+        sessions.iter().map(of).collect()
+    };
+    let mut rounds = vec![taken(&mut gateway)];
+    loop {
+        gateway.intake.begin_turn();
+        let has_more = gateway.go_on();
+        rounds.push(taken(&mut gateway));
+        if !has_more {
+            break;
+        }
+    }
+    // No turn carries out more than its part, and both get on.
+    for turn in rounds.windows(2) {
+        let [before, after] = [&turn[0], &turn[1]].map(|round| round.iter().sum::<u64>());
+        assert!(after - before <= 126, "{rounds:?}");
+    }
+    assert!(rounds[0].iter().sum::<u64>() <= 126, "{rounds:?}");
+    assert!(rounds[2][1] > 0 && rounds[2][0] < 256, "{rounds:?}");
+    assert_eq!(rounds.last().unwrap(), &[256, 256]);
 }
 
 #[test]

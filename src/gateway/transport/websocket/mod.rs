@@ -17,7 +17,7 @@ use crate::gateway::delivery::frame::Frame;
 use crate::gateway::transport::context::Cx;
 use crate::gateway::transport::frames::{self, CONTINUE, Flow, FrameInput, WAIT};
 use crate::gateway::transport::{Attachment, Hooks, Transport, TransportTimer, socket};
-use crate::gateway::work::{Effect, is_identification};
+use crate::gateway::work::{Effect, is_identification, is_much};
 use turntable_core::reason::CloseReason;
 use turntable_wire::json_v1;
 use turntable_wire::msgpack_v2;
@@ -181,7 +181,8 @@ fn message_came(connection: &mut Connection, message: Message<'_>, cx: &mut Cx<'
             return WAIT;
         }
     };
-    let has_to_wait = connection.is_greeting() && is_identification(&command);
+    let has_to_wait =
+        (connection.is_greeting() && is_identification(&command)) || is_much(&command);
     cx.push_effect(Effect::Command(cx.key, command, bytes));
     match has_to_wait {
         true => WAIT,
