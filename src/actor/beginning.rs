@@ -1,15 +1,19 @@
 //! How many channels and rooms begin because of one user, and because of the clients of
-//! one address.
+//! one address; and how many of them exist.
 //!
 //! Each is an actor that stays for a while after its last client has gone, so a client
-//! that names ever new ones could take all that there may be. The buckets are the node's:
-//! they are locked where a channel or a room begins, never by a message.
+//! that names ever new ones could take all that there may be. At a slow rate it could still
+//! hold them, so what an address began is counted until it ends, also while others use it. The
+//! tables are the node's: they are locked where a channel or a room begins or ends, never by
+//! a message.
 
 use std::collections::HashMap;
 use std::hash::Hash;
+use std::sync::Arc;
 
 use parking_lot::Mutex;
 
+use crate::metric::Metrics;
 use turntable_core::address::Address;
 use turntable_core::id::UserId;
 use turntable_core::limit::Limit;
@@ -23,9 +27,68 @@ use turntable_core::spare::Spare;
 /// How often users and addresses that began nothing lately are forgotten, in ms.
 const SWEEP_MS: u64 = 10_000;
 
-/// What began lately on a node.
+/// What began lately on a node, and what exists.
 #[derive(Debug, Default)]
-pub struct Beginnings(Mutex<Table>);
+pub struct Beginnings {
+    lately: Mutex<Table>,
+    channels: Existing,
+    rooms: Existing,
+}
+
+/// How many objects of a kind exist that began because of clients of an address.
+type Existing = Arc<Mutex<HashMap<Address, usize>>>;
+
+/// One of them; dropping it counts it out.
+#[derive(Debug)]
+pub(super) struct Begun {
+    existing: Existing,
+    by: Address,
+}
+
+impl Begun {
+    /// Counts one more.
+    ///
+    /// # Errors
+    /// `too_many` where there are `max`, which `key` sets.
+    fn count(
+        existing: &Existing,
+        by: Address,
+        (what, key, max): (&str, &'static str, usize),
+        metrics: &Metrics,
+    ) -> Result<Self, ErrorBody> {
+        let mut counts = existing.lock();
+        let count = counts.entry(by).or_default();
+        if *count >= max {
+            drop(counts);
+            metrics.reach(key);
+            let message = format!(
+                "at most {max} {what} exist that clients of your address began ({key}); \
+                 use those, or end some"
+            );
+            let error = ErrorBody::new(ErrorCode::TooMany, message);
+            return Err(error.with("max", max as u64));
+        }
+        *count += 1;
+        drop(counts);
+        Ok(Self {
+            existing: existing.clone(),
+            by,
+        })
+    }
+}
+
+impl Drop for Begun {
+    fn drop(&mut self) {
+        let mut counts = self.existing.lock();
+        if let Some(count) = counts.get_mut(&self.by) {
+            *count = count.saturating_sub(1);
+            if *count == 0 {
+                counts.remove(&self.by);
+                counts.give_back();
+            }
+        }
+    }
+}
 
 #[derive(Debug, Default)]
 struct Table {
@@ -39,15 +102,20 @@ impl Beginnings {
     /// A channel begins because of a user at an address.
     ///
     /// # Errors
-    /// `rate_limited` over `channel.new_by_user` or `channel.new_by_address`.
+    /// `too_many` over `channel.channels_per_address_max`, `rate_limited` over
+    /// `channel.new_by_user` or `channel.new_by_address`.
     pub(super) fn channel(
         &self,
         user: &UserId,
         address: Address,
         settings: &ChannelSettings,
         now_ms: u64,
-    ) -> Result<(), ErrorBody> {
-        let mut table = self.0.lock();
+        metrics: &Metrics,
+    ) -> Result<Begun, ErrorBody> {
+        let max = settings.channels_per_address_max;
+        let most = ("channels", "channel.channels_per_address_max", max);
+        let begun = Begun::count(&self.channels, address, most, metrics)?;
+        let mut table = self.lately.lock();
         let (limit, rate) = (Limit::ChannelNewByUser, settings.new_by_user);
         let taken = take(&mut table.channels_by_user, user.clone(), rate, now_ms);
         taken.map_err(|wait_ms| refused("channels begin by you", limit, wait_ms))?;
@@ -58,27 +126,35 @@ impl Beginnings {
                 bucket.give_back(1);
             }
             refused("channels begin by clients of your address", limit, wait_ms)
-        })
+        })?;
+        Ok(begun)
     }
 
     /// A room begins because of a client at an address.
     ///
     /// # Errors
-    /// `rate_limited` over `room.new_by_address`.
+    /// `too_many` over `room.rooms_per_address_max`, `rate_limited` over
+    /// `room.new_by_address`.
     pub(super) fn room(
         &self,
         address: Address,
         settings: &RoomSettings,
         now_ms: u64,
-    ) -> Result<(), ErrorBody> {
+        metrics: &Metrics,
+    ) -> Result<Begun, ErrorBody> {
+        let max = settings.rooms_per_address_max;
+        let most = ("rooms", "room.rooms_per_address_max", max);
+        let begun = Begun::count(&self.rooms, address, most, metrics)?;
         let (limit, rate) = (Limit::RoomNewByAddress, settings.new_by_address);
-        let taken = take(&mut self.0.lock().rooms_by_address, address, rate, now_ms);
-        taken.map_err(|wait_ms| refused("rooms begin by clients of your address", limit, wait_ms))
+        let mut table = self.lately.lock();
+        take(&mut table.rooms_by_address, address, rate, now_ms)
+            .map_err(|wait_ms| refused("rooms begin by clients of your address", limit, wait_ms))?;
+        Ok(begun)
     }
 
     /// Forgets users and addresses whose buckets are full again, now and then.
     pub(super) fn sweep(&self, channel: &ChannelSettings, room: &RoomSettings, now_ms: u64) {
-        let mut table = self.0.lock();
+        let mut table = self.lately.lock();
         if now_ms < table.swept_ms.saturating_add(SWEEP_MS) {
             return;
         }
@@ -141,8 +217,9 @@ mod tests {
         let beginnings = Beginnings::default();
         let begin = |number, address, now_ms| {
             let address = Address::from_number(address);
-            let begun = beginnings.channel(&user(number), address, &settings(), now_ms);
-            begun.map_err(|error| error.limit)
+            let metrics = Metrics::default();
+            let begun = beginnings.channel(&user(number), address, &settings(), now_ms, &metrics);
+            begun.map(drop).map_err(|error| error.limit)
         };
         let by_user = Err(Some(Limit::ChannelNewByUser));
         let by_address = Err(Some(Limit::ChannelNewByAddress));
@@ -162,7 +239,11 @@ mod tests {
             new_by_address: BucketSettings::new(1, 1),
             ..RoomSettings::default()
         };
-        let begin = |address| beginnings.room(Address::from_number(address), &settings, NOW);
+        let metrics = Metrics::default();
+        let begin = |address| {
+            let address = Address::from_number(address);
+            beginnings.room(address, &settings, NOW, &metrics)
+        };
         begin(7).unwrap();
         let error = begin(7).unwrap_err();
         assert_eq!(error.limit, Some(Limit::RoomNewByAddress));
@@ -171,15 +252,40 @@ mod tests {
     }
 
     #[test]
+    fn what_an_address_began_counts_until_it_ends() {
+        let (beginnings, metrics) = (Beginnings::default(), Metrics::default());
+        let settings = ChannelSettings {
+            channels_per_address_max: 2,
+            ..ChannelSettings::default()
+        };
+        let begin = |number, address, now_ms| {
+            let address = Address::from_number(address);
+            beginnings.channel(&user(number), address, &settings, now_ms, &metrics)
+        };
+        let first = begin(1, 7, NOW).unwrap();
+        let _second = begin(2, 7, NOW).unwrap();
+        // However long it waits, and whichever user it is.
+        let error = begin(3, 7, NOW + 86_400_000).unwrap_err();
+        assert_eq!(
+            (error.code, error.detail("max")),
+            (ErrorCode::TooMany, Some(2))
+        );
+        let _other = begin(3, 8, NOW).unwrap();
+        drop(first);
+        assert!(begin(3, 7, NOW).is_ok());
+    }
+
+    #[test]
     fn users_that_began_nothing_lately_take_no_memory() {
-        let beginnings = Beginnings::default();
+        let (beginnings, metrics) = (Beginnings::default(), Metrics::default());
         for number in 0..10_000 {
             let address = Address::from_number(number as u64);
-            let begun = beginnings.channel(&user(number), address, &settings(), NOW);
+            let begun = beginnings.channel(&user(number), address, &settings(), NOW, &metrics);
             begun.unwrap();
         }
+        assert!(beginnings.channels.lock().is_empty());
         beginnings.sweep(&settings(), &RoomSettings::default(), NOW + 5_000);
-        let table = beginnings.0.lock();
+        let table = beginnings.lately.lock();
         assert!(table.channels_by_user.is_empty() && table.channels_by_address.is_empty());
         assert!(table.channels_by_user.capacity() < 100);
     }

@@ -15,6 +15,7 @@ use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::gauge::Gauge;
 
 use crate::actor::Shared;
+use crate::actor::beginning::Begun;
 use crate::actor::owner_call::{OwnerCall, QueuedCall};
 use crate::actor::recovery::{Announced, Recovery};
 use crate::metric::Metrics;
@@ -52,6 +53,8 @@ struct Listing<A: OwnerActor> {
     /// `None` while a replacement waits.
     address: Option<Addr<A>>,
     sent: u64,
+    /// Its place among what clients of an address began.
+    _begun: Option<Box<Begun>>,
 }
 
 impl<A: OwnerActor> Listing<A>
@@ -71,6 +74,8 @@ pub(super) struct Listings<A: OwnerActor> {
     by_id: HashMap<A::Id, Listing<A>>,
     /// The owners of `by_id` that were lost; few, and users are many.
     lost: HashMap<A::Id, Recovery<A::Call>>,
+    /// The place of the next one that is made.
+    begins: Option<Begun>,
     gauge: Gauge,
     recovered: Counter,
 }
@@ -84,6 +89,7 @@ where
         Self {
             by_id: HashMap::new(),
             lost: HashMap::new(),
+            begins: None,
             gauge: metrics.actors(kind),
             recovered: metrics.actors_recovered.clone(),
         }
@@ -120,6 +126,11 @@ where
         }
     }
 
+    /// The next one that is made has this place among what clients of an address began.
+    pub(super) fn begins(&mut self, begun: Option<Begun>) {
+        self.begins = begun;
+    }
+
     /// Who there is.
     pub(super) fn ids(&self) -> impl Iterator<Item = &A::Id> {
         self.by_id.keys()
@@ -143,6 +154,7 @@ where
                 entry.insert(Listing {
                     address: Some(actor.start()),
                     sent: 0,
+                    _begun: self.begins.take().map(Box::new),
                 })
             }
         }

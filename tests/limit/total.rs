@@ -42,6 +42,45 @@ fn rooms_that_one_user_created_are_limited() {
 }
 
 #[test]
+fn rooms_and_channels_that_one_address_began_are_limited() {
+    let server = Server::with(&[
+        ("room.rooms_per_address_max", "2"),
+        ("room.empty_ms", "50"),
+        ("channel.channels_per_address_max", "2"),
+        ("channel.empty_ms", "50"),
+    ]);
+    let (mut mel, mut tom) = (server.user("1:1"), server.user("1:2"));
+    let mut far = Client::greeted_from(server.address, [127, 0, 0, 9]);
+    far.identify("1:3");
+    join(&mut mel, "a", "1:1");
+    join(&mut tom, "b", "1:2");
+    let max = refused(&mut tom, "joingame", room("c", "1:2"), "too_many");
+    assert_eq!(max, 2);
+    join_channel(&mut mel, "a");
+    join_channel(&mut tom, "b");
+    let join_c = || json!({"channel": "c"});
+    assert_eq!(refused(&mut mel, "joinchannel", join_c(), "too_many"), 2);
+    // What exists is there for all, and another address has its own.
+    join(&mut far, "c", "1:3");
+    join_channel(&mut far, "c");
+    join(&mut mel, "c", "1:1");
+    join_channel(&mut mel, "c");
+    for key in [
+        "room.rooms_per_address_max",
+        "channel.channels_per_address_max",
+    ] {
+        assert_eq!(server.metric(&limit_reached(key)), 1.0, "{key}");
+    }
+    // What has ended does not count.
+    mel.request("leavegame", json!({"channel": "a"}));
+    mel.request("leavechannel", json!({"channel": "a"}));
+    server.await_metric(ROOMS, 2.0);
+    server.await_metric(CHANNELS, 2.0);
+    join(&mut tom, "d", "1:2");
+    join_channel(&mut tom, "d");
+}
+
+#[test]
 fn rooms_of_the_server_are_limited() {
     let server = Server::with(&[("room.rooms_max", "1")]);
     let (mut mel, mut tom) = (server.user("1:1"), server.user("1:2"));

@@ -11,8 +11,9 @@ impl Directory {
     /// Charges a channel that begins by this call; to nobody where it is not a client's.
     ///
     /// # Errors
-    /// `rate_limited`, where too many begin so.
-    pub(super) fn charge_new_channel(&self, call: &ChannelCall) -> Result<(), ErrorBody> {
+    /// `rate_limited`, where too many begin so, and `too_many`, where too many exist.
+    pub(super) fn charge_new_channel(&mut self, call: &ChannelCall) -> Result<(), ErrorBody> {
+        self.channels.begins(None);
         let (address, user) = match call {
             ChannelCall::Join {
                 address, listener, ..
@@ -25,14 +26,18 @@ impl Directory {
         };
         let settings = self.shared.settings();
         let beginnings = &self.shared.totals.beginnings;
-        beginnings.channel(user, address, &settings.channel, clock::now_ms())
+        let (channel, metrics) = (&settings.channel, &self.shared.metrics);
+        let begun = beginnings.channel(user, address, channel, clock::now_ms(), metrics)?;
+        self.channels.begins(Some(begun));
+        Ok(())
     }
 
     /// The same of a room.
     ///
     /// # Errors
-    /// `rate_limited`, where too many begin so.
-    pub(super) fn charge_new_room(&self, call: &RoomCall) -> Result<(), ErrorBody> {
+    /// `rate_limited`, where too many begin so, and `too_many`, where too many exist.
+    pub(super) fn charge_new_room(&mut self, call: &RoomCall) -> Result<(), ErrorBody> {
+        self.rooms.begins(None);
         let RoomCall::Join {
             address: Some(address),
             ..
@@ -42,7 +47,10 @@ impl Directory {
         };
         let settings = self.shared.settings();
         let beginnings = &self.shared.totals.beginnings;
-        beginnings.room(*address, &settings.room, clock::now_ms())
+        let (room, metrics) = (&settings.room, &self.shared.metrics);
+        let begun = beginnings.room(*address, room, clock::now_ms(), metrics)?;
+        self.rooms.begins(Some(begun));
+        Ok(())
     }
 
     /// Brings what users and addresses have in all up to date.

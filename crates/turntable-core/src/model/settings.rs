@@ -183,6 +183,8 @@ pub struct ChannelSettings {
     pub new_by_address: BucketSettings,
     /// Maximum channels of one server.
     pub channels_max: usize,
+    /// Maximum channels that began because of the clients of one address.
+    pub channels_per_address_max: usize,
     /// Maximum paths below a channel whose past messages a join with subpaths gets.
     pub below_max: usize,
     /// Maximum users that the operator subscribes to channels.
@@ -215,6 +217,7 @@ impl ChannelSettings {
     pub const RANGES: &[(&str, u64, u64)] = &[
         ("empty_ms", 0, 86_400_000),
         ("channels_max", 1, 10_000_000),
+        ("channels_per_address_max", 1, 10_000_000),
         ("below_max", 0, 10_000),
         ("operator_users_max", 0, 10_000_000),
         ("history_total_bytes_max", 0, 1_099_511_627_776),
@@ -229,6 +232,7 @@ impl Default for ChannelSettings {
             new_by_user: BucketSettings::new(50, 500),
             new_by_address: BucketSettings::new(100, 5_000),
             channels_max: 100_000,
+            channels_per_address_max: 50_000,
             below_max: 100,
             operator_users_max: 100_000,
             history_total_bytes_max: 67_108_864,

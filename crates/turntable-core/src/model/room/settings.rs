@@ -33,6 +33,8 @@ pub struct RoomSettings {
     pub invites_total_max: usize,
     /// Rooms of one server.
     pub rooms_max: usize,
+    /// Rooms that began because of the clients of one address.
+    pub rooms_per_address_max: usize,
     /// Rooms that one user created.
     pub rooms_per_user_max: usize,
     /// Rooms that begin because of the clients of one address.
@@ -60,6 +62,7 @@ impl RoomSettings {
         ("invites_per_user_max", 0, 1_000_000),
         ("invites_total_max", 0, 100_000_000),
         ("rooms_max", 1, 10_000_000),
+        ("rooms_per_address_max", 1, 10_000_000),
         ("rooms_per_user_max", 1, 1_000_000),
         ("tick_bytes_max", 1_024, 1_048_576),
     ];
@@ -83,6 +86,7 @@ impl RoomSettings {
                 ("invites_per_user_max", self.invites_per_user_max as u64),
                 ("invites_total_max", self.invites_total_max as u64),
                 ("rooms_max", self.rooms_max as u64),
+                ("rooms_per_address_max", self.rooms_per_address_max as u64),
                 ("rooms_per_user_max", self.rooms_per_user_max as u64),
                 ("tick_bytes_max", self.tick_bytes_max as u64),
             ],
@@ -104,6 +108,7 @@ impl Default for RoomSettings {
             invites_per_user_max: 1_000,
             invites_total_max: 100_000,
             rooms_max: 100_000,
+            rooms_per_address_max: 50_000,
             rooms_per_user_max: 64,
             new_by_address: BucketSettings::new(100, 5_000),
             tick_bytes_max: 65_536,
