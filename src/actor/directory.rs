@@ -25,6 +25,7 @@ use crate::actor::room::Room;
 use crate::actor::service::Service;
 use crate::actor::{Shared, no_room};
 use crate::clock;
+use crate::cluster::burst::{Burst, give_way};
 use crate::cluster::envelope::Envelope;
 use crate::log_limit::LogLimit;
 use turntable_core::call::{AvatarCall, Call, ChannelCall, RoomCall, ServiceCall, Stamped};
@@ -74,6 +75,8 @@ pub struct Directory {
     /// The paths of the channels.
     paths: BTreeSet<ChannelId>,
     services: Listings<Service>,
+    /// Calls in a row.
+    burst: Burst,
 }
 
 impl Directory {
@@ -87,6 +90,7 @@ impl Directory {
             channels: Listings::new(&shared.metrics, "channel"),
             paths: BTreeSet::new(),
             services: Listings::new(&shared.metrics, "service"),
+            burst: Burst::default(),
             shared,
         }
     }
@@ -167,14 +171,6 @@ impl Directory {
         if let Err(call) = self.rooms.call(&self.shared, channel.clone(), call) {
             self.shared.not_done(call.pending(&channel));
         }
-    }
-
-    /// Whether a message is retained on a channel that nobody listens to.
-    fn is_retained(&self, channel: &ChannelId) -> bool {
-        let settings = self.shared.settings();
-        let channels = usize::try_from(self.shared.metrics.actors("channel").get());
-        let is_crowded = settings.channel.is_crowded(channels.unwrap_or_default());
-        !is_crowded && settings.channels.of(channel).retention().is_any()
     }
 
     fn call_channel(&mut self, channel: ChannelId, call: ChannelCall) {
@@ -400,6 +396,9 @@ impl Handler<Envelope<Stamped>> for Directory {
     fn handle(&mut self, Envelope(stamped): Envelope<Stamped>, ctx: &mut Self::Context) {
         if let Some(queues) = self.shared.mailboxes.of(self.shared.worker) {
             queues.calls.take();
+        }
+        if self.burst.is_over() {
+            ctx.wait(give_way());
         }
         // Its report may be behind this call.
         self.replace_lost(ctx);

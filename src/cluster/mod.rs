@@ -3,6 +3,7 @@
 //! One process is one node here: both go through mailboxes. [`Owners`] and
 //! [`Bus`] are the seams where links to other nodes will be.
 
+pub mod burst;
 pub mod bus;
 #[cfg(debug_assertions)]
 mod bytes;

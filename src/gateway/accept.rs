@@ -214,7 +214,8 @@ impl<'a> View<'a> {
 impl Handler<Accept> for Gateway {
     type Result = ();
 
-    fn handle(&mut self, accept: Accept, _: &mut Context<Self>) {
+    fn handle(&mut self, accept: Accept, ctx: &mut Context<Self>) {
+        self.handled(ctx);
         let decision = accept.arrival.decide(&View {
             now_ms: clock::now_ms(),
             gateway: self,

@@ -12,6 +12,7 @@
 //! them the connection waits (`Effect::Continue`), and goes on in the next turn if this one
 //! had its work.
 
+use crate::cluster::burst::Burst;
 use crate::gateway::Gateway;
 use turntable_core::key::ConnKey;
 
@@ -35,6 +36,8 @@ pub(crate) struct Intake {
     unlooked_bytes: u64,
     /// What the commands of this turn count for.
     work: usize,
+    /// Messages of the mailbox since the last turn.
+    pub(crate) burst: Burst,
 }
 
 impl Intake {
@@ -56,6 +59,7 @@ impl Intake {
     /// Another turn begins.
     pub(crate) const fn begin_turn(&mut self) {
         self.work = 0;
+        self.burst.begin();
     }
 
     /// A command is carried out.

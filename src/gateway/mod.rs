@@ -75,7 +75,7 @@ use settings::GatewaySettings;
 use subscription::operator::OperatorSubscriptions;
 use subscription::state::Subscriptions;
 use table::Index;
-use turn::{Counters, Timer, Turn, TurnLists};
+use turn::{Counters, Timer, Turn, TurnLists, Turns};
 use turntable_core::key::{ConnKey, GatewayId, SessionSlot};
 use turntable_core::packet::{ClientPacket, ErrorBody, ServerPacket};
 use turntable_core::reason::{CloseReason, ErrorCode};
@@ -183,6 +183,8 @@ pub struct Gateway {
     settings: Arc<GatewaySettings>,
     /// Taken by the turn when the actor starts.
     poll: Option<mio::Poll>,
+    /// What its turns need, but while one is taken.
+    turn: Option<Box<Turn>>,
     registry: mio::Registry,
     connections: Connections,
     sessions: Sessions,
@@ -247,6 +249,7 @@ impl Gateway {
             answers_gauge: shared.metrics.answers(id.worker),
             shared,
             poll: Some(poll),
+            turn: None,
             registry,
             connections: Connections::default(),
             sessions: Sessions::new(id),
@@ -279,7 +282,8 @@ impl Actor for Gateway {
     fn started(&mut self, ctx: &mut Self::Context) {
         match self.poll.take().map(Turn::new) {
             Some(Ok(turn)) => {
-                ctx.spawn(turn);
+                self.turn = Some(Box::new(turn));
+                ctx.spawn(Turns);
             }
             Some(Err(error)) => {
                 log::error!("worker {} has no poll: {error}", self.id.worker);

@@ -94,7 +94,8 @@ pub struct DirectSend {
 impl Handler<Submit> for Gateway {
     type Result = ();
 
-    fn handle(&mut self, submit: Submit, _: &mut Context<Self>) {
+    fn handle(&mut self, submit: Submit, ctx: &mut Context<Self>) {
+        self.handled(ctx);
         // Writing waits for the end of a burst, as behind what sockets bring.
         self.lists.was_read = true;
         match self.target_now(&submit) {
@@ -125,7 +126,8 @@ impl Handler<Submit> for Gateway {
 impl Handler<DirectSend> for Gateway {
     type Result = ();
 
-    fn handle(&mut self, mut send: DirectSend, _: &mut Context<Self>) {
+    fn handle(&mut self, mut send: DirectSend, ctx: &mut Context<Self>) {
+        self.handled(ctx);
         if let Some(from) = send.from.take() {
             let bytes = send.data.as_json().len();
             match self.charge_direct_send(from, send.number, bytes) {

@@ -3,19 +3,22 @@
 //! The gateway's sockets are in a poll of their own, which the worker's runtime
 //! sees as one descriptor. actix drains the gateway's mailbox before it polls
 //! this future, so a turn is: deliveries of owners, then input of sockets, then
-//! timers, and then one write per socket, however much there was.
+//! timers, and then one write per socket, however much there was. A mailbox that others
+//! fill as fast as it is drained would leave no turn: after a number of messages there is
+//! one, and what else this thread has to do runs (`cluster/burst.rs`).
 
 use std::pin::Pin;
 use std::task::{Context as TaskContext, Poll};
 use std::time::Duration;
 
-use actix::{ActorFuture, Context};
+use actix::{ActorFuture, ActorFutureExt as _, AsyncContext as _, Context};
 use mio::event::Event;
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 use tokio::time::{Instant, Interval, MissedTickBehavior, Sleep};
 
 use crate::clock;
+use crate::cluster::burst::{give_way, go_on_behind_others};
 use crate::gateway::Gateway;
 use crate::gateway::session::life::Details;
 use crate::gateway::session::pending::Ticket;
@@ -135,7 +138,7 @@ impl Settling {
     }
 }
 
-/// The future that polls the gateway's sockets.
+/// What a turn needs beside the gateway: it polls the sockets.
 pub(crate) struct Turn {
     poll: AsyncFd<mio::Poll>,
     events: mio::Events,
@@ -199,16 +202,43 @@ impl Turn {
     }
 }
 
-impl ActorFuture<Gateway> for Turn {
+/// Takes a turn whenever the gateway's task runs.
+pub(crate) struct Turns;
+
+impl ActorFuture<Gateway> for Turns {
     type Output = ();
 
     fn poll(
-        mut self: Pin<&mut Self>,
+        self: Pin<&mut Self>,
         gateway: &mut Gateway,
         _: &mut Context<Gateway>,
         cx: &mut TaskContext<'_>,
     ) -> Poll<()> {
-        let turn = &mut *self;
+        gateway.take_turn(cx);
+        Poll::Pending
+    }
+}
+
+/// Takes one turn, between two messages.
+struct TurnBetween;
+
+impl ActorFuture<Gateway> for TurnBetween {
+    type Output = ();
+
+    fn poll(
+        self: Pin<&mut Self>,
+        gateway: &mut Gateway,
+        _: &mut Context<Gateway>,
+        cx: &mut TaskContext<'_>,
+    ) -> Poll<()> {
+        gateway.take_turn(cx);
+        Poll::Ready(())
+    }
+}
+
+impl Turn {
+    fn take(&mut self, gateway: &mut Gateway, cx: &mut TaskContext<'_>) {
+        let turn = self;
         gateway.take_settings();
         gateway.intake.begin_turn();
         if gateway.intake.is_paused() {
@@ -231,26 +261,41 @@ impl ActorFuture<Gateway> for Turn {
             }
             wait_ms = gateway.write_presence(clock::now_ms());
         }
-        if turn
+        let is_settled = turn
             .settling
-            .is_over(gateway.has_output(), gateway.had_input())
-        {
+            .is_over(gateway.has_output(), gateway.had_input());
+        if is_settled {
             gateway.flush();
-        } else {
-            has_more = true;
         }
         if gateway.intake.is_paused() {
             turn.pause.as_mut().reset(Instant::now() + PAUSE_LOOK);
             has_more |= turn.pause.as_mut().poll(cx).is_ready();
         }
         if has_more {
+            go_on_behind_others(cx);
+        } else if !is_settled {
             cx.waker().wake_by_ref();
         }
-        Poll::Pending
     }
 }
 
 impl Gateway {
+    fn take_turn(&mut self, cx: &mut TaskContext<'_>) {
+        // The turn changes the gateway.
+        if let Some(mut turn) = self.turn.take() {
+            turn.take(self, cx);
+            self.turn = Some(turn);
+        }
+    }
+
+    /// A message of the mailbox was handled.
+    pub(crate) fn handled(&mut self, ctx: &mut Context<Self>) {
+        if self.intake.burst.is_over() {
+            // The turn is behind it: then the sockets were looked at.
+            ctx.wait(give_way().then(|(), _: &mut Self, _| TurnBetween));
+        }
+    }
+
     /// A socket can be read or written.
     fn socket_event(&mut self, event: &Event) {
         let Some(key) = self.connections.key(Index::new(event.token().0 as u32)) else {

@@ -4,10 +4,19 @@
 use crate::actor::directory::Directory;
 use crate::clock;
 use turntable_core::call::{ChannelCall, RoomCall};
+use turntable_core::id::ChannelId;
 use turntable_core::packet::ErrorBody;
 use turntable_core::pending::Pending;
 
 impl Directory {
+    /// Whether a message is retained on a channel that nobody listens to.
+    pub(super) fn is_retained(&self, channel: &ChannelId) -> bool {
+        let settings = self.shared.settings();
+        let channels = usize::try_from(self.shared.metrics.actors("channel").get());
+        let is_crowded = settings.channel.is_crowded(channels.unwrap_or_default());
+        !is_crowded && settings.channels.of(channel).retention().is_any()
+    }
+
     /// Charges a channel that begins by this call; to nobody where it is not a client's.
     ///
     /// # Errors

@@ -33,12 +33,13 @@ use turntable_core::session::life::Input;
 impl Handler<Envelope<Delivery>> for Gateway {
     type Result = ();
 
-    fn handle(&mut self, Envelope(delivery): Envelope<Delivery>, _: &mut Context<Self>) {
+    fn handle(&mut self, Envelope(delivery): Envelope<Delivery>, ctx: &mut Context<Self>) {
         if let Some(queues) = self.shared.mailboxes.of(self.id.worker) {
             queues.deliveries.take();
         }
         self.deliver(delivery);
         self.run();
+        self.handled(ctx);
     }
 }
 
