@@ -8,7 +8,7 @@ use turntable_testkit::channel::publish_numbers;
 use turntable_testkit::metric::{CLOSED_TOO_SLOW, CONNECTIONS, SESSIONS};
 use turntable_testkit::poll::{PollClient, call, calls, entries, post, published, result};
 use turntable_testkit::session::Session;
-use turntable_testkit::tunnel::Tunnel;
+use turntable_testkit::tunnel::{self, Tunnel};
 
 #[test]
 fn client_that_stops_polling_goes_offline_and_then_expires() {
@@ -283,6 +283,24 @@ fn poll_without_received_continues_with_unwritten_messages() {
         session: session.secret.as_str().unwrap().to_owned(),
     };
     assert_eq!(published(&client.heartbeat()), [2, 3]);
+}
+
+#[test]
+fn takeover_that_arrives_late_is_refused_and_the_session_goes_on() {
+    let server = Server::start();
+    let mut session = Session::begin(&server, "1:1");
+    session.request("joinchannel", json!({"channel": "c"}));
+    let received = session.received;
+    session.request("time", json!({"t0": 1, "received": received}));
+    // It was sent before the client had received those messages.
+    let secret = session.secret.as_str().unwrap().to_owned();
+    let header = format!("Turntable-Session: {secret}\r\n");
+    let answer = post(&server, "/poll?batch=1&received=0", &header, "[]");
+    assert_eq!(answer.error(), (410, "session_expired".to_owned()));
+    let query = format!("id={secret}&received=0&format=sse");
+    assert_eq!(tunnel::refused(&server, &query).error().0, 410);
+    publish_numbers(&mut server.user("1:2"), "c", 0..1);
+    assert_eq!(session.expect("message")["data"], 0);
 }
 
 #[test]

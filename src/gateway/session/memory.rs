@@ -173,6 +173,14 @@ impl SessionEntry {
         }
     }
 
+    /// Whether the client that asks for this has received more since, over a later request:
+    /// the session goes on where that one is.
+    pub(crate) fn is_late(&self, from: ResumeFrom) -> bool {
+        let acknowledged = self.session.outbox.acknowledged();
+        let received = self.received(from);
+        received.is_some_and(|received| acknowledged.is_some_and(|known| received < known))
+    }
+
     /// Whether a client gets everything behind that point.
     pub(crate) fn can_resume(&self, from: ResumeFrom) -> bool {
         self.received(from)

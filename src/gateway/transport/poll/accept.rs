@@ -166,6 +166,9 @@ impl Arrived {
             Some(received) if !is_again(session.answered()) => ResumeFrom::Count(received),
             _ => ResumeFrom::Unwritten,
         };
+        if session.is_late(from) {
+            return refused(self.request, expired());
+        }
         if !session.can_resume(from) {
             return Decision::End {
                 session: slot,
