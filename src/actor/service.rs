@@ -147,6 +147,7 @@ impl Service {
             ServiceCall::Returned { from, number } => {
                 self.model.returned(from, number, settings, now_ms)
             }
+            ServiceCall::Moved { caller } => return self.model.moved(caller),
             ServiceCall::Inspect { requester } => return self.inspect(requester),
             ServiceCall::Switch { is_on } => {
                 let mut off = self.shared.services_off.borrow_mut();

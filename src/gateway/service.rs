@@ -7,6 +7,7 @@
 
 mod direct;
 mod disabled;
+mod export;
 mod providing;
 mod reply;
 mod states;
@@ -32,6 +33,7 @@ use providing::{Offer, OwnerCalls, Provider, Recipient};
 use states::{Change, View};
 
 pub(crate) use providing::Providing;
+pub use providing::ProvidingExport;
 pub(crate) use states::States;
 
 /// How soon after its start a gateway asks for the states, in ms.
@@ -131,14 +133,7 @@ impl Gateway {
             return self.answer_disabled(session, id);
         }
         if let Some(id) = &id {
-            let awaited = Awaited::Call {
-                session,
-                service: target.owner.clone(),
-                id: id.clone(),
-            };
-            let ticket = self.pending.add(awaited);
-            let at_ms = clock::now_ms() + target.timeout_ms + MARGIN_MS;
-            self.wheel.set(at_ms, Timer::Answer(ticket));
+            self.await_call(session, &target.owner, id.clone(), target.timeout_ms);
         }
         let request = ServiceRequest {
             origin: Origin::Session { caller, id },
@@ -150,6 +145,18 @@ impl Gateway {
         };
         let call = ServiceCall::Call(request);
         self.shared.owners.service(&target.owner, call);
+    }
+
+    /// The answer to a call is awaited.
+    fn await_call(&mut self, session: SessionSlot, service: &str, id: RequestId, timeout_ms: u64) {
+        let awaited = Awaited::Call {
+            session,
+            service: service.into(),
+            id,
+        };
+        let ticket = self.pending.add(awaited);
+        let at_ms = clock::now_ms() + timeout_ms + MARGIN_MS;
+        self.wheel.set(at_ms, Timer::Answer(ticket));
     }
 }
 

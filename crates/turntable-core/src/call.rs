@@ -407,4 +407,6 @@ pub enum ServiceCall {
         generation: Generation,
         providers: Vec<(Caller, Vec<Box<str>>)>,
     },
+    /// A session with open calls is at another place: the answers to them go there.
+    Moved { caller: Caller },
 }

@@ -67,7 +67,8 @@ pub struct BucketExport {
 
 impl Bucket {
     /// The bucket as a value, at `now_ms`.
-    pub(crate) fn export(self, now_ms: u64) -> BucketExport {
+    #[must_use]
+    pub fn export(self, now_ms: u64) -> BucketExport {
         if self.spent == 0.0 {
             // A full bucket stays full, so nothing depends on its last use.
             return BucketExport::default();
@@ -80,7 +81,8 @@ impl Bucket {
 
     /// The bucket of a value. What no bucket can have spent counts as the nearest
     /// amount that one can.
-    pub(crate) fn import(export: BucketExport, now_ms: u64) -> Self {
+    #[must_use]
+    pub fn import(export: BucketExport, now_ms: u64) -> Self {
         Self {
             spent: if export.spent > 0.0 {
                 export.spent.min(TOKENS_MAX)

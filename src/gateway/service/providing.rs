@@ -5,6 +5,8 @@
 //! A session that provides a service is one instance of it. While it has no connection it
 //! is none: the owners answer its open calls, and its own answers to them come too late.
 
+mod export;
+
 use std::collections::BTreeMap;
 
 use rustc_hash::FxHashMap;
@@ -20,6 +22,8 @@ use turntable_core::packet::{ErrorBody, RequestId, ServerPacket};
 use turntable_core::payload::Payload;
 use turntable_core::rate::{Bucket, BucketSettings};
 use turntable_core::reason::ErrorCode;
+
+pub use export::ProvidingExport;
 
 /// Services, the client's own among them, that one session provides.
 const PROVIDED_MAX: usize = 32;
@@ -229,18 +233,13 @@ impl Providing {
     }
 
     fn has_room(&self, offer: &Offer, user: &UserId) -> bool {
-        let bytes = |functions: &[Box<str>]| {
-            let each = functions.iter().map(|name| name.len() + FUNCTION_BYTES);
-            each.sum::<usize>()
-        };
         let is_new = |name: &str| {
             !self.services.contains_key(name)
                 && !self.services.contains_key(&owner_name(user, name))
         };
         let new = offer.iter().filter(|(name, _)| is_new(name)).count();
-        let is_short =
-            |(_, functions): &(Box<str>, Vec<Box<str>>)| bytes(functions) <= FUNCTIONS_BYTES_MAX;
-        offer.iter().all(is_short) && self.services.len() + new <= PROVIDED_MAX
+        let are_short = offer.iter().all(|(_, functions)| is_short(functions));
+        are_short && self.services.len() + new <= PROVIDED_MAX
     }
 
     /// The session has a connection again: what owners are sent. One that may not provide
@@ -375,6 +374,12 @@ impl Providing {
             is_over: taken.is_err(),
         }
     }
+}
+
+/// Whether the names of the functions of one service take no more than they may.
+fn is_short(functions: &[Box<str>]) -> bool {
+    let bytes = functions.iter().map(|name| name.len() + FUNCTION_BYTES);
+    bytes.sum::<usize>() <= FUNCTIONS_BYTES_MAX
 }
 
 #[cfg(test)]

@@ -6,7 +6,9 @@
 //! transports remember. An import enters the session into the table without a
 //! connection; its client resumes it as any other, and that resume tells avatar
 //! and rooms where the session is now. Channels are joined again at once: what was
-//! published in between is announced as a hole by their `joined`.
+//! published in between is announced as a hole by their `joined`. Services learn at once
+//! where the answers to its calls go, and the calls that it was given stay its own: it gets
+//! no others until it is resumed. The states of services are in the `welcome` of the resume.
 
 mod names;
 mod value;
@@ -17,6 +19,7 @@ use rustc_hash::FxHashSet;
 
 use crate::clock;
 use crate::gateway::Gateway;
+use crate::gateway::service::Providing;
 use crate::gateway::session::SessionEntry;
 use crate::gateway::session::life::Details;
 use crate::gateway::session::memory::{Answered, TransportMemory};
@@ -39,6 +42,8 @@ use turntable_core::session::export::{Exporter as _, ImportError, ImportLimits};
 use turntable_core::session::life::Effects;
 use turntable_core::session::membership::ChannelMembership;
 use turntable_core::session::outbox::OutboxFrame as _;
+
+pub use crate::gateway::service::ProvidingExport;
 pub use value::{AnsweredExport, EntryExport};
 
 /// A session that arrived, and what follows.
@@ -91,6 +96,8 @@ impl SessionEntry {
             subscribed: self.subscribed.to_vec(),
             is_warned: self.is_warned,
             awaited: Vec::new(),
+            calls: Vec::new(),
+            providing: self.providing.as_ref().map(|known| known.export(now_ms)),
             ids,
             unnumbered: unnumbered.map(|all| all.iter().map(|(id, n)| (id.0, *n)).collect()),
             answered: answered.and_then(AnsweredExport::of),
@@ -107,6 +114,9 @@ impl SessionEntry {
     ) -> Result<Arrived, ImportError> {
         let limits = limits(settings);
         export.check(&limits)?;
+        let providing = export.providing;
+        let providing = providing.map(|known| Providing::import(known, now_ms));
+        let providing = providing.transpose()?;
         let watched = export.session.watching.clone();
         let (roles, functions) = (&export.session.roles, &export.session.functions);
         let permissions = settings.permissions.of(roles, functions);
@@ -146,6 +156,7 @@ impl SessionEntry {
                 answered,
             }));
         }
+        entry.providing = providing.map(Box::new);
         entry.subscribed = export.subscribed.into();
         entry.is_warned = export.is_warned;
         // What changed on the way is sent with what was not sent before it.
@@ -235,20 +246,26 @@ impl Gateway {
         export.rooms = rooms.collect();
         let commands = self.pending.commands(session);
         export.awaited = commands
+            .filter(|(name, _)| *name != "call")
             .map(|(name, id)| (name.into(), id.clone()))
+            .collect();
+        let calls = self.pending.calls(session);
+        export.calls = calls
+            .map(|(service, id)| (service.into(), id.clone()))
             .collect();
         Some(export)
     }
 
     /// Puts the session of a value into the table, without a connection: its
     /// client resumes it. Commands whose answers went to the former place are
-    /// answered with `unavailable` when their time is over.
+    /// answered with `unavailable` when their time is over; services send theirs here.
     ///
     /// # Errors
     /// [`ImportError`] where the value is beyond what one session may have.
     pub fn import_session(&mut self, mut export: EntryExport) -> Result<SessionSlot, ImportError> {
         let rooms = std::mem::take(&mut export.rooms);
         let awaited = std::mem::take(&mut export.awaited);
+        let calls = std::mem::take(&mut export.calls);
         let slot = self.sessions.next_key();
         let (watches, now_ms) = (&mut self.subscriptions.watches, clock::now_ms());
         let arrived = SessionEntry::import(export, slot.into(), watches, now_ms, &self.settings)?;
@@ -292,6 +309,8 @@ impl Gateway {
                 });
             }
         }
+        self.await_calls_again(slot, calls);
+        self.announce_moved_instance(slot);
         let details = Rc::new(Details::default());
         let effects = effects.into_iter();
         self.push_effects(effects.map(|effect| Effect::Life(slot, effect, details.clone())));

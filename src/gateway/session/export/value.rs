@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::gateway::service::ProvidingExport;
 use crate::gateway::session::memory::{Answered, RequestAnswer, UNNUMBERED_MAX};
 use turntable_core::backup::Backup;
 use turntable_core::id::{ChannelId, UserId};
@@ -30,6 +31,10 @@ pub struct EntryExport {
     pub is_warned: bool,
     /// Commands that owners have not answered, with their ids.
     pub awaited: Vec<(Box<str>, RequestId)>,
+    /// Calls that services have not answered: the owners of those, and the ids.
+    pub calls: Vec<(Box<str>, RequestId)>,
+    /// What it provides, and the calls that it has.
+    pub providing: Option<ProvidingExport>,
     /// Ids of messages that may have been sent, each with the place of the message
     /// among those of the session's outbox.
     pub ids: Vec<(u64, u128)>,
@@ -64,6 +69,7 @@ impl EntryExport {
             ("changed users", self.changed.len(), limits.watching_max),
             ("requests", self.subscribed.len(), REQUESTS_MAX),
             ("requests", self.awaited.len(), REQUESTS_MAX),
+            ("calls", self.calls.len(), REQUESTS_MAX),
             ("rooms", self.rooms.len(), limits.rooms_max),
             (
                 "backups",

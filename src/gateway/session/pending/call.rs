@@ -14,6 +14,15 @@ impl Pending {
         })
     }
 
+    /// The calls of a session: the owners of the services, and the ids.
+    pub(crate) fn calls(&self, session: SessionSlot) -> impl Iterator<Item = (&str, &RequestId)> {
+        let tickets = self.by_session.get(&session).into_iter().flatten();
+        tickets.filter_map(|ticket| match self.awaited.get(ticket)? {
+            Awaited::Call { service, id, .. } => Some((&**service, id)),
+            _ => None,
+        })
+    }
+
     /// Takes out the calls to a service: those of sessions, and those of the server itself.
     pub(crate) fn take_calls(
         &mut self,

@@ -341,6 +341,17 @@ impl Service {
         Ok(effects)
     }
 
+    /// A session that calls is at another place: the answers to its open calls go there.
+    pub fn moved(&mut self, caller: Caller) {
+        for open in self.open.values_mut() {
+            if let Origin::Session { caller: of, .. } = &mut open.request.origin
+                && of.key == caller.key
+            {
+                *of = caller;
+            }
+        }
+    }
+
     /// A withdrawn instance that has answered everything is forgotten.
     fn drop_drained(&mut self, instance: Instance) {
         let is_drained = |p: &Provider| p.functions.is_empty() && p.in_flight.calls == 0;

@@ -245,6 +245,38 @@ fn withdrawn_instance_answers_what_it_has() {
 }
 
 #[test]
+fn answers_go_to_the_place_that_the_caller_has_now() {
+    let mut service = Service::default();
+    provide(&mut service, 1);
+    // Three are in flight, and one waits.
+    for number in 1..=4 {
+        service.call(request(number, "read"), &settings(), NOW);
+    }
+    let mut moved = caller(1_000_000);
+    moved.place.slot = SessionSlot::new(5, 0);
+    service.moved(Caller {
+        place: caller(6).place,
+        ..caller(1_000_001)
+    });
+    let before = service.save(NOW);
+    service.moved(moved);
+    let to = |effect: &Effect| match effect {
+        Effect::Answer {
+            to: Origin::Session { caller, .. },
+            ..
+        } => Some(*caller),
+        _ => None,
+    };
+    let effects = service.switch(false, &settings(), NOW);
+    let places: Vec<Caller> = effects.iter().filter_map(to).collect();
+    assert_eq!(places, [moved; 4]);
+    // A session of another key moves none of them.
+    let effects = Service::restore(before, NOW).switch(false, &settings(), NOW);
+    let places: Vec<Caller> = effects.iter().filter_map(to).collect();
+    assert_eq!(places, [caller(1_000_000); 4]);
+}
+
+#[test]
 fn deadline_answers_and_tells_the_instance() {
     let mut service = Service::default();
     provide(&mut service, 1);

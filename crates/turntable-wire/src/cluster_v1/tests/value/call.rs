@@ -362,6 +362,7 @@ fn service_call() -> impl Strategy<Value = ServiceCall> {
                 providers
             }
         ),
+        caller().prop_map(|caller| ServiceCall::Moved { caller }),
     ]
 }
 
