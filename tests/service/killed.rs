@@ -159,14 +159,21 @@ fn connecting(kind: &str) {
     });
 }
 
+/// A port that stays free until an instance listens on it: the system gives none below
+/// 32,768 to other tests, and each process begins to look at another one.
+fn free_port() -> u16 {
+    let first = 20_000 + u16::try_from(std::process::id() % 10_000).unwrap();
+    let mut ports = first..first + 1_000;
+    let is_free = |port: &u16| TcpListener::bind(("127.0.0.1", *port)).is_ok();
+    ports.find(is_free).unwrap()
+}
+
 /// An instance that the server connects to.
 fn listening(kind: &str, keys: &str, has_connection: bool) {
     if !has_npm_package("socket.io") || !has_npm_package("ws") {
         return;
     }
-    let free = TcpListener::bind("127.0.0.1:0").unwrap();
-    let port = free.local_addr().unwrap().port().to_string();
-    drop(free);
+    let port = free_port().to_string();
     let url =
         format!("url = \"http://127.0.0.1:{port}\"\nfunctions = [\"quick\", \"slow\"]\n{keys}\n");
     let server = Server::configured(&[CONFIG, &url].concat(), &[]);
