@@ -33,6 +33,8 @@ static GONE: LogLimit = LogLimit::new();
 /// The least and the longest time between two attempts to open a file again.
 const AGAIN_LEAST: Duration = Duration::from_secs(1);
 const AGAIN_MOST: Duration = Duration::from_secs(30);
+/// Longer than a process lives.
+const AGAIN_NEVER: Duration = Duration::from_secs(100 * 365 * 86_400);
 
 /// Records by user id.
 const USERS: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("users");
@@ -175,7 +177,7 @@ impl File {
         }
         let wait = match &self.again {
             Some(again) if Instant::now() < again.at => return Err(again.why.clone()),
-            Some(again) => (again.wait * 2).min(AGAIN_MOST),
+            Some(again) => (again.wait.min(AGAIN_MOST) * 2).min(AGAIN_MOST),
             None => AGAIN_LEAST,
         };
         let opened = opening::open(&self.path, self.is_known, self.bounds.check_bytes_max);
@@ -191,6 +193,8 @@ impl File {
                 Ok(())
             }
             Err(fault) => {
+                // One that is lost stays locked by this process.
+                let wait = if fault.is_final { AGAIN_NEVER } else { wait };
                 let (at, why) = (Instant::now() + wait, fault.text);
                 self.again = Some(Again {
                     at,

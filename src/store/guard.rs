@@ -3,13 +3,19 @@
 //! The database checks the sums of its pages when it is repaired or looked through, and
 //! not at each read: a damaged page is an error or a panic of its code. Such a panic ends
 //! the one operation. The database allows it: a transaction that is dropped by a panic is
-//! not committed, and leaves the others alone. A second panic while the first unwinds ends
-//! the process all the same. It is known of a commit that panics while it sums a page, which
-//! one of some thousand random damages causes; the next start looks through the file then.
+//! not committed, and leaves the others alone.
+//!
+//! A second panic while the first unwinds would end the process. It is known of a commit that
+//! sums a damaged page, which one of some thousand random damages causes in a file that was
+//! not looked through. The thread is lost then: it stays where it is, what it has is never
+//! dropped, and [`on_loss`] says what happens in its place. The file stays locked until the
+//! process ends; the next start looks through it.
 
 use std::cell::{Cell, RefCell};
 use std::panic::{self, AssertUnwindSafe};
 use std::sync::Once;
+use std::sync::mpsc::channel;
+use std::thread;
 
 use redb::{DatabaseError, StorageError};
 
@@ -21,6 +27,8 @@ pub(super) struct Fault {
     /// Whether the file has something that is none of a database. Otherwise the file could
     /// not be read or written, and the database takes nothing more.
     pub(super) is_damage: bool,
+    /// Whether this process can open the file no more.
+    pub(super) is_final: bool,
 }
 
 impl Fault {
@@ -29,6 +37,17 @@ impl Fault {
         Self {
             text: text.into(),
             is_damage: false,
+            is_final: false,
+        }
+    }
+
+    /// A panic at this place.
+    fn of_panic(at: &str, is_final: bool) -> Self {
+        let file = at.rsplit('/').next().unwrap_or_default();
+        Self {
+            text: format!("it is damaged: a page cannot be read (redb, {file})"),
+            is_damage: true,
+            is_final,
         }
     }
 }
@@ -40,6 +59,7 @@ impl From<redb::Error> for Fault {
             redb::Error::Corrupted(what) => Self {
                 text: format!("it is damaged: {what}"),
                 is_damage: true,
+                is_final: false,
             },
             error => Self::other(error.to_string()),
         }
@@ -63,7 +83,11 @@ thread_local! {
     static IS_GUARDED: Cell<bool> = const { Cell::new(false) };
     /// Where its code panicked.
     static PANICKED_AT: RefCell<String> = const { RefCell::new(String::new()) };
+    /// What happens once its work cannot be unwound.
+    static ON_LOSS: RefCell<Option<OnLoss>> = const { RefCell::new(None) };
 }
+
+type OnLoss = Box<dyn FnOnce(Fault)>;
 
 /// Panics of work that is guarded are not printed: they are reported as faults.
 fn be_quiet_about_faults() {
@@ -71,9 +95,15 @@ fn be_quiet_about_faults() {
     ONCE.call_once(|| {
         let others = panic::take_hook();
         panic::set_hook(Box::new(move |info| {
-            // A second one while the first unwinds ends the process.
-            if !IS_GUARDED.get() || PANICKED_AT.with_borrow(|at| !at.is_empty()) {
+            if !IS_GUARDED.get() {
                 return others(info);
+            }
+            // A second one while the first unwinds.
+            if PANICKED_AT.with_borrow(|at| !at.is_empty()) {
+                match ON_LOSS.take() {
+                    Some(on_loss) => be_lost(on_loss),
+                    None => return others(info),
+                }
             }
             let at = info
                 .location()
@@ -81,6 +111,42 @@ fn be_quiet_about_faults() {
             PANICKED_AT.set(at.unwrap_or_default());
         }));
     });
+}
+
+/// This thread goes no further: to unwind would end the process.
+fn be_lost(on_loss: OnLoss) -> ! {
+    IS_GUARDED.set(false);
+    on_loss(Fault::of_panic(&PANICKED_AT.take(), true));
+    loop {
+        thread::park();
+    }
+}
+
+/// What happens in place of the work of this thread where that cannot be unwound. The
+/// thread does nothing after it.
+pub(super) fn on_loss(then: impl FnOnce(Fault) + 'static) {
+    ON_LOSS.set(Some(Box::new(then)));
+}
+
+/// Works on the database on a thread of its own, which may be lost.
+pub(super) fn guard_apart<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, Fault> + Send + 'static,
+) -> Result<T, Fault> {
+    let (send, done) = channel();
+    let lost = send.clone();
+    let run = move || {
+        on_loss(move |fault| {
+            // Who waits is there.
+            let _ = lost.send(Err(fault));
+        });
+        let result = work();
+        ON_LOSS.take();
+        let _ = send.send(result);
+    };
+    let spawned = thread::Builder::new().name("store".to_owned()).spawn(run);
+    spawned.map_err(|error| Fault::other(format!("its thread cannot start: {error}")))?;
+    let ended = |_| Err(Fault::other("its thread has ended"));
+    done.recv().unwrap_or_else(ended)
 }
 
 /// Works on the database. A panic of its code is a fault, for damage.
@@ -94,29 +160,11 @@ pub(super) fn guard<T, E: Into<Fault>>(work: impl FnOnce() -> Result<T, E>) -> R
         Ok(done) => done.map_err(Into::into),
         Err(_) => {
             let at = PANICKED_AT.take();
-            let file = at.rsplit('/').next().unwrap_or_default();
-            Err(Fault {
-                text: format!("it is damaged: a page cannot be read (redb, {file})"),
-                is_damage: true,
-            })
+            Err(Fault::of_panic(&at, false))
         }
     }
 }
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn panic_is_a_fault_with_its_place() {
-        let fault = guard(|| -> Result<(), Fault> { unreachable!("a page of garbage") });
-        let fault = fault.unwrap_err();
-        assert!(fault.is_damage);
-        assert!(fault.text.contains("guard.rs:"), "{}", fault.text);
-        assert_eq!(guard(|| Ok::<_, Fault>(7)), Ok(7));
-        let full = std::io::Error::from(std::io::ErrorKind::StorageFull);
-        let failed = guard(|| Err::<(), _>(StorageError::Io(full)));
-        assert!(!failed.unwrap_err().is_damage);
-    }
-}
+#[allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
+mod tests;

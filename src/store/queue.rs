@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::mpsc::{Sender, channel};
+use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread::JoinHandle;
 
 use parking_lot::{Mutex, RwLock};
@@ -59,7 +59,8 @@ pub struct FileStore {
     has_lost: Arc<AtomicBool>,
     failures: Counter,
     health: Arc<SharedHealth>,
-    thread: Mutex<Option<JoinHandle<()>>>,
+    /// With what it sends where it cannot end.
+    thread: Mutex<Option<(JoinHandle<()>, Receiver<()>)>>,
 }
 
 impl FileStore {
@@ -82,6 +83,8 @@ impl FileStore {
         file.begin(settings.channels_max, settings.channels_bytes_max)
             .map_err(|error| format!("the store {} cannot be read: {error}", settings.path))?;
         let (jobs, received) = channel();
+        let received = Arc::new(Mutex::new(received));
+        let (end, ended) = channel();
         let waiting = Arc::new(Waiting::default());
         let has_lost = Arc::new(AtomicBool::new(false));
         file.has_lost = has_lost.clone();
@@ -90,7 +93,17 @@ impl FileStore {
         let (failed, shown) = (failures.clone(), health.clone());
         let thread = std::thread::Builder::new()
             .name("store".to_owned())
-            .spawn(move || writer::run(file, &received, &counted, write_ms, (&failed, &shown)))
+            .spawn(move || {
+                let (failures, health) = (&failed, &shown);
+                writer::run(
+                    file,
+                    &received,
+                    &counted,
+                    write_ms,
+                    (failures, health),
+                    &end,
+                );
+            })
             .map_err(|error| format!("the thread of the store cannot start: {error}"))?;
         Ok(Self {
             path: settings.path.clone(),
@@ -101,7 +114,7 @@ impl FileStore {
             has_lost,
             failures,
             health,
-            thread: Mutex::new(Some(thread)),
+            thread: Mutex::new(Some((thread, ended))),
         })
     }
 
@@ -205,7 +218,9 @@ impl Store for FileStore {
             // The thread may have ended.
             let _ = jobs.send(Job::Stop);
         }
-        if let Some(thread) = self.thread.lock().take()
+        if let Some((thread, ended)) = self.thread.lock().take()
+            // Its end closes this channel.
+            && ended.recv().is_err()
             && thread.join().is_err()
             && let Some(left_out) = PANICKED.admit(clock::now_ms())
         {
@@ -234,7 +249,7 @@ impl Job {
         }
     }
 
-    fn fail(self) {
+    pub(super) fn fail(self) {
         match self {
             Self::Load(_, load) => load(Err(Unavailable)),
             Self::Save(_, _, Some(saved)) => saved(Err(Unavailable)),

@@ -1,11 +1,15 @@
 //! The thread that has the file of a store: it collects saves and commits them
 //! together, at once where somebody waits.
 
+use std::cell::RefCell;
 use std::collections::{HashMap, HashSet};
+use std::rc::Rc;
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender};
 use std::time::{Duration, Instant};
 
+use parking_lot::Mutex;
 use prometheus_client::metrics::counter::Counter;
 
 use super::channel::{ChannelChange, Unwritten};
@@ -13,7 +17,7 @@ use super::file::around::Lost;
 use super::file::{Batch, Entry, FactEntry, File, Seen, entry};
 use super::health::SharedHealth;
 use super::queue::Waiting;
-use super::{Fact, Load, LoadChannel, Record, Saved, Stored, Unavailable, record};
+use super::{Fact, Load, LoadChannel, Record, Saved, Stored, Unavailable, guard, record};
 use crate::clock;
 use crate::log_limit::LogLimit;
 use turntable_core::id::{ChannelId, UserId};
@@ -49,6 +53,33 @@ pub(super) enum Job {
     Stop,
 }
 
+/// Who waits for the thread.
+#[derive(Default)]
+struct Open {
+    saves: RefCell<Vec<(UserId, Saved)>>,
+    facts: RefCell<Vec<Saved>>,
+    load: RefCell<Option<Load>>,
+    channel: RefCell<Option<LoadChannel>>,
+}
+
+impl Open {
+    /// Nobody gets what it waits for.
+    fn fail(&self) {
+        for (_, saved) in self.saves.take() {
+            saved(Err(Unavailable));
+        }
+        for saved in self.facts.take() {
+            saved(Err(Unavailable));
+        }
+        if let Some(load) = self.load.take() {
+            load(Err(Unavailable));
+        }
+        if let Some(load) = self.channel.take() {
+            load(Err(Unavailable));
+        }
+    }
+}
+
 /// Users and what is known of them.
 type FactsRead = Result<Vec<(String, Box<str>)>, String>;
 
@@ -58,14 +89,13 @@ struct Writer<'a> {
     unwritten: HashMap<UserId, Record>,
     /// Times of last presence that are not written yet.
     seen: HashMap<UserId, u64>,
-    waiting: Vec<(UserId, Saved)>,
+    open: Rc<Open>,
     /// Changes of channels that are not written yet.
     channels: HashMap<ChannelId, Unwritten>,
     /// Bytes of their messages.
     channel_bytes: usize,
     /// Facts that are not written yet; each is waited for.
     facts: Vec<FactEntry>,
-    await_facts: Vec<Saved>,
     /// Bytes of their texts.
     fact_bytes: usize,
     /// When to commit.
@@ -77,20 +107,22 @@ struct Writer<'a> {
 /// Works until it is stopped.
 pub(super) fn run(
     file: File,
-    jobs: &Receiver<Job>,
-    waiting: &Waiting,
+    jobs: &Arc<Mutex<Receiver<Job>>>,
+    waiting: &Arc<Waiting>,
     write_ms: u64,
-    (failures, health): (&Counter, &SharedHealth),
+    (failures, health): (&Counter, &Arc<SharedHealth>),
+    ended: &Sender<()>,
 ) {
+    let open = Rc::new(Open::default());
+    refuse_after_a_loss(&open, jobs, waiting, (failures, health), ended);
     let mut writer = Writer {
         file,
         unwritten: HashMap::new(),
         seen: HashMap::new(),
-        waiting: Vec::new(),
+        open,
         channels: HashMap::new(),
         channel_bytes: 0,
         facts: Vec::new(),
-        await_facts: Vec::new(),
         fact_bytes: 0,
         due: None,
         failures,
@@ -101,10 +133,13 @@ pub(super) fn run(
     loop {
         let wake = writer.wake();
         let received = match wake {
-            None => jobs.recv().map_err(|_| RecvTimeoutError::Disconnected),
+            None => jobs
+                .lock()
+                .recv()
+                .map_err(|_| RecvTimeoutError::Disconnected),
             Some(due) if late < BATCH => {
                 let left = due.saturating_duration_since(Instant::now());
-                jobs.recv_timeout(left)
+                jobs.lock().recv_timeout(left)
             }
             Some(_) => Err(RecvTimeoutError::Timeout),
         };
@@ -129,17 +164,54 @@ pub(super) fn run(
     }
 }
 
+/// Where the thread is lost in the database, it refuses all that comes until it is stopped.
+fn refuse_after_a_loss(
+    open: &Rc<Open>,
+    jobs: &Arc<Mutex<Receiver<Job>>>,
+    waiting: &Arc<Waiting>,
+    (failures, health): (&Counter, &Arc<SharedHealth>),
+    ended: &Sender<()>,
+) {
+    let (open, jobs, waiting) = (open.clone(), jobs.clone(), waiting.clone());
+    let (failures, health, ended) = (failures.clone(), health.clone(), ended.clone());
+    guard::on_loss(move |fault| {
+        health.is_closed.store(true, Ordering::Relaxed);
+        if let Some(left_out) = CLOSED.admit(clock::now_ms()) {
+            let effect = "no user can be loaded and nothing is stored until a restart";
+            log::error!("the store fails: {}; {effect}{left_out}", fault.text);
+        }
+        failures.inc();
+        open.fail();
+        loop {
+            let received = jobs.lock().recv();
+            match received {
+                Ok(Job::Stop) | Err(_) => break,
+                Ok(job) => {
+                    waiting.remove(job.bytes());
+                    failures.inc();
+                    job.fail();
+                }
+            }
+        }
+        // Who waits for the end may have gone.
+        let _ = ended.send(());
+    });
+}
+
 impl Writer<'_> {
     fn take(&mut self, job: Job, write_ms: u64) {
         match job {
             Job::Load(user, load) => {
+                self.open.load.replace(Some(load));
                 let loaded = self.load(&user);
-                load(loaded);
+                if let Some(load) = self.open.load.take() {
+                    load(loaded);
+                }
             }
             Job::Save(user, record, saved) => {
                 let is_waited_for = saved.is_some();
-                self.waiting
-                    .extend(saved.map(|saved| (user.clone(), saved)));
+                let saved = saved.map(|saved| (user.clone(), saved));
+                self.open.saves.borrow_mut().extend(saved);
                 self.unwritten.insert(user, record);
                 self.plan(if is_waited_for { 0 } else { write_ms });
             }
@@ -147,7 +219,13 @@ impl Writer<'_> {
                 self.seen.insert(user, at_ms);
                 self.plan(write_ms);
             }
-            Job::LoadChannel(channel, load) => load(self.load_channel(&channel)),
+            Job::LoadChannel(channel, load) => {
+                self.open.channel.replace(Some(load));
+                let loaded = self.load_channel(&channel);
+                if let Some(load) = self.open.channel.take() {
+                    load(loaded);
+                }
+            }
             Job::Channel(channel, change) => {
                 let unwritten = self.channels.entry(channel).or_default();
                 self.channel_bytes -= unwritten.bytes;
@@ -165,7 +243,7 @@ impl Writer<'_> {
             Job::SetFact(entry, saved) => {
                 self.fact_bytes += entry.2.as_ref().map_or(0, |text| text.len());
                 self.facts.push(entry);
-                self.await_facts.push(saved);
+                self.open.facts.borrow_mut().push(saved);
                 self.due = Some(Instant::now());
                 if self.fact_bytes >= FACT_BYTES {
                     self.commit();
@@ -282,7 +360,7 @@ impl Writer<'_> {
                 written
             }
         };
-        let await_facts = std::mem::take(&mut self.await_facts);
+        let await_facts = self.open.facts.take();
         for ((fact, user, _), saved) in facts.iter().zip(await_facts) {
             saved(match &written {
                 Ok(lost) if !lost.has_fact(*fact, user) => Ok(()),
@@ -307,7 +385,7 @@ impl Writer<'_> {
         if self.health.is_failing.swap(false, Ordering::Relaxed) {
             log::info!("the store can be written again");
         }
-        for (user, saved) in std::mem::take(&mut self.waiting) {
+        for (user, saved) in self.open.saves.take() {
             saved(match lost.has_user(user.as_str()) {
                 true => Err(Unavailable),
                 false => Ok(()),
@@ -318,7 +396,7 @@ impl Writer<'_> {
     /// Nothing could be written: saves that nobody waits for are tried again.
     fn retain(&mut self, error: &str) {
         self.failed(error);
-        let waiting = std::mem::take(&mut self.waiting);
+        let waiting = self.open.saves.take();
         // Those that wait learn that theirs are not written.
         let refused: HashSet<&UserId> = waiting.iter().map(|(user, _)| user).collect();
         self.unwritten.retain(|user, _| !refused.contains(user));

@@ -10,7 +10,7 @@ use redb::Database;
 use super::{Batch, Bounds, users, write};
 use crate::clock;
 use crate::log_limit::LogLimit;
-use crate::store::guard::{Fault, guard};
+use crate::store::guard::{Fault, guard, guard_apart};
 use crate::store::retained::RetainedChannels;
 
 /// A file is opened again after an error.
@@ -41,7 +41,8 @@ pub(super) fn open(path: &Path, is_known: bool, check_bytes_max: u64) -> Result<
              to begin a new store",
         ));
     }
-    let opened = open_database(path, !is_new && bytes <= check_bytes_max);
+    let (of, is_checked) = (path.to_owned(), !is_new && bytes <= check_bytes_max);
+    let opened = guard_apart(move || open_database(&of, is_checked));
     if is_new && opened.is_err() {
         // The next start would find an empty file. That it stays is said then.
         let _ = std::fs::remove_file(path);
