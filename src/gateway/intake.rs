@@ -22,6 +22,13 @@ const LOOK_BYTES: u64 = 16_384;
 /// Work of commands in one turn, before the rest waits for the next: users that are named.
 const WORK_PER_TURN: usize = 1_000;
 
+/// More of it that sockets may make which have little to be read: their clients do not wait
+/// for those that name many users.
+const LITTLE_WORK: usize = 1_000;
+
+/// Bytes that are little.
+const LITTLE_BYTES: usize = 512;
+
 /// What a command counts for beside them.
 const COMMAND_WORK: usize = 8;
 
@@ -36,6 +43,8 @@ pub(crate) struct Intake {
     unlooked_bytes: u64,
     /// What the commands of this turn count for.
     work: usize,
+    /// Whether none of those that wait went on in the last turn.
+    has_waited: bool,
     /// Messages of the mailbox since the last turn.
     pub(crate) burst: Burst,
 }
@@ -54,6 +63,18 @@ impl Intake {
     /// Whether the commands of this turn have made as much work as they may.
     pub(crate) const fn is_spent(&self) -> bool {
         self.work >= WORK_PER_TURN
+    }
+
+    /// Whether sockets are read that have little.
+    const fn takes_little(&self) -> bool {
+        !self.is_paused && self.work < WORK_PER_TURN + LITTLE_WORK
+    }
+
+    /// Whether connections that wait go on in this turn; in each second one they do.
+    pub(crate) const fn goes_on(&mut self) -> bool {
+        let goes_on = !self.is_spent() || self.has_waited;
+        self.has_waited = !goes_on;
+        goes_on
     }
 
     /// Another turn begins.
@@ -109,9 +130,16 @@ impl Gateway {
         }
     }
 
+    /// Whether a connection's socket has little to be read.
+    fn has_little(&self, key: ConnKey) -> bool {
+        let connection = self.connections.get(key);
+        let io = connection.and_then(|connection| connection.io.as_ref());
+        io.is_some_and(|io| io.has_at_most(LITTLE_BYTES))
+    }
+
     /// Reads a connection's socket, unless reading has stopped; then later.
     pub(crate) fn read_or_wait(&mut self, key: ConnKey) {
-        if !self.intake.is_over() {
+        if !self.intake.is_over() || (self.intake.takes_little() && self.has_little(key)) {
             return self.read(key);
         }
         if let Some(connection) = self.connections.get_mut(key)
@@ -128,6 +156,7 @@ mod tests {
     use std::sync::Arc;
 
     use super::*;
+    use crate::gateway::connection::io::Io;
     use crate::gateway::testing::{Noted, connect, gateway};
     use turntable_core::key::WorkerId;
 
@@ -169,6 +198,52 @@ mod tests {
         gateway.intake.begin_turn();
         assert!(!gateway.read_unread());
         assert!(gateway.lists.unread.is_empty(), "it was read");
+    }
+
+    #[test]
+    fn socket_with_little_is_read_beside_those_that_wait() {
+        use std::io::Write as _;
+
+        let mut gateway = gateway(0, &Arc::new(Noted::default()));
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let mut clients = Vec::new();
+        let mut connect_with = |gateway: &mut Gateway, bytes: usize| {
+            let key = connect(gateway);
+            let mut client = std::net::TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+            let (server, _) = listener.accept().unwrap();
+            client.write_all(&vec![b' '; bytes]).unwrap();
+            let mut first = [0];
+            server.peek(&mut first).unwrap();
+            server.set_nonblocking(true).unwrap();
+            let io = Io::Plain(mio::net::TcpStream::from_std(server));
+            gateway.connections.get_mut(key).unwrap().io = Some(io);
+            clients.push(client);
+            key
+        };
+        let much = connect_with(&mut gateway, 2 * LITTLE_BYTES);
+        let little = connect_with(&mut gateway, LITTLE_BYTES / 2);
+        let waiting = |gateway: &mut Gateway, key| {
+            gateway.read_or_wait(key);
+            gateway.lists.unread.contains(&key)
+        };
+        gateway.intake.names(WORK_PER_TURN);
+        assert!(waiting(&mut gateway, much));
+        assert!(!waiting(&mut gateway, little));
+        gateway.intake.names(LITTLE_WORK);
+        assert!(waiting(&mut gateway, little), "they have an end, too");
+    }
+
+    #[test]
+    fn connections_that_wait_go_on_in_each_second_turn() {
+        let mut intake = Intake::default();
+        let mut turn = |work| {
+            intake.begin_turn();
+            intake.names(work);
+            intake.goes_on()
+        };
+        assert!(turn(1));
+        let turns = [WORK_PER_TURN; 4].map(&mut turn);
+        assert_eq!(turns, [false, true, false, true]);
     }
 
     #[test]

@@ -154,10 +154,12 @@ impl Gateway {
         }
     }
 
-    /// Connections that waited for the end of a turn go on, one at least. Returns whether
-    /// some wait for the next.
+    /// Connections that waited for the end of a turn go on, one at least in each second
+    /// turn. Returns whether some wait for the next.
     pub(crate) fn go_on(&mut self) -> bool {
-        if let Some(key) = self.continued.pop_front() {
+        if self.intake.goes_on()
+            && let Some(key) = self.continued.pop_front()
+        {
             self.continue_connection(key);
             self.run();
         }

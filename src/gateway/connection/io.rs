@@ -81,6 +81,19 @@ impl Io {
         }
     }
 
+    /// Whether no more than so many bytes wait in the socket, at most 1,024. Not known with
+    /// TLS.
+    #[must_use]
+    pub fn has_at_most(&self, bytes: usize) -> bool {
+        let mut buffer = [0; 1_025];
+        let Self::Plain(stream) = self else {
+            return false;
+        };
+        buffer
+            .get_mut(..=bytes)
+            .is_some_and(|buffer| stream.peek(buffer).is_ok_and(|count| count <= bytes))
+    }
+
     /// Writes a part of `bytes` and returns its length. With TLS, some of it
     /// may wait in the session: see [`Io::has_unsent`].
     ///
