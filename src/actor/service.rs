@@ -25,6 +25,7 @@ use turntable_core::key::GatewayId;
 use turntable_core::model::interest::Interest;
 use turntable_core::model::service::{
     Effect, Instance, Origin, Outcome, Service as Model, ServiceRequest, ServiceSettings, function,
+    hide_reasons,
 };
 use turntable_core::owner::OwnerId;
 use turntable_core::packet::{ErrorBody, ReplyData, ServerPacket};
@@ -134,7 +135,11 @@ impl Service {
             }
             ServiceCall::Call(request) => {
                 self.metrics.calls.inc();
-                self.model.call(request, settings, now_ms)
+                let mut effects = self.model.call(request, settings, now_ms);
+                if function::parts(&self.name).is_some() {
+                    hide_reasons(&mut effects);
+                }
+                effects
             }
             ServiceCall::Reply {
                 from,

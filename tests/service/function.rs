@@ -59,7 +59,7 @@ fn client_calls_the_function_of_another_where_that_is_permitted() {
     );
     // A function that she does not offer, and one that is not for other clients.
     call_user(&mut pomke, "1:2", "chat:sendFile", json!(1), 2);
-    assert_eq!(next(&mut pomke)["data"]["code"], "not_found");
+    assert_eq!(next(&mut pomke)["data"]["code"], "service_down");
     call_user(&mut pomke, "1:2", "friends:newFriend", json!(1), 3);
     assert_eq!(next(&mut pomke)["data"]["code"], "forbidden");
     let mut guest = server.user("other:1");
@@ -100,13 +100,17 @@ fn function_of_an_invisible_user_is_absent_to_others() {
     let mut mel = offering(&server, "1:2", "chat", &["sendMessage"]);
     let mut pomke = server.user("1:1");
     mel.request("status", json!("invisible"));
-    let absent = |client: &mut Client, whose: &str, id: u64| {
-        call_user(client, whose, "chat:sendMessage", json!(1), id);
+    let absent_of = |client: &mut Client, whose: &str, f: &str, id: u64| {
+        call_user(client, whose, f, json!(1), id);
         let error = next(client);
         assert_eq!(error["data"]["code"], "service_down", "{error}");
         error["data"].clone()
     };
-    assert_eq!(absent(&mut pomke, "1:2", 1), absent(&mut pomke, "1:3", 2));
+    let absent = absent_of(&mut pomke, "1:3", "chat:sendMessage", 1);
+    // Also with a function that she does not offer.
+    for f in ["chat:sendMessage", "chat:sendFile", "chat:nosuch"] {
+        assert_eq!(absent_of(&mut pomke, "1:2", f, 2), absent, "{f}");
+    }
     mel.expect_nothing_pending();
     // Its own sessions call it, and so does the server.
     let mut own = server.user("1:2");

@@ -1,6 +1,7 @@
 //! Which calls are accepted: those of functions that an instance offers, while there is
 //! room for them.
 
+use super::function::absent;
 use super::queue::{Dropped, Measure};
 use super::{Effect, Service, ServiceRequest, ServiceSettings};
 use crate::limit::Limit;
@@ -24,6 +25,24 @@ pub(super) fn crowded(message: &'static str) -> ErrorBody {
 
 fn full() -> ErrorBody {
     crowded("too many calls wait for the service; try again later")
+}
+
+/// What a user's own functions answer calls with that no session of it gets: the same,
+/// whatever the reason, as the user may be invisible.
+pub fn hide_reasons(effects: &mut [Effect]) {
+    for effect in effects {
+        if let Effect::Answer {
+            outcome: Err(error),
+            ..
+        } = effect
+            && matches!(error.code, ErrorCode::NotFound | ErrorCode::ServiceDown)
+        {
+            *error = ErrorBody {
+                command: error.command.take(),
+                ..absent()
+            };
+        }
+    }
 }
 
 impl Service {

@@ -34,6 +34,7 @@ use crate::limit::Limit;
 use crate::packet::{ErrorBody, RequestId};
 use crate::payload::Payload;
 use crate::reason::ErrorCode;
+pub use admit::hide_reasons;
 use admit::lost;
 pub use direct::Direct;
 use pause::Health;
