@@ -111,12 +111,14 @@ impl From<Beginning> for Decision {
 }
 
 /// The session that the client of a new connection wants.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Resume {
     /// The session.
     pub(crate) session: SessionId,
     /// From where on.
     pub(crate) from: ResumeFrom,
+    /// Which attempt of the client it is, where it counts them.
+    pub(crate) attempt: Option<u32>,
     /// The `id` of the command.
     pub(crate) id: Option<RequestId>,
 }
@@ -257,12 +259,7 @@ impl Gateway {
         let key = self.insert(beginning.connection, insertion);
         if let (Some(connection), Some(resume)) = (key, beginning.resume) {
             self.run();
-            self.push_effects([Effect::Resume {
-                connection,
-                session: resume.session,
-                from: resume.from,
-                id: resume.id,
-            }]);
+            self.push_effects([Effect::Resume(connection, resume)]);
         }
         self.run();
         match (key, beginning.request) {

@@ -7,6 +7,7 @@ use actix::{Context, Handler, Message};
 
 use crate::clock;
 use crate::gateway::Gateway;
+use crate::gateway::accept::Resume;
 use crate::gateway::connection::packed::PackedConnection;
 use crate::gateway::session::memory::ResumeFrom;
 use crate::gateway::transport::notice::Notice;
@@ -14,20 +15,12 @@ use crate::gateway::transport::{Dispatch, Group, Hooks};
 use crate::gateway::work::Effect;
 use turntable_core::id::SessionId;
 use turntable_core::key::{ConnKey, WorkerId};
-use turntable_core::packet::RequestId;
 
 /// What a connection moves for.
 #[derive(Debug)]
 pub(crate) enum Task {
     /// Its client wants this session.
-    Resume {
-        /// The session.
-        session: SessionId,
-        /// From where on.
-        from: ResumeFrom,
-        /// The `id` of the command.
-        id: Option<RequestId>,
-    },
+    Resume(Resume),
     /// Its client wants this session, or else identifies in another way.
     Recover {
         /// The session.
@@ -67,12 +60,7 @@ impl Handler<Arrive> for Gateway {
             return;
         };
         let task = match arrive.task {
-            Task::Resume { session, from, id } => Effect::Resume {
-                connection: wanting,
-                session,
-                from,
-                id,
-            },
+            Task::Resume(resume) => Effect::Resume(wanting, resume),
             Task::Recover {
                 session,
                 from,

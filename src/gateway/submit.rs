@@ -9,6 +9,7 @@ use tokio::sync::oneshot;
 
 use crate::clock;
 use crate::gateway::Gateway;
+use crate::gateway::delivery::frame::Frame;
 use crate::gateway::peers::Target;
 use crate::gateway::transport::{Dispatch, Hooks, Request};
 use crate::gateway::work::{Command, Effect};
@@ -18,6 +19,7 @@ use turntable_core::limit::Limit;
 use turntable_core::packet::{ErrorBody, ServerPacket};
 use turntable_core::payload::Payload;
 use turntable_core::reason::ErrorCode;
+use turntable_core::session::Session;
 
 /// What a client sends beside its connection.
 #[derive(Debug, Message)]
@@ -33,12 +35,35 @@ pub struct Submit {
     pub commands: Vec<Command>,
     /// Length of that, in bytes.
     pub bytes: usize,
+    /// Where it belongs among what the client sends.
+    pub sequence: Sequence,
+    /// Receives the outcome.
+    pub taken: TakenSender,
+}
+
+/// Where something belongs among what a client sends.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Sequence {
     /// Its number among what the client sent and the session counts, from 1 over
     /// the session's life. What was taken before is not taken again; `None` is
     /// taken whenever it comes.
     pub number: Option<u64>,
-    /// Receives the outcome.
-    pub taken: TakenSender,
+    /// Which attempt of the client to have its session it belongs to, where it counts them.
+    pub attempt: Option<u32>,
+}
+
+impl Sequence {
+    /// Whether it is next at a session.
+    ///
+    /// # Errors
+    /// `Gone` where a later attempt has the session: its commands have no numbers, or
+    /// these. `Yes` where it was taken before, `Gap` where something before it is missing.
+    fn check(self, session: &Session<Frame>) -> Result<(), Taken> {
+        if session.is_late(self.attempt) {
+            return Err(Taken::Gone);
+        }
+        check_number(self.number, session.accepted())
+    }
 }
 
 /// Whom a request is answered by.
@@ -85,8 +110,8 @@ pub struct DirectSend {
     pub function: &'static str,
     /// The data.
     pub data: Payload,
-    /// Its number, as that of [`Submit`].
-    pub number: Option<u64>,
+    /// Where it belongs among what its sender sends.
+    pub sequence: Sequence,
     /// Receives the outcome.
     pub taken: TakenSender,
 }
@@ -99,7 +124,7 @@ impl Handler<Submit> for Gateway {
         // Writing waits for the end of a burst, as behind what sockets bring.
         self.lists.was_read = true;
         match self.target_now(&submit) {
-            Target::Connection { .. } if submit.number.is_some() => {
+            Target::Connection { .. } if submit.sequence.number.is_some() => {
                 submit.taken.answer(Taken::Unidentified);
             }
             Target::Connection { .. } if !submit.users.is_empty() => {
@@ -130,7 +155,7 @@ impl Handler<DirectSend> for Gateway {
         self.handled(ctx);
         if let Some(from) = send.from.take() {
             let bytes = send.data.as_json().len();
-            match self.charge_direct_send(from, send.number, bytes) {
+            match self.charge_direct_send(from, send.sequence, bytes) {
                 Ok(()) => {}
                 Err(taken) => return send.taken.answer(taken),
             }
@@ -189,13 +214,13 @@ impl Gateway {
     fn charge_direct_send(
         &mut self,
         from: Target,
-        number: Option<u64>,
+        sequence: Sequence,
         bytes: usize,
     ) -> Result<(), Taken> {
         let session = self.session_of(from);
         let entry = session.and_then(|session| self.sessions.get_mut(session));
         let entry = entry.ok_or(Taken::Gone)?;
-        check_number(number, entry.session.accepted())?;
+        sequence.check(&entry.session)?;
         entry.session.count(None);
         let limits = &self.settings.limits;
         if !entry.session.charge_publish(clock::now_ms(), limits) {
@@ -223,7 +248,7 @@ impl Gateway {
         let Some(entry) = self.sessions.get_mut(session) else {
             return submit.taken.answer(Taken::Gone);
         };
-        if let Err(taken) = check_number(submit.number, entry.session.accepted()) {
+        if let Err(taken) = submit.sequence.check(&entry.session) {
             return submit.taken.answer(taken);
         }
         let first = submit.commands.first();

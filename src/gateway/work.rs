@@ -13,6 +13,7 @@
 use std::rc::Rc;
 
 use crate::gateway::Gateway;
+use crate::gateway::accept::Resume;
 use crate::gateway::connection::Connection;
 use crate::gateway::connection::io::Io;
 use crate::gateway::delivery::frame::Frame;
@@ -81,16 +82,7 @@ pub(crate) enum Effect {
         credentials: Option<Payload>,
     },
     /// A client wants its session.
-    Resume {
-        /// The connection.
-        connection: ConnKey,
-        /// The session.
-        session: SessionId,
-        /// From where on.
-        from: ResumeFrom,
-        /// The `id` of the command.
-        id: Option<RequestId>,
-    },
+    Resume(ConnKey, Resume),
     /// A client wants its session, or else identifies in another way.
     Recover {
         /// The connection.
@@ -192,12 +184,7 @@ impl Gateway {
                 let nothing = Beginning::default();
                 self.check(connection, user, credentials.as_ref(), nothing, None);
             }
-            Effect::Resume {
-                connection,
-                session,
-                from,
-                id,
-            } => self.resume(connection, session, from, id),
+            Effect::Resume(connection, resume) => self.resume(connection, resume),
             Effect::Recover {
                 connection,
                 session,

@@ -32,6 +32,19 @@ use turntable_core::reason::ErrorCode;
 static HOSTS: LogLimit = LogLimit::new();
 static ORIGINS: LogLimit = LogLimit::new();
 
+/// Which attempt of its client to have its session a request belongs to, where it counts
+/// them (parameter `attempt`).
+///
+/// # Errors
+/// `bad_message` for anything but a number.
+pub fn attempt(text: Option<&str>) -> Result<Option<u32>, ErrorBody> {
+    let parsed = text.map(str::parse).transpose();
+    parsed.map_err(|_| {
+        let message = "attempt is a whole number below 4294967296";
+        ErrorBody::new(ErrorCode::BadMessage, message)
+    })
+}
+
 /// The header, cookie or parameter that names a session.
 pub const SESSION_HEADER: &str = "Turntable-Session";
 

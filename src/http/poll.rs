@@ -31,6 +31,7 @@ struct Query {
     session: Option<String>,
     batch: Option<String>,
     received: Option<String>,
+    attempt: Option<String>,
 }
 
 /// A request that was understood.
@@ -38,6 +39,7 @@ struct Requested {
     session: Option<SessionId>,
     batch: Option<u64>,
     received: Option<u64>,
+    attempt: Option<u32>,
     resume_id: Option<RequestId>,
     entries: Vec<Entry>,
     /// Length of the body, in bytes.
@@ -124,6 +126,7 @@ fn requested(
         session,
         batch: number(query.batch, "batch")?,
         received: number(query.received, "received")?,
+        attempt: admission::attempt(query.attempt.as_deref())?,
         resume_id: None,
         entries: remote_call::decode(body, &limits)?,
         bytes: body.len(),
@@ -139,8 +142,13 @@ impl Requested {
             return;
         }
         if let Some(Ok(message)) = self.entries.first()
-            && let ClientPacket::Resume { session, received } = message.packet
+            && let ClientPacket::Resume {
+                session,
+                received,
+                attempt,
+            } = message.packet
         {
+            self.attempt = attempt.or(self.attempt);
             self.session = Some(session);
             self.received = Some(received);
             self.resume_id = message.id.clone();
@@ -184,6 +192,7 @@ async fn carry_out(
         destination,
         address: admission.address(request),
         received: requested.received,
+        attempt: requested.attempt,
         resume_id: requested.resume_id,
         commands: requested.entries,
         bytes: requested.bytes,

@@ -32,6 +32,7 @@ struct Query {
     format: Option<String>,
     after: Option<String>,
     received: Option<String>,
+    attempt: Option<String>,
     user: Option<String>,
     credentials: Option<String>,
     callback: Option<String>,
@@ -67,7 +68,7 @@ fn attach(request: &HttpRequest, admission: &Admission, cors: &Cors) -> Result<(
     let requested = requested(request, admission)?;
     let gateway = match requested.purpose {
         Purpose::New(_) => &admission.gateway,
-        Purpose::Back(_) => match admission.locate(requested.id) {
+        Purpose::Back(..) => match admission.locate(requested.id) {
             Some((_, gateway)) => gateway,
             // It says how the session ended.
             None if admission.shared.ended.is_known(requested.id) => &admission.gateway,
@@ -166,7 +167,10 @@ fn requested(request: &HttpRequest, admission: &Admission) -> Result<Requested, 
         }
         (false, Some(id)) => (
             tunnel_id(id)?,
-            Purpose::Back(resume_from(&query, request.headers())?),
+            Purpose::Back(
+                resume_from(&query, request.headers())?,
+                admission::attempt(query.attempt.as_deref())?,
+            ),
         ),
     };
     Ok(Requested {

@@ -10,7 +10,7 @@ use serde::Deserialize;
 use tokio::sync::oneshot;
 
 use crate::gateway::peers::Target;
-use crate::gateway::submit::{DirectSend, Submit, Taken, TakenSender};
+use crate::gateway::submit::{DirectSend, Sequence, Submit, Taken, TakenSender};
 use crate::http::admission::{self, Admission, Cors};
 use crate::http::fault;
 use crate::http::tunnel::{expired, wrong};
@@ -75,7 +75,7 @@ pub async fn send(request: HttpRequest, body: web::Payload, admission: Admission
         Err(error) => return admission::refuse(&error, &cors),
     };
     let own = admission::session_of(request.headers());
-    let numbering = match numbering(&request) {
+    let (numbering, attempt) = match numbering(&request) {
         Ok(numbering) => numbering,
         Err(error) => return admission::refuse(&error, &cors),
     };
@@ -102,7 +102,10 @@ pub async fn send(request: HttpRequest, body: web::Payload, admission: Admission
         .into_iter()
         .map(|entry| {
             let is_counted = is_counted(&entry);
-            let this = number.filter(|_| is_counted);
+            let this = Sequence {
+                number: number.filter(|_| is_counted),
+                attempt,
+            };
             if is_counted {
                 number = number.map(|number| number.saturating_add(1));
             }
@@ -171,26 +174,31 @@ fn from_query(request: &HttpRequest) -> Result<String, ErrorBody> {
         .map_err(|_| wrong("d must be a datagram, or a list of them, as JSON"))
 }
 
-/// The number of the first datagram (`n`), counted from 1 over the life of the
+/// The number of the first datagram (`n`) and the attempt that they belong to (`attempt`).
+/// Numbers are counted from 1 over the life of the
 /// session as `welcome` counts them (`accepted`), so `time`, `resume` and `bye`
 /// have none.
-fn numbering(request: &HttpRequest) -> Result<Numbering, ErrorBody> {
+fn numbering(request: &HttpRequest) -> Result<(Numbering, Option<u32>), ErrorBody> {
     #[derive(Deserialize)]
     struct Numbered {
         n: Option<String>,
+        attempt: Option<String>,
     }
     let query = web::Query::<Numbered>::from_query(request.query_string())
         .map_err(|_| wrong("the query cannot be read: give each parameter once"))?;
-    let Some(n) = query.into_inner().n else {
-        return Ok(Numbering::None);
+    let Numbered { n, attempt } = query.into_inner();
+    let attempt = admission::attempt(attempt.as_deref())?;
+    let numbering = match n.as_deref().map(|n| (n, n.parse())) {
+        None => Numbering::None,
+        Some((_, Ok(number @ 1..))) => Numbering::From(number),
+        Some(("unknown", _)) => Numbering::Unknown,
+        Some(_) => {
+            return Err(wrong(
+                "n is the number of the first datagram, from 1, or unknown",
+            ));
+        }
     };
-    match n.parse() {
-        Ok(number @ 1..) => Ok(Numbering::From(number)),
-        _ if n == "unknown" => Ok(Numbering::Unknown),
-        _ => Err(wrong(
-            "n is the number of the first datagram, from 1, or unknown",
-        )),
-    }
+    Ok((numbering, attempt))
 }
 
 /// The tunnel that an entry names.
@@ -215,7 +223,7 @@ const fn is_counted(entry: &Result<Sent, SentError>) -> bool {
 
 /// A datagram that is refused here, or cannot be read, counts all the same.
 fn count_refused(
-    number: Option<u64>,
+    sequence: Sequence,
     tunnel: Option<SessionId>,
     admission: &Admission,
 ) -> Option<oneshot::Receiver<Taken>> {
@@ -232,7 +240,7 @@ fn count_refused(
         users: Vec::new(),
         commands: Vec::new(),
         bytes: 0,
-        number,
+        sequence,
         taken: TakenSender(taken),
     });
     Some(is_taken)
@@ -242,7 +250,7 @@ fn count_refused(
 fn submit(
     sent: Sent,
     bytes: usize,
-    number: Option<u64>,
+    sequence: Sequence,
     own: Option<&str>,
     admission: &Admission,
 ) -> Result<oneshot::Receiver<Taken>, ErrorBody> {
@@ -272,7 +280,7 @@ fn submit(
                 to: receiver,
                 function: RECEIVE,
                 data,
-                number,
+                sequence,
                 taken: TakenSender(taken),
             });
             return Ok(is_taken);
@@ -285,7 +293,7 @@ fn submit(
         users,
         commands,
         bytes,
-        number,
+        sequence,
         taken: TakenSender(taken),
     });
     Ok(is_taken)

@@ -79,6 +79,7 @@ export class RawConnection {
       taken: () => {},
       accepted: () => {},
       discarded: () => {},
+      attempt: () => 0,
       stale: () => {},
       activity: () => isCurrent() && this.markResponse(),
       message: (message) => isCurrent() && this.receive(message),

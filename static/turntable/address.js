@@ -4,7 +4,7 @@
  */
 
 /** Query names that the transports use themselves. */
-const RESERVED = ["after", "batch", "callback", "credentials", "d", "format", "id", "n", "new", "received", "session", "user"];
+const RESERVED = ["after", "attempt", "batch", "callback", "credentials", "d", "format", "id", "n", "new", "received", "session", "user"];
 
 /**
  * Throws a TypeError if the query has a name of the protocol: it would be mistaken

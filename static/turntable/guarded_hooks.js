@@ -30,6 +30,7 @@ export function guardedHooks(current, hooks, probe) {
   return {
     // A probe must not take the session over.
     resume: () => (probe && !current() ? undefined : hooks.resume()),
+    attempt: hooks.attempt,
     activity: guarded(hooks.activity),
     message: (message) => (current() ? hooks.message(message) : probe?.message(message)),
     resumed: guarded(hooks.resumed),

@@ -64,7 +64,10 @@ export class Session extends Commands {
   #welcomed = false;
   /** Local ms at which the identification was sent. */
   #identified_at = 0;
-  /** Number of the connection; results of earlier connections are ignored. */
+  /**
+   * Number of the connection; results of earlier connections are ignored. The server gets it with each resume and
+   * numbered request, and drops those of an earlier connection that come late.
+   */
   #connection_number = 0;
   /** What the server said before it closed the connection, if anything. @type {TurntableError | undefined} */
   #parting;
@@ -110,6 +113,7 @@ export class Session extends Commands {
         hooks.connecting();
       },
       resume: () => (this.secret === undefined ? undefined : { session: this.secret, received: this.received, welcomes: this.#welcomes, unconfirmed: this.log.open }),
+      attempt: () => this.#connection_number,
       taken: (number) => {
         this.log.taken(number);
         this.confirmed();
@@ -137,11 +141,12 @@ export class Session extends Commands {
    * Continues the session of an earlier page. Call it before the connection opens.
    * @param {StoredSession} stored
    */
-  restore({ session, received, last_id, transport, welcome }) {
+  restore({ session, received, last_id, attempt, transport, welcome }) {
     this.secret = session;
     this.received = received;
     this.#last_welcome = welcome;
     this.#restored = true;
+    this.#connection_number = attempt;
     this.restored(last_id);
     this.connection.startWith(transport);
   }
@@ -172,6 +177,7 @@ export class Session extends Commands {
       session: this.secret,
       received: this.received,
       last_id: this.last_id,
+      attempt: this.#connection_number,
       transport: this.transport.name,
       welcome,
     };
@@ -253,7 +259,7 @@ export class Session extends Commands {
     if (this.secret !== undefined) {
       this.#resuming = true;
       this.#identified_at = this.env.local();
-      this.connection.write(encode("resume", { session: this.secret, received: this.received }, undefined));
+      this.connection.write(encode("resume", { session: this.secret, received: this.received, attempt: this.#connection_number }, undefined));
       return;
     }
     this.#resuming = false;

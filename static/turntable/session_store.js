@@ -16,6 +16,7 @@
  * @property {string} session the secret
  * @property {number} received
  * @property {number} last_id id of the last command; later pages must not reuse ids
+ * @property {number} attempt number of the last connection
  * @property {string} transport
  * @property {any} welcome
  */
@@ -31,7 +32,7 @@
 
 /** Delay between a change and the write; a page that is hidden writes at once. */
 const WRITE_MS = 200;
-/** Command ids that a page may have used after its last write. */
+/** Command ids, and connections, that a page may have used after its last write. */
 const IDS_MARGIN = 1000;
 
 export class SessionStore {
@@ -67,7 +68,8 @@ export class SessionStore {
     const found = this.#read();
     if (!found) return undefined;
     const { owner, ...record } = found;
-    const usable = { ...record, last_id: Number(record.last_id) + IDS_MARGIN };
+    const after = (/** @type {any} */ number) => (Number(number) || 0) + IDS_MARGIN;
+    const usable = { ...record, last_id: after(record.last_id), attempt: after(record.attempt) };
     if (owner === undefined) return usable;
     if (!this.#locks) return undefined;
     return Promise.resolve(

@@ -7,6 +7,7 @@
 )]
 
 mod accepted;
+mod attempt;
 mod expiry;
 mod identify;
 mod resume;

@@ -142,6 +142,8 @@ pub(crate) struct Session {
     /// Which session it is: calls of another are not answered.
     number: u64,
     received: u64,
+    /// How often it was to be resumed; the server drops what belongs to an earlier attempt.
+    attempt: u32,
     sent: SentLog,
     waiting: HashMap<u64, Waiting>,
     last_id: u64,
@@ -169,6 +171,7 @@ impl Session {
             user: None,
             number: 0,
             received: 0,
+            attempt: 0,
             sent: SentLog::default(),
             waiting: HashMap::new(),
             last_id: 0,

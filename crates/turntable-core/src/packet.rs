@@ -71,6 +71,8 @@ pub enum ClientPacket {
     Resume {
         session: SessionId,
         received: u64,
+        /// Which attempt of the client to have the session on a connection it is.
+        attempt: Option<u32>,
     },
     Subscribe(Vec<UserId>),
     Unsubscribe(Vec<UserId>),

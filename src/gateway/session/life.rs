@@ -8,6 +8,7 @@ use rustc_hash::FxHashSet;
 
 use crate::clock;
 use crate::gateway::Gateway;
+use crate::gateway::accept::Resume;
 use crate::gateway::connection::Phase;
 use crate::gateway::delivery::frame::Frame;
 use crate::gateway::moving::Task;
@@ -251,27 +252,17 @@ impl Gateway {
 
     /// Brings a connection to the session that its client wants, on whatever
     /// worker that is.
-    pub(crate) fn resume(
-        &mut self,
-        connection: ConnKey,
-        name: SessionId,
-        from: ResumeFrom,
-        id: Option<RequestId>,
-    ) {
+    pub(crate) fn resume(&mut self, connection: ConnKey, resume: Resume) {
         if !self.may_identify(connection) {
             return;
         }
-        if let Some(worker) = self.worker_elsewhere(name) {
-            let task = Task::Resume {
-                session: name,
-                from,
-                id: id.clone(),
-            };
+        if let Some(worker) = self.worker_elsewhere(resume.session) {
+            let task = Task::Resume(resume.clone());
             if self.move_connection(connection, worker, task) {
                 return;
             }
         }
-        self.resume_here(connection, name, from, id);
+        self.resume_here(connection, resume);
     }
 
     /// The same for a client that can identify in another way.
@@ -302,23 +293,29 @@ impl Gateway {
             .and_then(|session| self.sessions.get(session))
             .is_some_and(|entry| entry.can_resume(from));
         if can_resume {
-            self.resume_here(connection, name, from, None);
+            let resume = Resume {
+                session: name,
+                from,
+                attempt: None,
+                id: None,
+            };
+            self.resume_here(connection, resume);
         } else {
             self.push_effects([Effect::Notice(connection, otherwise)]);
         }
     }
 
     /// Resumes a session of this worker.
-    pub(crate) fn resume_here(
-        &mut self,
-        connection: ConnKey,
-        name: SessionId,
-        from: ResumeFrom,
-        id: Option<RequestId>,
-    ) {
+    pub(crate) fn resume_here(&mut self, connection: ConnKey, resume: Resume) {
         if !self.may_identify(connection) {
             return;
         }
+        let Resume {
+            session: name,
+            from,
+            attempt,
+            id,
+        } = resume;
         let session = self.session_here(name);
         let Some((session, entry)) =
             session.and_then(|session| Some((session, self.sessions.get(session)?)))
@@ -352,6 +349,7 @@ impl Gateway {
         let input = Input::Resume {
             connection,
             received,
+            attempt,
         };
         self.step(session, input, details);
     }

@@ -2,6 +2,7 @@
 
 use crate::clock;
 use crate::gateway::Gateway;
+use crate::gateway::accept::Resume;
 use crate::gateway::connection::Phase;
 use crate::gateway::session::memory::ResumeFrom;
 use crate::gateway::transport::{Dispatch, Hooks};
@@ -66,8 +67,18 @@ impl Gateway {
                 credentials,
                 beginning,
             }) => self.check(key, user, credentials.as_ref(), beginning, id),
-            Ok(GreetingStep::Resume { session, received }) if resumes => {
-                self.resume(key, session, ResumeFrom::Count(received), id);
+            Ok(GreetingStep::Resume {
+                session,
+                received,
+                attempt,
+            }) if resumes => {
+                let resume = Resume {
+                    session,
+                    from: ResumeFrom::Count(received),
+                    attempt,
+                    id,
+                };
+                self.resume(key, resume);
             }
             Ok(GreetingStep::Resume { .. }) => {
                 let error = ErrorBody::new(

@@ -68,6 +68,8 @@ export class Sender {
 
   /** The tunnel's id, once known. */
   tunnel = "";
+  /** The number of the connection; a request that comes behind one of a later connection is dropped. */
+  attempt = 0;
 
   /**
    * @param {Target} target
@@ -313,7 +315,8 @@ export class Sender {
    * @returns {Promise<any>}
    */
   #fetch(body, n, options) {
-    return this.#target.fetch(endpointUrl(this.#target.url, "tunnel/send", { n }), {
+    const attempt = n === undefined ? undefined : this.attempt;
+    return this.#target.fetch(endpointUrl(this.#target.url, "tunnel/send", { n, attempt }), {
       method: "POST",
       // This content type needs no CORS preflight request.
       headers: { "Content-Type": "text/plain;charset=UTF-8" },

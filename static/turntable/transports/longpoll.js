@@ -37,6 +37,8 @@ class LongPollConnection {
   #target;
   #hooks;
   #sender;
+  /** The number of the connection. */
+  #attempt = 0;
   #abort = new AbortController();
   #session = "";
   /** Id of the last received datagram; until the welcome the next request continues after it. @type {string | undefined} */
@@ -92,11 +94,14 @@ class LongPollConnection {
   }
 
   #newSender() {
-    return new Sender(this.#target, this.#hooks, (code, reason) => this.#end(code, reason));
+    const sender = new Sender(this.#target, this.#hooks, (code, reason) => this.#end(code, reason));
+    sender.attempt = this.#attempt;
+    return sender;
   }
 
   async #run() {
     let resume = this.#hooks.resume();
+    this.#attempt = this.#sender.attempt = this.#hooks.attempt();
     if (resume) {
       this.#sender.tunnel = resume.session;
       this.#wakeUp();
@@ -145,7 +150,7 @@ class LongPollConnection {
     if (!this.#opened && !resume) return { new: 1 };
     // By the count: the server forgets the id of a datagram that a clock exchange has acknowledged.
     const known = this.#hooks.resume();
-    if (known) return { id: known.session, received: known.received };
+    if (known) return { id: known.session, received: known.received, attempt: this.#attempt };
     // Before the welcome nothing is counted.
     return { id: this.#session, after: this.#after, received: this.#after === undefined ? 0 : undefined };
   }

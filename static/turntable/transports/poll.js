@@ -71,6 +71,8 @@ class PollConnection {
   #flushing = Promise.resolve();
   /** @type {string | undefined} */
   #session;
+  /** The number of the connection; a request that comes behind one of a later connection is dropped. */
+  #attempt = 0;
   #identified = false;
   #in_flight = false;
   #poll_due = false;
@@ -103,6 +105,7 @@ class PollConnection {
 
   open() {
     const resume = this.#hooks.resume();
+    this.#attempt = this.#hooks.attempt();
     if (resume) void this.#resume(resume);
     else this.#requestIdentification();
   }
@@ -284,7 +287,8 @@ class PollConnection {
     /** @type {Record<string, string>} */
     const headers = { "Content-Type": "application/json" };
     if (this.#session !== undefined) headers[SESSION_HEADER] = this.#session;
-    return this.#target.fetch(endpointUrl(this.#target.url, "poll", query), {
+    const attempt = query.batch === undefined ? undefined : this.#attempt;
+    return this.#target.fetch(endpointUrl(this.#target.url, "poll", { ...query, attempt }), {
       method: "POST",
       headers,
       body,

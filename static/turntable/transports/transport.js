@@ -52,6 +52,8 @@
  * @property {() => {session: string, received: number, welcomes?: number, unconfirmed?: readonly Sent[]} | undefined} resume the
  *   session to resume, if any; welcomes: how many connections it has had; unconfirmed: its
  *   commands that may not have arrived
+ * @property {() => number} attempt the number of the connection, which requests name: the server drops those that come
+ *   behind one of a later connection
  * @property {() => void} activity something arrived from the server
  * @property {(number: number) => void} taken the server has taken the commands up to this number
  * @property {(count: number) => void} accepted the server says how many commands it has taken

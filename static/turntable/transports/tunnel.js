@@ -55,7 +55,9 @@ class TunnelConnection {
   open() {
     const resume = this.#hooks.resume();
     this.#resuming = resume !== undefined;
-    const query = resume ? { id: resume.session, received: resume.received } : { new: 1 };
+    const attempt = this.#hooks.attempt();
+    this.#sender.attempt = attempt;
+    const query = resume ? { id: resume.session, received: resume.received, attempt } : { new: 1 };
     const url = endpointUrl(this.#target.url, "tunnel", { ...query, format: "sse" });
     if (this.#target.EventSource) this.#listen(url);
     else void this.#read(url);

@@ -78,9 +78,11 @@ impl Session {
         match self.secret {
             Some(session) => {
                 self.phase = Phase::Resuming;
+                self.attempt += 1;
                 let resume = ClientPacket::Resume {
                     session,
                     received: self.received,
+                    attempt: Some(self.attempt),
                 };
                 let frame = self.encoding.frame(&resume, None);
                 self.effects.push(Effect::Write(frame));

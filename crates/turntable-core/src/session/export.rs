@@ -64,6 +64,9 @@ pub struct SessionExport {
     pub outbox: OutboxExport,
     /// How many frames or entries of its client were taken.
     pub accepted: u64,
+    /// The attempt of its client by which it was resumed.
+    #[serde(default)]
+    pub attempt: u32,
     /// The users it watches.
     pub watching: Vec<UserId>,
     /// The rooms it is in or is joining.
@@ -203,6 +206,7 @@ impl<F: OutboxFrame> Session<F> {
             life,
             outbox: OutboxExport::of(&self.outbox, exporter)?,
             accepted: self.accepted,
+            attempt: self.attempt,
             watching: users.filter_map(|user| exporter.user(*user)).collect(),
             rooms: memberships.map_or_else(Vec::new, |all| all.rooms.clone()),
             channels: memberships.map_or_else(Vec::new, |all| all.channels.clone()),
@@ -271,6 +275,7 @@ impl<F: OutboxFrame> Session<F> {
             active_ms: now_ms.saturating_sub(export.silent_ms),
             is_idle: export.is_idle,
             accepted: export.accepted,
+            attempt: export.attempt,
             memberships: has_memberships.then(|| Box::new(memberships)),
             clock: export
                 .clock

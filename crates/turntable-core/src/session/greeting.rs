@@ -40,6 +40,8 @@ pub enum GreetingStep {
         session: SessionId,
         /// The number of its messages that the client has received.
         received: u64,
+        /// Which attempt of the client to have it on a connection it is.
+        attempt: Option<u32>,
     },
     /// Answer immediately.
     Answer(ServerPacket),
@@ -70,9 +72,15 @@ impl Greeting {
                 credentials,
                 beginning: Beginning { attributes, status },
             }),
-            ClientPacket::Resume { session, received } => {
-                Ok(GreetingStep::Resume { session, received })
-            }
+            ClientPacket::Resume {
+                session,
+                received,
+                attempt,
+            } => Ok(GreetingStep::Resume {
+                session,
+                received,
+                attempt,
+            }),
             ClientPacket::Time { t0, .. } => match self.time.take(limits.time, now_ms) {
                 Ok(()) => Ok(GreetingStep::Answer(ServerPacket::Time {
                     t0,

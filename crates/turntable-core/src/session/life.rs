@@ -57,6 +57,8 @@ pub enum Input {
         connection: ConnKey,
         /// How many messages the client has; `None` where that is not known.
         received: Option<u64>,
+        /// Which attempt of its client it is, where it counts them.
+        attempt: Option<u32>,
     },
     /// The client ends the session.
     Bye,
@@ -150,6 +152,22 @@ impl Life {
     }
 }
 
+/// A client that wants its session.
+struct Came {
+    connection: ConnKey,
+    received: Option<u64>,
+    attempt: Option<u32>,
+}
+
+impl<F> Session<F> {
+    /// Whether something belongs to an attempt of its client before the one that has the
+    /// session: it was on its way for longer than what the client sent later.
+    #[must_use]
+    pub fn is_late(&self, attempt: Option<u32>) -> bool {
+        attempt.is_some_and(|attempt| attempt < self.attempt)
+    }
+}
+
 impl<F: OutboxFrame> Session<F> {
     /// Takes an input at `now_ms` and says what has to be done.
     pub fn step(&mut self, input: Input, now_ms: u64, settings: &SessionSettings) -> Effects {
@@ -202,11 +220,28 @@ impl<F: OutboxFrame> Session<F> {
             (
                 Input::Resume {
                     connection,
+                    attempt,
+                    ..
+                },
+                _,
+            ) if self.is_late(attempt) => effects.push(Effect::Close {
+                connection,
+                reason: CloseReason::Replaced,
+            }),
+            (
+                Input::Resume {
+                    connection,
                     received,
+                    attempt,
                 },
                 life,
             ) => {
-                self.resume(life, connection, received, now_ms, &mut effects);
+                let came = Came {
+                    connection,
+                    received,
+                    attempt,
+                };
+                self.resume(life, came, now_ms, &mut effects);
             }
             (Input::Bye, Life::Attached(_) | Life::Detached { .. }) => {
                 self.end(&mut effects, Some(CloseReason::Bye));
@@ -264,14 +299,12 @@ impl<F: OutboxFrame> Session<F> {
         effects.push(Effect::ArmExpiry(now_ms.saturating_add(resume_ms.into())));
     }
 
-    fn resume(
-        &mut self,
-        life: Life,
-        connection: ConnKey,
-        received: Option<u64>,
-        now_ms: u64,
-        effects: &mut Effects,
-    ) {
+    fn resume(&mut self, life: Life, came: Came, now_ms: u64, effects: &mut Effects) {
+        let Came {
+            connection,
+            received,
+            attempt,
+        } = came;
         if !life.is_admitted() {
             // Its client does not have its id yet.
             return effects.push(Effect::RefuseResume(connection));
@@ -298,6 +331,7 @@ impl<F: OutboxFrame> Session<F> {
             ]);
         }
         self.life = Life::Attached(connection);
+        self.attempt = attempt.unwrap_or(self.attempt);
         self.active_ms = now_ms;
         if let Some(clock) = &mut self.clock {
             clock.moved();

@@ -160,6 +160,7 @@ fn newer_connection_takes_the_session_over() {
     let input = Input::Resume {
         connection: connection(1),
         received: Some(0),
+        attempt: None,
     };
     assert_eq!(
         step(&mut session, input, NOW),
@@ -193,6 +194,7 @@ fn resume_with_missing_messages_ends_the_session() {
         let input = Input::Resume {
             connection: connection(1),
             received,
+            attempt: None,
         };
         assert_eq!(
             step(&mut session, input, NOW),
@@ -216,11 +218,41 @@ fn resume_that_comes_late_is_refused_and_the_session_goes_on() {
         let input = Input::Resume {
             connection: connection(1),
             received: Some(received),
+            attempt: None,
         };
         step(&mut session, input, NOW)
     };
     assert_eq!(resume(1), [Effect::RefuseResume(connection(1))]);
     assert!(!resume(2).contains(&Effect::RefuseResume(connection(1))));
+}
+
+#[test]
+fn resume_of_an_earlier_attempt_changes_nothing() {
+    let mut session = admitted();
+    let resume = |attempt| Input::Resume {
+        connection: connection(1 + attempt),
+        // The client may have acknowledged more meanwhile.
+        received: if attempt == 1 { None } else { Some(0) },
+        attempt: Some(attempt),
+    };
+    assert!(!session.is_late(Some(0)), "it was never resumed");
+    step(&mut session, resume(2), NOW);
+    assert!(session.is_late(Some(1)) && !session.is_late(Some(2)) && !session.is_late(None));
+    let before = session.life();
+    let closed = [Effect::Close {
+        connection: connection(2),
+        reason: CloseReason::Replaced,
+    }];
+    assert_eq!(step(&mut session, resume(1), NOW), closed);
+    assert_eq!(session.life(), before, "the later attempt has it");
+    step(&mut session, Input::Lost(connection(3)), NOW);
+    assert_eq!(
+        step(&mut session, resume(1), NOW),
+        closed,
+        "nor while it waits"
+    );
+    step(&mut session, resume(2), NOW);
+    assert_eq!(session.life(), before, "the same attempt may come again");
 }
 
 #[test]
@@ -251,6 +283,7 @@ fn input_behind_a_resume_is_taken_last() {
     let input = Input::Resume {
         connection: connection(1),
         received: Some(0),
+        attempt: None,
     };
     assert_eq!(
         step(&mut session, input, NOW).split_off(3),
@@ -303,8 +336,16 @@ fn any_input() -> impl Strategy<Value = Input> {
         1 => Just(Input::Refused),
         4 => connection().prop_map(Input::Lost),
         1 => connection().prop_map(Input::LostForGood),
-        6 => (connection(), prop_oneof![4 => Just(Some(0)), 1 => Just(Some(9)), 1 => Just(None)])
-            .prop_map(|(connection, received)| Input::Resume { connection, received }),
+        6 => (
+            connection(),
+            prop_oneof![4 => Just(Some(0)), 1 => Just(Some(9)), 1 => Just(None)],
+            proptest::option::of(0u32..4),
+        )
+            .prop_map(|(connection, received, attempt)| Input::Resume {
+                connection,
+                received,
+                attempt,
+            }),
         1 => Just(Input::Bye),
         1 => prop_oneof![Just(None), connection().prop_map(Some)].prop_map(Input::Overflowed),
         2 => Just(Input::ExpiryDue),

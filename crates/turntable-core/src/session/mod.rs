@@ -91,6 +91,8 @@ pub struct Session<F> {
     is_idle: bool,
     /// Commands that were taken or refused; see [`Session::accepted`].
     accepted: u64,
+    /// The attempt of its client by which it was resumed; 0 before.
+    attempt: u32,
     /// Most sessions are nowhere at most times.
     memberships: Option<Box<Memberships>>,
     /// What is known of the client's clock; most sessions never need it.
@@ -122,6 +124,7 @@ impl<F> Session<F> {
             active_ms: now_ms,
             is_idle: false,
             accepted: 0,
+            attempt: 0,
             memberships: None,
             clock: None,
             rates: None,

@@ -141,14 +141,25 @@ fn idme(data: &RawValue) -> Result<ClientPacket, Fault> {
 }
 
 fn resume(data: &RawValue) -> Result<ClientPacket, Fault> {
-    let [session, received] = fields(data, "data", ["session", "received"])?;
+    let [session, received, attempt] = fields(data, "data", ["session", "received", "attempt"])?;
     let session = text(required(session, "session")?, "session")?;
     let received = whole(required(received, "received")?, "received")?;
+    let attempt = attempt
+        .map(|value| {
+            let attempt = whole(value, "attempt")?;
+            u32::try_from(attempt)
+                .map_err(|_| Fault::shape("attempt is a whole number below 4294967296"))
+        })
+        .transpose()?;
     // An invalid session id is answered like an expired one, so that the client
     // identifies again.
     let session = SessionId::parse(&session)
         .map_err(|error| Fault::new(ErrorCode::SessionExpired, error.to_string()))?;
-    Ok(ClientPacket::Resume { session, received })
+    Ok(ClientPacket::Resume {
+        session,
+        received,
+        attempt,
+    })
 }
 
 /// A list of users without duplicates, in the order of first occurrence.

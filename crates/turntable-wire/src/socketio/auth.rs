@@ -21,6 +21,8 @@ pub enum Auth {
         session: SessionId,
         /// The number of its messages that the client has received.
         received: u64,
+        /// Which attempt of the client to have the session it is.
+        attempt: Option<u32>,
     },
     /// Connection state recovery: the fields that socket.io-client adds to `auth`.
     Recover {
@@ -110,7 +112,15 @@ impl Auth {
 
 fn resume(data: &RawValue, limits: &DecodeLimits) -> Result<Auth, ErrorBody> {
     match decode_parts("resume", Some(data), None, limits)?.packet {
-        ClientPacket::Resume { session, received } => Ok(Auth::Resume { session, received }),
+        ClientPacket::Resume {
+            session,
+            received,
+            attempt,
+        } => Ok(Auth::Resume {
+            session,
+            received,
+            attempt,
+        }),
         _ => Ok(Auth::None),
     }
 }

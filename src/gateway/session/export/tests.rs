@@ -43,6 +43,7 @@ fn resumed(gateway: &mut Gateway, slot: SessionSlot, received: u64) -> Vec<Strin
     let input = Input::Resume {
         connection: connect(gateway),
         received: Some(received),
+        attempt: None,
     };
     gateway.step(slot, input, Details::default());
     gateway.run();

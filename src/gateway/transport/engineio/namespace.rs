@@ -10,6 +10,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use serde_json::value::RawValue;
 
 use super::{charge, input, packet};
+use crate::gateway::accept::Resume;
 use crate::gateway::connection::Connection;
 use crate::gateway::delivery::encoding::{Encoding, Reader};
 use crate::gateway::delivery::frame::Frame;
@@ -263,14 +264,19 @@ fn identify(connection: &mut Connection, auth: Auth, cx: &mut Cx<'_>) {
                 None => identify(connection, *otherwise, cx),
             }
         }
-        Auth::Resume { session, received } => {
+        Auth::Resume {
+            session,
+            received,
+            attempt,
+        } => {
             cx.send_direct(connection, &ServerPacket::IdYou, None);
-            cx.push_effect(Effect::Resume {
-                connection: cx.key,
+            let resume = Resume {
                 session,
                 from: ResumeFrom::Count(received),
+                attempt,
                 id: None,
-            });
+            };
+            cx.push_effect(Effect::Resume(cx.key, resume));
         }
         Auth::None => {
             open(connection, cx);

@@ -41,6 +41,8 @@ pub struct PollCall {
     /// How many messages of the session the client has received, where it says
     /// so.
     pub received: Option<u64>,
+    /// Which attempt of its client to have the session it belongs to, where it counts them.
+    pub attempt: Option<u32>,
     /// The `id` of a call that resumes the session.
     pub resume_id: Option<RequestId>,
     /// What it brings.
@@ -72,6 +74,7 @@ impl Decide for PollCall {
             id: self.id,
             address: self.address,
             bytes: self.bytes,
+            attempt: self.attempt,
             ticket: self.ticket,
             request,
         };
@@ -112,6 +115,7 @@ struct Arrived {
     id: SessionId,
     address: IpAddr,
     bytes: usize,
+    attempt: Option<u32>,
     ticket: Option<Ticket>,
     request: PollRequest,
 }
@@ -142,6 +146,10 @@ impl Arrived {
         session: &SessionEntry,
         view: &View<'_>,
     ) -> Decision {
+        if session.session.is_late(self.attempt) {
+            self.request.close(CloseReason::Replaced);
+            return Decision::Answered;
+        }
         let (received, batch) = (self.request.received, self.request.batch);
         // A takeover is carried out once, like everything that is numbered.
         let is_again = |answered: Option<&Answered>| {
@@ -184,6 +192,7 @@ impl Arrived {
         let resume = Resume {
             session: self.id,
             from,
+            attempt: self.attempt,
             id: self.request.resume_id.clone(),
         };
         self.begin(permit, Some(resume), view)

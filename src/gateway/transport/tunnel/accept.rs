@@ -48,7 +48,7 @@ impl Decide for Attach {
             refusal: self.refusal,
         };
         let mut resume = None;
-        if let Purpose::Back(from) = self.purpose {
+        if let Purpose::Back(from, attempt) = self.purpose {
             if let Some(key) = unidentified(self.id, view) {
                 let request = Request::Tunnel(Box::new(request));
                 return Decision::Deliver(key, request.into());
@@ -56,6 +56,7 @@ impl Decide for Attach {
             resume = Some(Resume {
                 session: self.id,
                 from,
+                attempt,
                 id: None,
             });
             if !view.has_session(self.id) {

@@ -35,7 +35,7 @@ impl Tunnel {
                 });
             }
             // What a client comes back to is resumed behind this.
-            Purpose::Back(_) => {}
+            Purpose::Back(..) => {}
         }
     }
 }

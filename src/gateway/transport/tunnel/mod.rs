@@ -98,8 +98,8 @@ pub struct Refusal {
 pub enum Purpose {
     /// It is new; its client may have identified.
     New(Option<Claim>),
-    /// Its client comes back.
-    Back(ResumeFrom),
+    /// Its client comes back; with the number of the attempt, where it counts them.
+    Back(ResumeFrom, Option<u32>),
 }
 
 /// Who a client claims to be.

@@ -75,9 +75,16 @@ fn fields(packet: &ClientPacket, object: &mut Object<'_>) {
                 both.end();
             }
         }
-        ClientPacket::Resume { session, received } => {
+        ClientPacket::Resume {
+            session,
+            received,
+            attempt,
+        } => {
             object.key("session").plain(&session.secret());
             object.key("received").whole(*received);
+            if let Some(attempt) = attempt {
+                object.key("attempt").whole((*attempt).into());
+            }
         }
         ClientPacket::Status { state, note } => {
             object.key("state").plain(status(*state));

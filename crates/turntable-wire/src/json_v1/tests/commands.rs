@@ -60,7 +60,10 @@ fn commands_are_decoded() {
         })
     };
     let session = SessionId::from_bits(*b"0123456789abcdef");
-    let resume = format!(r#"{{"session": "{}", "received": 17}}"#, session.secret());
+    let resume = format!(
+        r#"{{"session": "{}", "received": 17, "attempt": 4}}"#,
+        session.secret()
+    );
     let rows = [
         ("idme", r#""1:12345""#, idme(None, &[])),
         ("idme", r#"{"user": "1:12345"}"#, idme(None, &[])),
@@ -95,6 +98,7 @@ fn commands_are_decoded() {
             P::Resume {
                 session,
                 received: 17,
+                attempt: Some(4),
             },
         ),
         ("subscribe", "[]", P::Subscribe(vec![])),
@@ -358,6 +362,11 @@ fn invalid_data_is_refused_with_its_field_and_accepted_form() {
             "session must be a string",
         ),
         ("resume", r#"{"session": "x"}"#, "received is missing"),
+        (
+            "resume",
+            r#"{"session": "x", "received": 1, "attempt": 4294967296}"#,
+            "attempt",
+        ),
         (
             "resume",
             r#"{"session": "x", "received": -1}"#,

@@ -251,6 +251,7 @@ fn connect_identifies_the_client() {
     let resumed = Auth::Resume {
         session,
         received: 3,
+        attempt: None,
     };
     assert_eq!(Auth::read(None, &DEPTH), Ok(Auth::None));
     for nothing in ["{}", "{ }"] {

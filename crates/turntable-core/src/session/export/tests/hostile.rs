@@ -176,6 +176,7 @@ fn any_export() -> impl Strategy<Value = SessionExport> {
                 life,
                 outbox,
                 accepted: counts.0,
+                attempt: counts.2,
                 watching: (0..counts.2).map(user).collect(),
                 rooms: rooms
                     .into_iter()

@@ -447,6 +447,7 @@ impl World {
         self.step(Input::Resume {
             connection,
             received,
+            attempt: Some(self.connections),
         })
     }
 
