@@ -62,7 +62,7 @@ test("under a strict content security policy a page connects, acts and resumes",
   const next = await server.accept();
   next.send("idyou", {});
   // Two counted messages: joined and game.
-  assert.deepEqual((await next.next("resume")).data, { session: "secret-1", received: 2 });
+  assert.deepEqual((await next.next("resume")).data, { session: "secret-1", received: 2, attempt: 2 });
   next.welcome({ resumed: true });
   await page.waitForFunction(() => tt.state === "online" && states.includes("offline"));
   assert.deepEqual(problems, []);

@@ -160,7 +160,7 @@ test("a silent connection is unsteady, then abandoned, and the session is resume
   const { reason, code, previous } = states.find(({ state }) => state === "offline");
   assert.deepEqual([reason, code, previous], ["heartbeat_missed", 4008, "unsteady"]);
   made[1].receive("idyou", {});
-  assert.deepEqual(made[1].sent[0], { command: "resume", data: { session: "s", received: 1 } });
+  assert.deepEqual(made[1].sent[0], { command: "resume", data: { session: "s", received: 1, attempt: 2 } });
 });
 
 test("a page in a room probes after 2 s of silence, is unsteady after 5 s and reconnects within 10 s", (t) => {

@@ -81,7 +81,7 @@ test("resume contains the number of received messages over several connections",
   await peer.settle(tt); // one more: its reply
   const second = await reconnect(session);
   second.send("idyou", {});
-  assert.deepEqual(await second.next(), { command: "resume", data: { session: "secret-1", received: 3 } });
+  assert.deepEqual(await second.next(), { command: "resume", data: { session: "secret-1", received: 3, attempt: 2 } });
   const resumed = tt.once("resumed");
   second.welcome({ resumed: true });
   second.send("attributes", { a: 2 });
@@ -150,7 +150,7 @@ test("after an expired session the client emits reset and restores status, subsc
   const third = await reconnect({ ...session, peer: next });
   third.send("idyou", {});
   // Two joined, userchange and the reply of settle(), counted from the new welcome.
-  assert.deepEqual((await third.next("resume")).data, { session: "secret-2", received: 4 });
+  assert.deepEqual((await third.next("resume")).data, { session: "secret-2", received: 4, attempt: 3 });
 });
 
 test("a welcome with resumed: false causes a reset", async (t) => {

@@ -50,7 +50,7 @@ fn numbered_datagrams_are_not_taken_beside_a_later_websocket() {
     for number in 1..=3 {
         assert_eq!(listener.expect("message")["data"], number);
     }
-    let (mut client, welcome) = resume(&server, &tunnel.id, 2, 3);
+    let (client, welcome) = resume(&server, &tunnel.id, 2, 3);
     assert_eq!(welcome["data"]["accepted"], 3, "both sides count the same");
 
     // While the session waits for a connection it is the same.

@@ -152,7 +152,7 @@ class LongPollConnection {
     const known = this.#hooks.resume();
     if (known) return { id: known.session, received: known.received, attempt: this.#attempt };
     // Before the welcome nothing is counted.
-    return { id: this.#session, after: this.#after, received: this.#after === undefined ? 0 : undefined };
+    return { id: this.#session, after: this.#after, received: this.#after === undefined ? 0 : undefined, attempt: this.#attempt };
   }
 
   /**

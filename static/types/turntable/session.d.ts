@@ -80,7 +80,7 @@ export declare class Session extends Commands {
      * Continues the session of an earlier page. Call it before the connection opens.
      * @param {StoredSession} stored
      */
-    restore({ session, received, last_id, transport, welcome }: StoredSession): void;
+    restore({ session, received, last_id, attempt, transport, welcome }: StoredSession): void;
     /**
      * Whether a command sent now can reach the server: the connection has
      * received its welcome and is not closing.

@@ -19,6 +19,10 @@ export type StoredSession = {
      * id of the last command; later pages must not reuse ids
      */
     last_id: number;
+    /**
+     * number of the last connection
+     */
+    attempt: number;
     transport: string;
     welcome: any;
 };

@@ -164,6 +164,7 @@ impl World {
             let input = Input::Resume {
                 connection: connect(&mut self.gateway),
                 received: Some(0),
+                attempt: None,
             };
             self.gateway.step(self.session, input, Details::default());
             self.gateway.run();

@@ -30,6 +30,8 @@ export declare class Sender {
     #private;
     /** The tunnel's id, once known. */
     tunnel: string;
+    /** The number of the connection; a request that comes behind one of a later connection is dropped. */
+    attempt: number;
     /**
      * @param {Target} target
      * @param {TransportHooks} hooks

@@ -91,6 +91,11 @@ export type TransportHooks = {
         unconfirmed?: readonly Sent[];
     } | undefined;
     /**
+     * the number of the connection, which requests name: the server drops those that come
+     * behind one of a later connection
+     */
+    attempt: () => number;
+    /**
      * something arrived from the server
      */
     activity: () => void;
@@ -184,6 +189,8 @@ export type TransportHooks = {
  * @property {() => {session: string, received: number, welcomes?: number, unconfirmed?: readonly Sent[]} | undefined} resume the
  *   session to resume, if any; welcomes: how many connections it has had; unconfirmed: its
  *   commands that may not have arrived
+ * @property {() => number} attempt the number of the connection, which requests name: the server drops those that come
+ *   behind one of a later connection
  * @property {() => void} activity something arrived from the server
  * @property {(number: number) => void} taken the server has taken the commands up to this number
  * @property {(count: number) => void} accepted the server says how many commands it has taken
