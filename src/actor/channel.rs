@@ -27,6 +27,7 @@ use turntable_core::id::{ChannelId, UserId};
 use turntable_core::key::{Caller, GatewayId};
 use turntable_core::model::channel::{Channel as Model, Past, PublishRates};
 use turntable_core::model::history::Retention;
+use turntable_core::model::history::shares::Retaining;
 use turntable_core::model::interest::Interest;
 use turntable_core::model::member::Listener;
 use turntable_core::owner::OwnerId;
@@ -254,10 +255,13 @@ impl Channel {
     fn after(&mut self, ctx: &mut Context<Self>) {
         self.expire_later(ctx);
         self.trim_stored();
-        let (bytes, has_subscribers) =
-            (self.model.history_bytes(), !self.model.interest.is_empty());
+        let retaining = Retaining {
+            bytes: self.model.history_bytes(),
+            oldest_bytes: self.model.oldest_bytes(),
+            has_subscribers: !self.model.interest.is_empty(),
+        };
         self.history_bytes
-            .set(bytes, has_subscribers, || ctx.address().recipient());
+            .set(retaining, || ctx.address().recipient());
         self.report_members();
         self.wake_for_members(ctx);
         self.settle(ctx);

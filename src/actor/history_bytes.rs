@@ -40,6 +40,7 @@ pub(super) struct Histories {
 #[derive(Debug)]
 struct Known {
     bytes: AtomicUsize,
+    oldest_bytes: AtomicUsize,
     has_subscribers: AtomicBool,
     channel: Recipient<Shrink>,
 }
@@ -77,6 +78,7 @@ impl Histories {
         let known: Vec<Arc<Known>> = self.channels.lock().values().cloned().collect();
         let retaining = known.iter().map(|known| Retaining {
             bytes: known.bytes.load(Ordering::Relaxed),
+            oldest_bytes: known.oldest_bytes.load(Ordering::Relaxed),
             has_subscribers: known.has_subscribers.load(Ordering::Relaxed),
         });
         for (place, bytes) in cuts(retaining.collect(), max - max / 8) {
@@ -112,13 +114,13 @@ impl HistoryBytes {
         total_max.saturating_sub(others)
     }
 
-    /// The channel has so many bytes, and subscribers or none. `channel` is itself.
+    /// The channel retains this. `channel` is itself.
     pub(super) fn set(
         &mut self,
-        bytes: usize,
-        has_subscribers: bool,
+        retaining: Retaining,
         channel: impl FnOnce() -> Recipient<Shrink>,
     ) {
+        let bytes = retaining.bytes;
         if bytes == 0 {
             return self.clear();
         }
@@ -127,6 +129,7 @@ impl HistoryBytes {
             let number = all.last.fetch_add(1, Ordering::Relaxed);
             let known = Arc::new(Known {
                 bytes: AtomicUsize::new(0),
+                oldest_bytes: AtomicUsize::new(0),
                 has_subscribers: AtomicBool::new(false),
                 channel: channel(),
             });
@@ -135,8 +138,11 @@ impl HistoryBytes {
         });
         known.bytes.store(bytes, Ordering::Relaxed);
         known
+            .oldest_bytes
+            .store(retaining.oldest_bytes, Ordering::Relaxed);
+        known
             .has_subscribers
-            .store(has_subscribers, Ordering::Relaxed);
+            .store(retaining.has_subscribers, Ordering::Relaxed);
         self.count(bytes);
     }
 
@@ -189,6 +195,14 @@ mod tests {
         }
     }
 
+    const fn silent(bytes: usize) -> Retaining {
+        Retaining {
+            bytes,
+            oldest_bytes: 1,
+            has_subscribers: false,
+        }
+    }
+
     #[actix::test]
     async fn a_channel_may_have_what_the_others_leave() {
         let metrics = Metrics::default();
@@ -196,15 +210,15 @@ mod tests {
         let channel = Channel::default().start();
         let recipient = || channel.clone().recipient();
         let (mut one, mut other) = (HistoryBytes::new(&all), HistoryBytes::new(&all));
-        one.set(70, false, recipient);
-        other.set(20, false, recipient);
+        one.set(silent(70), recipient);
+        other.set(silent(20), recipient);
         assert_eq!((one.budget(100), other.budget(100)), (80, 30));
-        one.set(90, false, recipient);
+        one.set(silent(90), recipient);
         assert_eq!(other.budget(100), 10);
         assert_eq!(other.budget(50), 0);
         drop(one);
         assert_eq!((metrics.history_bytes.get(), other.budget(100)), (20, 100));
-        other.set(0, false, recipient);
+        other.set(silent(0), recipient);
         assert!(all.channels.lock().is_empty());
     }
 
@@ -215,10 +229,10 @@ mod tests {
         let [large_got, others] = [&large, &small].map(|channel| channel.0.clone());
         let (small, large) = (small.start(), large.start());
         let (mut one, mut other) = (HistoryBytes::new(&all), HistoryBytes::new(&all));
-        one.set(100, false, || small.clone().recipient());
-        other.set(800, false, || large.clone().recipient());
+        one.set(silent(100), || small.clone().recipient());
+        other.set(silent(800), || large.clone().recipient());
         one.make_room(1_000, 1_000);
-        other.set(850, false, || large.clone().recipient());
+        other.set(silent(850), || large.clone().recipient());
         for at_ms in [1_000, 1_001, 1_019, 1_020] {
             one.make_room(1_000, at_ms);
         }

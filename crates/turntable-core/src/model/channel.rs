@@ -273,6 +273,12 @@ impl Channel {
         self.history.bytes()
     }
 
+    /// That of the oldest of them.
+    #[must_use]
+    pub fn oldest_bytes(&self) -> usize {
+        self.history.oldest_bytes()
+    }
+
     /// The answer to a message on a channel that has no listeners and is not stored:
     /// a life of its own, of this one message. Its epoch is the message's id, so no
     /// other life has it.

@@ -201,6 +201,13 @@ impl History {
             .unwrap_or_default()
     }
 
+    /// The memory of the oldest message, which goes first, in bytes.
+    #[must_use]
+    pub fn oldest_bytes(&self) -> usize {
+        let oldest = self.messages.front();
+        oldest.map_or(0, |oldest| ENTRY_BYTES + oldest.v1.len())
+    }
+
     /// The memory of the messages, in bytes.
     #[must_use]
     pub const fn bytes(&self) -> usize {

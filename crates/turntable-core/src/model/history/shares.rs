@@ -7,6 +7,8 @@ use std::cmp::Reverse;
 pub struct Retaining {
     /// In bytes.
     pub bytes: usize,
+    /// Of its oldest message, in bytes: it drops no less.
+    pub oldest_bytes: usize,
     /// Whether it has subscribers.
     pub has_subscribers: bool,
 }
@@ -32,7 +34,8 @@ pub fn cuts(channels: Vec<Retaining>, max: usize) -> Vec<(usize, usize)> {
             break;
         }
         let bytes = share.max(channel.bytes / 2);
-        left -= channel.bytes - bytes;
+        let dropped = (channel.bytes - bytes).max(channel.oldest_bytes);
+        left = left.saturating_sub(dropped.min(channel.bytes));
         cuts.push((place, bytes));
     }
     cuts
@@ -47,6 +50,7 @@ mod tests {
     fn of(channels: &[(usize, bool)]) -> Vec<Retaining> {
         let one = |&(bytes, has_subscribers)| Retaining {
             bytes,
+            oldest_bytes: 1,
             has_subscribers,
         };
         channels.iter().map(one).collect()
@@ -59,6 +63,18 @@ mod tests {
         assert_eq!(cuts(of(&channels), 900), [(2, 225), (1, 300)]);
         assert_eq!(cuts(of(&channels), 950), [(2, 237)]);
         assert_eq!(cuts(Vec::new(), 0), []);
+    }
+
+    #[test]
+    fn of_channels_with_one_message_few_lose_theirs() {
+        let one = Retaining {
+            bytes: 2_000,
+            oldest_bytes: 2_000,
+            has_subscribers: false,
+        };
+        // Each is over the share of 1,900 bytes, and each loses all that it has.
+        assert_eq!(cuts(vec![one; 20], 38_000), [(0, 1_900)]);
+        assert_eq!(cuts(vec![one; 20], 35_000).len(), 3);
     }
 
     proptest! {
