@@ -23,6 +23,7 @@ pub(crate) mod moving;
 pub mod overload;
 pub mod peers;
 pub mod question;
+mod relief;
 mod service;
 pub mod session;
 pub mod settings;

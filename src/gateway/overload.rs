@@ -2,27 +2,24 @@
 //! `server.memory_bytes_max`.
 //!
 //! One task of the node looks at the memory. The decision is pure
-//! (`turntable_core::budget`); gateways remove what may go (`Relieve`), and new
+//! (`turntable_core::budget`); gateways remove what may go (`relief`), and new
 //! connections and sessions are refused as long as that is not enough.
 //!
 //! ```text
-//! watch: look ──► Relieve to each gateway ──► each frees, and counts what the kernel has
-//!          ▲                                     │ the last one, where anything was freed
-//!          └──── gives memory back, looks again ◄┘
+//! watch: look ──► a round of relief, in which each gateway counts what the kernel has
+//!          ▲                                 │ where anything was freed
+//!          └── gives memory back, looks again ◄┘
 //! ```
 
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, Weak};
+use std::sync::Weak;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use actix::{Context, Handler, Message};
-use tokio::sync::Notify;
 use tokio::time::MissedTickBehavior;
 
 use crate::clock;
-use crate::gateway::session::SessionEntry;
-use crate::gateway::session::life::Details;
-use crate::gateway::{Gateway, Shared};
+use crate::gateway::Shared;
+use crate::gateway::relief::Rounds;
 use crate::log_limit::LogLimit;
 use crate::memory;
 use turntable_core::budget::{MemoryBudget, Pressure, Relief, Verdict, within};
@@ -30,7 +27,6 @@ use turntable_core::call::Call;
 use turntable_core::packet::ErrorBody;
 use turntable_core::reason::ErrorCode;
 use turntable_core::release::Release;
-use turntable_core::session::life::Input;
 
 const MIB: f64 = 1_048_576.0;
 
@@ -47,12 +43,8 @@ static REFUSING: LogLimit = LogLimit::new();
 #[derive(Debug, Default)]
 pub struct Overload {
     is_refusing: AtomicBool,
-    /// Gateways that have not freed yet what they had to.
-    relieving: AtomicUsize,
-    /// Whether any of them has freed something.
-    has_freed: AtomicBool,
-    /// All of them are done, and something is free.
-    relieved: Arc<Notify>,
+    /// How gateways free what may go.
+    pub(super) rounds: Rounds,
 }
 
 impl Overload {
@@ -60,24 +52,6 @@ impl Overload {
     #[must_use]
     pub fn is_refusing(&self) -> bool {
         self.is_refusing.load(Ordering::Relaxed)
-    }
-
-    /// So many gateways are asked to free something.
-    fn ask(&self, gateways: usize) {
-        self.has_freed.store(false, Ordering::Relaxed);
-        self.relieving.store(gateways, Ordering::Release);
-    }
-
-    /// One of them is done.
-    fn done(&self, has_freed: bool) {
-        self.has_freed.fetch_or(has_freed, Ordering::Relaxed);
-        let one_less = |count: usize| count.checked_sub(1);
-        let before = self
-            .relieving
-            .fetch_update(Ordering::AcqRel, Ordering::Acquire, one_less);
-        if before == Ok(1) && self.has_freed.load(Ordering::Relaxed) {
-            self.relieved.notify_one();
-        }
     }
 }
 
@@ -126,18 +100,8 @@ impl Shared {
             .store(is_refusing, Ordering::Relaxed);
         self.metrics.memory_pressure.set(pressure as i64);
         if relief != Relief::None {
-            let excess_bytes = used_bytes.saturating_sub(within(max_bytes));
-            let gateways: Vec<_> = self.peers.gateways().collect();
-            let share = excess_bytes.div_ceil(gateways.len().max(1) as u64);
-            let excess_bytes = usize::try_from(share).unwrap_or(usize::MAX);
-            self.overload.ask(gateways.len());
-            for gateway in gateways {
-                gateway.do_send(Relieve {
-                    relief,
-                    excess_bytes,
-                });
-            }
-            if relief != Relief::Closed {
+            self.relieve(relief, used_bytes.saturating_sub(within(max_bytes)));
+            if matches!(relief, Relief::Half | Relief::All) {
                 self.store.relieve(relief == Relief::All);
             }
             if relief == Relief::All {
@@ -172,7 +136,7 @@ pub async fn watch(shared: Weak<Shared>) {
     let mut release = Release::default();
     let Some(relieved) = shared
         .upgrade()
-        .map(|shared| shared.overload.relieved.clone())
+        .map(|shared| shared.overload.rounds.relieved())
     else {
         return;
     };
@@ -214,71 +178,16 @@ pub async fn watch(shared: Weak<Shared>) {
     }
 }
 
-/// The process uses more memory than it may: what may go has to.
-#[derive(Debug, Message)]
-#[rtype(result = "()")]
-struct Relieve {
-    relief: Relief,
-    /// What the gateway has to free of it.
-    excess_bytes: usize,
-}
-
-impl Handler<Relieve> for Gateway {
-    type Result = ();
-
-    fn handle(&mut self, relieve: Relieve, _: &mut Context<Self>) {
-        let has_freed = self.relieve(relieve.relief, relieve.excess_bytes);
-        self.shared.overload.done(has_freed);
-    }
-}
-
-impl Gateway {
-    /// Ends sessions whose readers are behind. Where that frees too little, ends sessions
-    /// without a connection, the oldest first, and drops what others retain for a resume
-    /// or for a request that comes again. Returns whether anything was freed.
-    pub(crate) fn relieve(&mut self, relief: Relief, excess_bytes: usize) -> bool {
-        let freed_bytes = match relief {
-            Relief::None => 0,
-            Relief::Closed => self.lose_closed(),
-            Relief::OlderHalf | Relief::All => self.free(relief, excess_bytes),
-        };
-        // What it uses for those that are gone would count until the next survey.
-        self.survey_send_buffers();
-        freed_bytes > 0
-    }
-
-    /// Frees what may go until so many bytes are free. Returns how many are, at least.
-    fn free(&mut self, relief: Relief, excess_bytes: usize) -> usize {
-        let mut freed_bytes = self.end_stalled(excess_bytes);
-        if freed_bytes >= excess_bytes {
-            return freed_bytes;
-        }
-        let evicted = self.sessions.evicted_for(relief);
-        self.shared.metrics.evicted.inc_by(evicted.len() as u64);
-        for session in evicted {
-            freed_bytes += size_of::<SessionEntry>();
-            self.step(session, Input::Evicted, Details::default());
-            self.run();
-        }
-        if relief == Relief::All {
-            freed_bytes += self.connections.answer_bytes();
-            freed_bytes += self.sessions.forget_retained();
-            self.connections.forget_answers();
-        }
-        freed_bytes
-    }
-}
-
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
     use std::sync::Arc;
 
-    use futures_util::FutureExt as _;
-
     use super::*;
+    use crate::gateway::Gateway;
     use crate::gateway::testing::{Noted, begin_as, gateway};
     use turntable_core::key::SessionSlot;
+    use turntable_core::session::life::Input;
 
     /// Sessions that lost their connections, one after the other.
     fn drop_sessions(gateway: &mut Gateway, numbers: std::ops::Range<u64>) -> Vec<SessionSlot> {
@@ -303,9 +212,11 @@ mod tests {
         let mut gateway = gateway(0, &Arc::new(Noted::default()));
         let dropped = drop_sessions(&mut gateway, 1..4);
         let attached = begin_as(&mut gateway, 9);
-        gateway.relieve(Relief::OlderHalf, 1);
+        gateway.relieve(Relief::Stalled, 1, 9);
+        assert_eq!(there(&gateway, &dropped), [true, true, true]);
+        gateway.relieve(Relief::Half, 1, 9);
         assert_eq!(there(&gateway, &dropped), [false, false, true]);
-        gateway.relieve(Relief::All, 1);
+        gateway.relieve(Relief::All, 1, 9);
         assert_eq!(there(&gateway, &dropped), [false, false, false]);
         assert_eq!(there(&gateway, &[attached]), [true]);
         assert_eq!(gateway.shared.metrics.evicted.get(), 3);
@@ -319,7 +230,7 @@ mod tests {
         let mut budget = MemoryBudget::default();
         shared.metrics.send_buffer_bytes.set(7);
         assert_eq!(shared.with_send_buffers(30), 37);
-        for _ in 0..2 {
+        for _ in 0..3 {
             shared.look_at_memory(&mut budget, 2, 1, false);
             assert!(shared.admit(address, None).is_ok());
         }
@@ -338,27 +249,10 @@ mod tests {
         let mut gateway = gateway(0, &Arc::new(Noted::default()));
         gateway.shared.metrics.send_buffer_bytes.set(5_000);
         gateway.send_buffer_bytes = 4_000;
-        assert!(!gateway.relieve(Relief::Closed, 1));
+        assert!(!gateway.relieve(Relief::Closed, 1, 9));
         assert_eq!(gateway.shared.metrics.send_buffer_bytes.get(), 1_000);
         let dropped = drop_sessions(&mut gateway, 1..2);
-        assert!(gateway.relieve(Relief::OlderHalf, 1));
+        assert!(gateway.relieve(Relief::Half, 1, 9));
         assert_eq!(there(&gateway, &dropped), [false]);
-    }
-
-    #[test]
-    fn memory_is_looked_at_again_when_all_gateways_have_freed_something() {
-        let overload = Overload::default();
-        let is_due = || overload.relieved.notified().now_or_never().is_some();
-        overload.ask(2);
-        overload.done(true);
-        assert!(!is_due(), "another one is not done");
-        overload.done(false);
-        assert!(is_due());
-        assert!(!is_due(), "once");
-        overload.ask(1);
-        overload.done(false);
-        assert!(!is_due(), "nothing is free");
-        overload.done(true);
-        assert!(!is_due(), "it was not asked");
     }
 }

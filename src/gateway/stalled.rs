@@ -2,65 +2,24 @@
 //!
 //! What waits for them goes first, and their sessions with it: a session that only lost its
 //! connection costs little, and its client did nothing wrong. The clients of one address
-//! are judged together: the address with the most gives first, its fullest session first.
-
-use std::collections::{BinaryHeap, HashMap};
-use std::net::IpAddr;
+//! are judged together: the address with the most gives first, its fullest session first
+//! (`core/relief.rs`).
 
 use crate::gateway::Gateway;
+use crate::gateway::admission::{AddressShare, DetachedPermit, Permit};
 use crate::gateway::connection::Connection;
-use crate::gateway::session::life::Details;
 use crate::gateway::session::memory::Answered;
 use crate::gateway::work::Effect;
+use turntable_core::address::Address;
+use turntable_core::budget::Relief;
 use turntable_core::key::{ConnKey, SessionSlot};
-use turntable_core::reason::CloseReason;
-use turntable_core::session::life::{Input, Life};
+use turntable_core::relief::{Holding, Holdings};
+use turntable_core::session::life::Life;
 
 /// A session of which less waits is not behind.
 const BEHIND_BYTES: usize = 16_384;
-
-/// What waits for the reader of one session.
-#[derive(Debug, Clone, Copy)]
-struct Backlog {
-    address: Option<IpAddr>,
-    session: SessionSlot,
-    bytes: usize,
-}
-
-/// What waits for the readers of one address, and its sessions, the fullest first.
-type OfAddress = (usize, BinaryHeap<(usize, SessionSlot)>);
-
-/// The sessions that have to go to free so many bytes, and how many they free.
-fn fullest(backlogs: Vec<Backlog>, excess_bytes: usize) -> (Vec<SessionSlot>, usize) {
-    let mut of_addresses: HashMap<Option<IpAddr>, OfAddress> = HashMap::new();
-    for Backlog {
-        address,
-        session,
-        bytes,
-    } in backlogs
-    {
-        let (total, sessions) = of_addresses.entry(address).or_default();
-        *total += bytes;
-        sessions.push((bytes, session));
-    }
-    let totals = of_addresses
-        .iter()
-        .map(|(address, (total, _))| (*total, *address));
-    let mut totals: BinaryHeap<(usize, Option<IpAddr>)> = totals.collect();
-    let (mut chosen, mut freed_bytes) = (Vec::new(), 0);
-    while freed_bytes < excess_bytes {
-        let Some((total, address)) = totals.pop() else {
-            break;
-        };
-        let sessions = of_addresses.get_mut(&address);
-        if let Some((bytes, session)) = sessions.and_then(|(_, sessions)| sessions.pop()) {
-            freed_bytes += bytes;
-            chosen.push(session);
-            totals.push((total - bytes, address));
-        }
-    }
-    (chosen, freed_bytes)
-}
+/// A client that fetches what waits for it by requests reads on so long after the last one.
+const SILENT_MS: u64 = 10_000;
 
 /// What a connection and the kernel have for its reader.
 fn unsent_bytes(connection: &Connection) -> usize {
@@ -69,49 +28,65 @@ fn unsent_bytes(connection: &Connection) -> usize {
 }
 
 impl Gateway {
-    /// Ends the sessions whose readers are behind until so many bytes are free. Returns how
-    /// many are.
-    pub(super) fn end_stalled(&mut self, excess_bytes: usize) -> usize {
-        let closed_bytes = self.lose_closed();
-        let left_bytes = excess_bytes.saturating_sub(closed_bytes);
-        let sessions = self.sessions.slots().into_iter();
-        let backlogs = sessions.filter_map(|session| self.backlog(session));
-        let (chosen, freed_bytes) = fullest(backlogs.collect(), left_bytes);
-        for session in chosen {
-            let entry = self.sessions.get(session);
-            let input = match entry.map(|entry| entry.session.life()) {
-                Some(Life::Detached { .. }) => {
-                    self.shared.metrics.evicted.inc();
-                    Input::Evicted
-                }
-                _ => Input::End(CloseReason::TooSlow),
+    /// What may go: sessions whose readers are behind, and others without a connection.
+    pub(super) fn holdings(&mut self, relief: Relief, now_ms: u64) -> Holdings {
+        let mut holdings = Holdings::default();
+        for session in self.sessions.slots() {
+            let Some(holding) = self.holding(session, relief, now_ms) else {
+                continue;
             };
-            self.step(session, input, Details::default());
-            self.run();
+            if holding.bytes >= BEHIND_BYTES {
+                holdings.stalled.push(holding);
+            } else if holding.since_ms > 0 {
+                holdings.detached.push(holding);
+            }
         }
-        closed_bytes + freed_bytes
+        holdings
     }
 
-    /// What waits for the reader of a session, if it is behind.
-    fn backlog(&self, session: SessionSlot) -> Option<Backlog> {
+    /// What the end of a session gives back, if that is anything.
+    fn holding(&self, session: SessionSlot, relief: Relief, now_ms: u64) -> Option<Holding> {
         let entry = self.sessions.get(session)?;
         let outbox = &entry.session.outbox;
         let connection = entry.session.connection();
-        let mut bytes = outbox.waiting_bytes();
-        if connection.is_none() {
-            bytes += outbox.retained_bytes() + entry.answered().map_or(0, Answered::bytes);
-        }
-        bytes += connection.map_or(0, |key| self.stalled_bytes(key));
+        let (bytes, since_ms) = match (entry.session.life(), connection) {
+            (Life::Detached { since_ms, .. }, _) => {
+                let answered = entry.answered().map_or(0, Answered::bytes);
+                let bytes = outbox.waiting_bytes() + outbox.retained_bytes() + answered;
+                (size_of_val(entry) + bytes, since_ms.max(1))
+            }
+            (_, Some(key)) if relief == Relief::All || self.is_behind(key, now_ms) => {
+                (outbox.waiting_bytes() + self.stalled_bytes(key), 0)
+            }
+            _ => return None,
+        };
         let permit = connection.and_then(|key| self.connections.permit(key));
         let share = entry.share.as_ref();
+        let detached = entry.detached.as_ref().map(DetachedPermit::share);
         let address = permit
-            .map(|permit| permit.address())
-            .or_else(|| share.map(|share| share.address()));
-        (bytes >= BEHIND_BYTES).then_some(Backlog {
-            address,
-            session,
+            .map(Permit::address)
+            .or_else(|| share.map(AddressShare::address))
+            .or_else(|| detached.map(|share| share.address()));
+        Some(Holding {
+            address: address.map(Address::of),
+            session: self.sessions.place(session),
             bytes,
+            since_ms,
         })
+    }
+
+    /// Whether the reader of a connection takes nothing of what waits. One that fetches it by
+    /// requests may be between two of them.
+    fn is_behind(&self, key: ConnKey, now_ms: u64) -> bool {
+        let Some(connection) = self.connections.get(key) else {
+            return false;
+        };
+        if let Some(requested_ms) = connection.transport.requested_ms() {
+            return now_ms >= requested_ms.saturating_add(SILENT_MS);
+        }
+        let carrier = connection.transport.carrier();
+        let carrier = carrier.and_then(|key| self.connections.get(key));
+        carrier.unwrap_or(connection).io.is_some() && connection.queue.is_blocked()
     }
 
     /// What a connection and the kernel have for a reader that takes nothing now.
@@ -142,41 +117,24 @@ mod tests {
     use std::sync::Arc;
 
     use super::*;
+    use crate::clock;
     use crate::gateway::delivery::frame::Frame;
-    use crate::gateway::testing::{Noted, crowd, entry, gateway};
-    use turntable_core::budget::Relief;
-    use turntable_core::key::SlotKey as _;
+    use crate::gateway::testing::{Noted, begin_as, crowd, entry, gateway};
     use turntable_core::packet::{ReplyData, ServerPacket};
     use turntable_core::payload::Payload;
+    use turntable_core::session::life::Input;
 
-    fn backlogs(of: &[(u8, u32, usize)]) -> Vec<Backlog> {
-        let backlog = |(address, session, bytes): &(u8, u32, usize)| Backlog {
-            address: Some([10, 0, 0, *address].into()),
-            session: SessionSlot::new(*session, 0),
-            bytes: *bytes,
-        };
-        of.iter().map(backlog).collect()
+    /// 100,000 bytes wait for the reader of a session.
+    fn fall_behind(gateway: &mut Gateway, session: SessionSlot) {
+        let text = "x".repeat(100_000);
+        let text = Payload::from_json(format!("{text:?}").as_str());
+        let frame = Frame::message(&ServerPacket::Reply(ReplyData::Value(text)), None);
+        entry(gateway, session).session.outbox.push(frame);
     }
 
-    #[test]
-    fn address_with_the_most_gives_first_and_its_fullest_session() {
-        // One client with the fullest outbox of all, and an address with many.
-        let of = [
-            (1, 1, 900),
-            (2, 2, 500),
-            (2, 3, 600),
-            (2, 4, 100),
-            (3, 5, 400),
-        ];
-        let choose = |excess_bytes| {
-            let (chosen, freed_bytes) = fullest(backlogs(&of), excess_bytes);
-            let chosen: Vec<u32> = chosen.iter().map(|slot| slot.index()).collect();
-            (chosen, freed_bytes)
-        };
-        assert_eq!(choose(0), (vec![], 0));
-        assert_eq!(choose(1), (vec![3], 600));
-        assert_eq!(choose(601), (vec![3, 1], 1_500));
-        assert_eq!(choose(9_999), (vec![3, 1, 2, 5, 4], 2_500));
+    fn there(gateway: &Gateway, sessions: &[SessionSlot]) -> Vec<bool> {
+        let is_there = |session: &SessionSlot| gateway.sessions.holds(*session);
+        sessions.iter().map(is_there).collect()
     }
 
     #[test]
@@ -187,15 +145,29 @@ mod tests {
         let lost = entry(&mut gateway, sessions[0]);
         let input = Input::Lost(lost.session.connection().unwrap());
         lost.session.step(input, 1, &settings);
-        let text = "x".repeat(100_000);
-        let text = Payload::from_json(format!("{text:?}").as_str());
-        let frame = Frame::message(&ServerPacket::Reply(ReplyData::Value(text)), None);
-        let behind = entry(&mut gateway, sessions[1]);
-        behind.session.outbox.push(frame);
-        gateway.relieve(Relief::OlderHalf, 50_000);
-        let is_there = |session: &SessionSlot| gateway.sessions.holds(*session);
-        let there: Vec<bool> = sessions.iter().map(is_there).collect();
-        assert_eq!(there, [true, false, true]);
+        fall_behind(&mut gateway, sessions[1]);
+        let late_ms = clock::now_ms() + SILENT_MS;
+        gateway.relieve(Relief::Half, 50_000, late_ms);
+        assert_eq!(there(&gateway, &sessions), [true, false, true]);
         assert_eq!(gateway.shared.metrics.evicted.get(), 0);
+    }
+
+    #[test]
+    fn client_between_two_requests_is_behind_only_when_it_stays_away() {
+        let mut gateway = gateway(0, &Arc::new(Noted::default()));
+        let sessions = crowd(&mut gateway, 1);
+        let begun_ms = clock::now_ms();
+        fall_behind(&mut gateway, sessions[0]);
+        for relief in [Relief::Stalled, Relief::Half] {
+            assert!(!gateway.relieve(relief, 1, begun_ms + SILENT_MS / 2));
+        }
+        assert_eq!(there(&gateway, &sessions), [true]);
+        assert!(gateway.relieve(Relief::Stalled, 1, begun_ms + SILENT_MS));
+        assert_eq!(there(&gateway, &sessions), [false]);
+        // Where all that may go has to, it does not matter.
+        let session = begin_as(&mut gateway, 9);
+        fall_behind(&mut gateway, session);
+        assert!(gateway.relieve(Relief::All, 1, begun_ms));
+        assert_eq!(there(&gateway, &[session]), [false]);
     }
 }

@@ -1,20 +1,21 @@
 //! What a node does about its memory: a decision per look at it.
 //!
 //! ```text
-//! within the budget ──► evicting ───────────────► refusing
-//!        ▲              1st look: older half      3rd look in a row above it
-//!        │              of what may go            │
-//!        └────────────── 2nd look: all of it      │
-//!        └──────────────────────────────────────────┘ below 15/16 of the budget
+//! within the budget ──► evicting ──────────────────────► refusing
+//!        ▲              1st look: stalled readers        4th look in a row above it
+//!        │              2nd look: half of what may go    │
+//!        └───────────── 3rd look: all of it              │
+//!        └───────────────────────────────────────────────┘ below 15/16 of the budget
 //! ```
 //!
-//! What may go are sessions whose readers are behind; where they are few, sessions without a
-//! connection, the oldest first, and the messages that are retained for a resume. Only
-//! where that is not enough are new clients refused. Looks come once a second or so, and once more when what
-//! had to go has gone: such a look can only end the pressure.
+//! What may go at the second look are sessions whose readers are behind; where they are few,
+//! sessions without a connection; at the third one also the messages that are retained for a
+//! resume (`relief`). Only where that is not enough are new clients refused. Looks come once a
+//! second or so, and once more when what had to go has gone: such a look can only end the
+//! pressure.
 
 /// Looks above the budget in a row after which new clients are refused.
-const REFUSING_LOOKS: u32 = 3;
+const REFUSING_LOOKS: u32 = 4;
 /// Looks between two reports of a change.
 const NEWS_LOOKS: u32 = 10;
 /// Looks between two reports while nothing changes.
@@ -45,8 +46,10 @@ pub enum Relief {
     None,
     /// Connections that are closed and whose clients do not read, which would be waited for.
     Closed,
-    /// The older half of the sessions without a connection.
-    OlderHalf,
+    /// Sessions whose readers are behind.
+    Stalled,
+    /// Those, and half of what the sessions without a connection have.
+    Half,
     /// All sessions without a connection, and what is retained for a resume.
     All,
 }
@@ -69,7 +72,7 @@ pub struct Verdict {
 /// use turntable_core::budget::{MemoryBudget, Pressure, Relief};
 /// let mut budget = MemoryBudget::default();
 /// assert_eq!(budget.look(90, 100).pressure, Pressure::None);
-/// assert_eq!(budget.look(101, 100).relief, Relief::OlderHalf);
+/// assert_eq!(budget.look(101, 100).relief, Relief::Stalled);
 /// ```
 #[derive(Debug)]
 pub struct MemoryBudget {
@@ -119,7 +122,8 @@ impl MemoryBudget {
         let relief = match self.looks_over {
             _ if !is_over && self.pressure == Pressure::Refusing => Relief::Closed,
             _ if !is_over => Relief::None,
-            1 => Relief::OlderHalf,
+            1 => Relief::Stalled,
+            2 => Relief::Half,
             _ => Relief::All,
         };
         Verdict {
@@ -185,10 +189,11 @@ mod tests {
     fn node_evicts_before_it_refuses() {
         let mut budget = MemoryBudget::default();
         assert_eq!(
-            looks(&mut budget, &[1_600, 1_601, 1_700, 1_700, 1_700]),
+            looks(&mut budget, &[1_600, 1_601, 1_700, 1_700, 1_700, 1_700]),
             [
                 (Pressure::None, Relief::None),
-                (Pressure::Evicting, Relief::OlderHalf),
+                (Pressure::Evicting, Relief::Stalled),
+                (Pressure::Evicting, Relief::Half),
                 (Pressure::Evicting, Relief::All),
                 (Pressure::Refusing, Relief::All),
                 (Pressure::Refusing, Relief::All),
@@ -199,14 +204,14 @@ mod tests {
     #[test]
     fn node_that_refuses_accepts_again_when_it_is_clearly_within_its_budget() {
         let mut budget = MemoryBudget::default();
-        looks(&mut budget, &[1_700; 3]);
+        looks(&mut budget, &[1_700; 4]);
         assert_eq!(
             looks(&mut budget, &[1_600, 1_501, 1_500, 1_700]),
             [
                 (Pressure::Refusing, Relief::Closed),
                 (Pressure::Refusing, Relief::Closed),
                 (Pressure::None, Relief::None),
-                (Pressure::Evicting, Relief::OlderHalf),
+                (Pressure::Evicting, Relief::Stalled),
             ]
         );
     }
@@ -217,9 +222,9 @@ mod tests {
         assert_eq!(
             looks(&mut budget, &[1_700, 1_590, 1_700, 1_590]),
             [
-                (Pressure::Evicting, Relief::OlderHalf),
+                (Pressure::Evicting, Relief::Stalled),
                 (Pressure::None, Relief::None),
-                (Pressure::Evicting, Relief::OlderHalf),
+                (Pressure::Evicting, Relief::Stalled),
                 (Pressure::None, Relief::None),
             ]
         );
@@ -236,14 +241,14 @@ mod tests {
         }
         let verdict = budget.look_after_relief(1_600, 1_600);
         assert_eq!(verdict.pressure, Pressure::None);
-        looks(&mut budget, &[1_700; 3]);
+        looks(&mut budget, &[1_700; 4]);
         let verdict = budget.look_after_relief(1_501, 1_600);
         assert_eq!(verdict.pressure, Pressure::Refusing);
         let verdict = budget.look_after_relief(1_500, 1_600);
         assert_eq!(verdict.pressure, Pressure::None);
         assert_eq!(
             looks(&mut budget, &[1_700]),
-            [(Pressure::Evicting, Relief::OlderHalf)]
+            [(Pressure::Evicting, Relief::Stalled)]
         );
     }
 
@@ -256,7 +261,7 @@ mod tests {
         };
         assert!(news(1, 100).is_empty());
         // It evicts, then refuses, then still refuses.
-        assert_eq!(news(1_700, 100), [0, 2, 62]);
+        assert_eq!(news(1_700, 100), [0, 3, 63]);
         assert_eq!(news(1, 100), [0]);
         // Memory that goes up and down is reported now and then.
         let mut count = 0;

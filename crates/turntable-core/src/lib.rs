@@ -22,6 +22,7 @@ pub mod pending;
 pub mod rate;
 pub mod reason;
 pub mod release;
+pub mod relief;
 mod serial;
 pub mod session;
 pub mod spare;

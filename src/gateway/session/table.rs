@@ -6,10 +6,8 @@ use std::ops::{Deref, DerefMut};
 use crate::gateway::session::SessionEntry;
 use crate::gateway::session::memory::Answered;
 use crate::gateway::table::Table;
-use turntable_core::budget::Relief;
 use turntable_core::id::UserId;
 use turntable_core::key::{Caller, GatewayId, Place, SessionSlot, SlotKey as _};
-use turntable_core::session::life::Life;
 
 /// The sessions.
 #[derive(Debug)]
@@ -96,24 +94,6 @@ impl Sessions {
             .iter()
             .filter(|(_, entry)| entry.session.user == *user && entry.session.life().is_admitted());
         of_user.map(|(session, _)| session).collect()
-    }
-
-    /// The sessions without a connection that end to free memory, the oldest first.
-    pub(crate) fn evicted_for(&self, relief: Relief) -> Vec<SessionSlot> {
-        let mut detached: Vec<(u64, SessionSlot)> = Vec::new();
-        for (session, entry) in self.iter() {
-            if let Life::Detached { since_ms, .. } = entry.session.life() {
-                detached.push((since_ms, session));
-            }
-        }
-        detached.sort_unstable();
-        let count = match relief {
-            Relief::None | Relief::Closed => 0,
-            Relief::OlderHalf => detached.len().div_ceil(2),
-            Relief::All => detached.len(),
-        };
-        let evicted = detached.into_iter().take(count);
-        evicted.map(|(_, session)| session).collect()
     }
 
     /// Drops what is retained for a resume, or for a request that comes again. Returns how
@@ -213,18 +193,6 @@ mod tests {
         assert_eq!(sessions.at_place(Place { gateway, ..place }), None);
         sessions.remove(session);
         assert_eq!(sessions.at_place(place), None);
-    }
-
-    #[test]
-    fn oldest_sessions_without_a_connection_are_evicted_first() {
-        let mut sessions = Sessions::new(gateway(0));
-        add(&mut sessions, "1:1", 0);
-        let late = add(&mut sessions, "1:1", 30);
-        let early = add(&mut sessions, "1:2", 10);
-        let middle = add(&mut sessions, "1:2", 20);
-        assert!(sessions.evicted_for(Relief::None).is_empty());
-        assert_eq!(sessions.evicted_for(Relief::OlderHalf), [early, middle]);
-        assert_eq!(sessions.evicted_for(Relief::All), [early, middle, late]);
     }
 
     #[test]

@@ -366,6 +366,14 @@ impl Transport {
         }
     }
 
+    /// When a client that fetches what waits by requests made the last one, Unix ms.
+    pub(crate) const fn requested_ms(&self) -> Option<u64> {
+        match self {
+            Self::Poll(poll) => Some(poll.heard_ms()),
+            _ => None,
+        }
+    }
+
     /// Whether a client resumes by the command `resume`; else it names the
     /// session when the connection begins.
     pub(crate) const fn resumes_by_command(&self) -> bool {

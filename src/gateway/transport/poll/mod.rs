@@ -140,6 +140,11 @@ impl Poll {
         self.name
     }
 
+    /// Unix ms of the last request.
+    pub(crate) const fn heard_ms(&self) -> u64 {
+        self.heard_ms
+    }
+
     /// The last numbered request and its answer.
     pub(crate) const fn answered(&self) -> Option<&Answered> {
         self.answered.as_ref()

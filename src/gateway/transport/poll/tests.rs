@@ -63,10 +63,10 @@ fn dropped_answer_is_an_error_and_its_request_is_not_carried_out_again() {
     let metrics = gateway.shared.metrics.clone();
     let bytes = metrics.answers(gateway.id.worker);
     assert_eq!(bytes.get(), first.body.len() as i64);
-    gateway.relieve(Relief::OlderHalf, 1);
+    gateway.relieve(Relief::Half, 1, 9);
     let again = numbered(&mut gateway, key, 1).try_recv().unwrap();
     assert_eq!(again.unwrap(), first);
-    gateway.relieve(Relief::All, 1);
+    gateway.relieve(Relief::All, 1, 9);
     gateway.survey();
     assert_eq!(bytes.get(), 0);
     let again = numbered(&mut gateway, key, 1).try_recv().unwrap();

@@ -1,0 +1,277 @@
+//! Which sessions go when a node uses more memory than it may.
+//!
+//! ```text
+//! stalled readers    the address with the most gives first, its fullest session first
+//! without a reader   an address with more than its even share gives first, its oldest
+//!                    session first; then the oldest of all
+//! ```
+//!
+//! The sessions of all workers are judged together, so that it does not matter which worker
+//! has those of which client.
+
+use std::collections::{BTreeMap, BinaryHeap};
+
+use crate::address::Address;
+use crate::budget::Relief;
+use crate::key::Place;
+
+/// A session, and the memory that its end gives back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Holding {
+    /// The address by which its client is counted.
+    pub address: Option<Address>,
+    /// Where it is.
+    pub session: Place,
+    /// What it has.
+    pub bytes: usize,
+    /// When it lost its connection, Unix ms; 0 where it has one.
+    pub since_ms: u64,
+}
+
+/// What may go.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Holdings {
+    /// Sessions whose readers are behind.
+    pub stalled: Vec<Holding>,
+    /// Others that have no connection.
+    pub detached: Vec<Holding>,
+}
+
+/// What goes.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Going {
+    /// Sessions that end.
+    pub sessions: Vec<Holding>,
+    /// Whether nothing is retained for a resume, nor for a request that comes again.
+    pub forgets_retained: bool,
+}
+
+impl Holdings {
+    /// Adds those of another worker.
+    pub fn extend(&mut self, others: Self) {
+        self.stalled.extend(others.stalled);
+        self.detached.extend(others.detached);
+    }
+
+    /// What goes, to free so many bytes.
+    #[must_use]
+    pub fn going(self, relief: Relief, excess_bytes: usize) -> Going {
+        if matches!(relief, Relief::None | Relief::Closed) {
+            return Going::default();
+        }
+        let mut sessions = fullest(&self.stalled, excess_bytes);
+        let is_enough = bytes_of(&sessions) >= excess_bytes;
+        if relief == Relief::Stalled || is_enough {
+            return Going {
+                sessions,
+                forgets_retained: false,
+            };
+        }
+        let all = bytes_of(&self.detached);
+        sessions.extend(match relief {
+            Relief::Half => oldest(self.detached, all.div_ceil(2)),
+            _ => oldest(self.detached, all),
+        });
+        Going {
+            sessions,
+            forgets_retained: relief == Relief::All,
+        }
+    }
+}
+
+fn bytes_of(holdings: &[Holding]) -> usize {
+    holdings.iter().map(|holding| holding.bytes).sum()
+}
+
+/// What the sessions of one address have, and these, the first to go last.
+type OfAddress = (usize, Vec<Holding>);
+
+fn by_address(holdings: &[Holding]) -> BTreeMap<Option<Address>, OfAddress> {
+    let mut addresses: BTreeMap<_, OfAddress> = BTreeMap::new();
+    for holding in holdings {
+        let (total, sessions) = addresses.entry(holding.address).or_default();
+        *total += holding.bytes;
+        sessions.push(*holding);
+    }
+    addresses
+}
+
+/// Takes sessions of the address that has the most then, one after the other, while `goes`
+/// says so of what it has and of what was taken.
+fn take(
+    addresses: &mut BTreeMap<Option<Address>, OfAddress>,
+    goes: impl Fn(usize, usize) -> bool,
+) -> Vec<Holding> {
+    let totals = addresses
+        .iter()
+        .map(|(address, (total, _))| (*total, *address));
+    let mut totals: BinaryHeap<(usize, Option<Address>)> = totals.collect();
+    let (mut taken, mut taken_bytes) = (Vec::new(), 0);
+    while let Some((total, address)) = totals.pop() {
+        if !goes(total, taken_bytes) {
+            break;
+        }
+        let sessions = addresses.get_mut(&address);
+        if let Some(holding) = sessions.and_then(|(_, sessions)| sessions.pop()) {
+            taken_bytes += holding.bytes;
+            taken.push(holding);
+            totals.push((total - holding.bytes, address));
+        }
+    }
+    taken
+}
+
+/// The sessions that go to free so many bytes of those that wait for readers.
+fn fullest(stalled: &[Holding], excess_bytes: usize) -> Vec<Holding> {
+    let mut addresses = by_address(stalled);
+    for (_, sessions) in addresses.values_mut() {
+        sessions.sort_unstable_by_key(|holding| (holding.bytes, holding.session));
+    }
+    take(&mut addresses, |_, taken| taken < excess_bytes)
+}
+
+/// The sessions without a connection that go to free so many bytes.
+fn oldest(detached: Vec<Holding>, goal_bytes: usize) -> Vec<Holding> {
+    let mut addresses = by_address(&detached);
+    for (_, sessions) in addresses.values_mut() {
+        // The oldest last.
+        sessions
+            .sort_unstable_by_key(|holding| std::cmp::Reverse((holding.since_ms, holding.session)));
+    }
+    let even = bytes_of(&detached) / addresses.len().max(1);
+    let mut going = take(&mut addresses, |total, taken| {
+        total > even && taken < goal_bytes
+    });
+    let mut bytes = bytes_of(&going);
+    let left = addresses.into_values().flat_map(|(_, sessions)| sessions);
+    let mut left: Vec<Holding> = left.collect();
+    left.sort_unstable_by_key(|holding| (holding.since_ms, holding.session));
+    for holding in left {
+        if bytes >= goal_bytes {
+            break;
+        }
+        bytes += holding.bytes;
+        going.push(holding);
+    }
+    going
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::key::{GatewayId, NodeId, SessionSlot, SlotKey as _, WorkerId};
+
+    /// Address, number of the session, bytes, and when it lost its connection.
+    fn holdings(of: &[(u64, u32, usize, u64)]) -> Vec<Holding> {
+        let holding = |(address, session, bytes, since_ms): &(u64, u32, usize, u64)| Holding {
+            address: Some(Address::from_number(*address)),
+            session: Place {
+                gateway: GatewayId {
+                    node: NodeId(0),
+                    boot: 1,
+                    worker: WorkerId((session % 2) as u16),
+                },
+                slot: SessionSlot::new(*session, 0),
+            },
+            bytes: *bytes,
+            since_ms: *since_ms,
+        };
+        of.iter().map(holding).collect()
+    }
+
+    fn numbers(going: &[Holding]) -> Vec<u32> {
+        let number = |holding: &Holding| holding.session.slot.index();
+        going.iter().map(number).collect()
+    }
+
+    #[test]
+    fn address_with_the_most_gives_first_and_its_fullest_session() {
+        // One client with the fullest outbox of all, and an address with many.
+        let of = holdings(&[
+            (1, 1, 900, 0),
+            (2, 2, 500, 0),
+            (2, 3, 600, 0),
+            (2, 4, 100, 0),
+            (3, 5, 400, 0),
+        ]);
+        let choose = |excess_bytes| numbers(&fullest(&of, excess_bytes));
+        assert_eq!(choose(0), [0; 0]);
+        assert_eq!(choose(1), [3]);
+        assert_eq!(choose(601), [3, 1]);
+        assert_eq!(choose(9_999), [3, 1, 2, 5, 4]);
+    }
+
+    #[test]
+    fn address_with_more_than_its_even_share_gives_first() {
+        // Users of other addresses lost their connections before the crowd of one did.
+        let mut of = vec![(1, 1, 10, 1), (2, 2, 10, 2)];
+        of.extend((10..30).map(|number| (3, number, 10, u64::from(number))));
+        let holdings = Holdings {
+            detached: holdings(&of),
+            ..Holdings::default()
+        };
+        let half = numbers(&holdings.clone().going(Relief::Half, 1).sessions);
+        assert_eq!(half, (10..21).collect::<Vec<_>>());
+        let all = holdings.going(Relief::All, 1);
+        assert_eq!(all.sessions.len(), 22);
+        assert!(all.forgets_retained);
+    }
+
+    #[test]
+    fn older_half_goes_where_addresses_have_the_same() {
+        let holdings = Holdings {
+            detached: holdings(&[(1, 1, 10, 4), (2, 2, 10, 1), (3, 3, 10, 3), (4, 4, 10, 2)]),
+            ..Holdings::default()
+        };
+        let going = holdings.going(Relief::Half, 1);
+        assert_eq!(numbers(&going.sessions), [2, 4]);
+        assert!(!going.forgets_retained);
+    }
+
+    #[test]
+    fn sessions_without_a_connection_stay_while_stalled_readers_are_worth_the_excess() {
+        // They are on another worker.
+        let holdings = Holdings {
+            stalled: holdings(&[(1, 1, 100, 0), (1, 3, 100, 0)]),
+            detached: holdings(&[(2, 2, 10, 1)]),
+        };
+        let going = |relief, excess| {
+            let going = holdings.clone().going(relief, excess);
+            numbers(&going.sessions)
+        };
+        for relief in [Relief::Stalled, Relief::Half, Relief::All] {
+            assert_eq!(going(relief, 200), [3, 1]);
+        }
+        assert_eq!(going(Relief::Stalled, 201), [3, 1]);
+        assert_eq!(going(Relief::Half, 201), [3, 1, 2]);
+        for relief in [Relief::None, Relief::Closed] {
+            assert_eq!(going(relief, 201), [0; 0]);
+        }
+    }
+
+    proptest! {
+        /// As much goes as has to, none twice, and the same whatever the order.
+        #[test]
+        fn enough_goes_and_the_same_in_any_order(
+            of in proptest::collection::vec((0u64..4, 1usize..50, 0u64..9), 0..40),
+            excess in 0usize..2_000,
+        ) {
+            let numbered = of.iter().zip(0u32..);
+            let of: Vec<_> = numbered.map(|((a, b, ms), n)| (*a, n, *b, *ms)).collect();
+            let stalled = holdings(&of);
+            let (mut backwards, all) = (stalled.clone(), bytes_of(&stalled));
+            backwards.reverse();
+            for pick in [|of: Vec<Holding>, goal| fullest(&of, goal), oldest] {
+                let going = pick(stalled.clone(), excess);
+                prop_assert!(bytes_of(&going) >= excess.min(all));
+                let mut unique = numbers(&going);
+                unique.sort_unstable();
+                unique.dedup();
+                prop_assert_eq!(unique.len(), going.len());
+                prop_assert_eq!(going, pick(backwards.clone(), excess));
+            }
+        }
+    }
+}
