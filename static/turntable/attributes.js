@@ -3,6 +3,7 @@
  * @module
  */
 
+import { opaque } from "./binary.js";
 import { Emitter } from "./emitter.js";
 import { WatchList } from "./watch_list.js";
 
@@ -60,6 +61,7 @@ export class Attributes extends Emitter {
    */
   set(changes) {
     return new Promise((resolve, reject) => {
+      for (const value of Object.values(changes)) opaque(value, "set");
       this.#session.ask("set", changes, {}, (error) => {
         if (error) return reject(error);
         // Before a later message: the answer's place is that of the change in the server's order.

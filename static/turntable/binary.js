@@ -11,6 +11,8 @@
  * @module
  */
 
+import { TurntableError } from "./error.js";
+
 /** A text without either contains no bytes and is parsed without a reviver. */
 const MARKS = ['"$bin"', "\\u00"];
 
@@ -24,6 +26,29 @@ const ESCAPE = /\\(?:u(d[89ab][0-9a-f]{2})\\u(d[c-f][0-9a-f]{2})|u(d[89a-f][0-9a
  */
 export function stringify(value) {
   return wellFormed(JSON.stringify(value, replace));
+}
+
+/**
+ * A value as opaque data; undefined is null. Throws a TurntableError for a function or a symbol:
+ * JSON would leave it out, and nobody would notice.
+ * @param {any} value
+ * @param {string} command that has it
+ * @returns {any}
+ */
+export function opaque(value, command) {
+  const type = typeof value;
+  if (type === "function" || type === "symbol") throw notJson(command, `a ${type} is not a value of JSON`);
+  return value ?? null;
+}
+
+/**
+ * @param {string} command
+ * @param {unknown} reason
+ */
+export function notJson(command, reason) {
+  // Engines draw the circle of an object in further lines.
+  const [line] = String(reason instanceof Error ? reason.message : reason).split("\n", 1);
+  return new TurntableError("bad_message", `the data cannot be written as JSON: ${line}`, { command });
 }
 
 /**

@@ -5,6 +5,7 @@
  * @module
  */
 
+import { opaque } from "./binary.js";
 import { Emitter } from "./emitter.js";
 
 /** @import { ChannelState } from "./channel_state.js" */
@@ -108,8 +109,8 @@ export class Channel extends Emitter {
    * @param {any} data
    * @returns {Promise<{id: string, offset: number, epoch: string}>} rejects with a TurntableError
    */
-  publish(data) {
-    return this.#session.request("publish", { channel: this.path, data: data ?? null });
+  async publish(data) {
+    return this.#session.request("publish", { channel: this.path, data: opaque(data, "publish") });
   }
 
   /**

@@ -114,7 +114,7 @@ export class Client extends Emitter {
     this.clock = new Clock(this.#session, { environment: env, timeout_ms });
     this.friends = new Friends(this.#session, this.#desired, (error) => this.#report(error));
     this.attributes = new Attributes(this.#session);
-    this.#services = new Services(this.#session, this.#desired);
+    this.#services = new Services(this.#session, this.#desired, (error) => this.#report(error));
     this.#channels = new Channels(this.#session, {
       listening: () => this.hasListeners("channel"),
       given: (channel) => this.emit("channel", channel),

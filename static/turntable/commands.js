@@ -4,7 +4,7 @@
  * @module
  */
 
-import { stringify } from "./binary.js";
+import { notJson, opaque, stringify } from "./binary.js";
 import { TurntableError } from "./error.js";
 import { Outbox } from "./outbox.js";
 import { Requests } from "./requests.js";
@@ -184,23 +184,31 @@ export class Commands {
   }
 
   /**
-   * Answers a call of the server, paced as commands are. A result over the server's limit
-   * is answered as an error.
+   * Answers a call of the server, paced as commands are. A result over the server's limit, or
+   * one that JSON does not have, is answered as an error.
    * @param {any} id
    * @param {any} result
    * @param {{code: string, message: string}} [error]
+   * @returns {TurntableError | undefined} why the result could not be sent
    */
   reply(id, result, error) {
-    if (this.closed) return;
-    const text = stringify({ command: "reply", data: error ? { error } : (result ?? null), id });
+    if (this.closed) return undefined;
+    /** @type {string} */
+    let text;
+    try {
+      text = encodeReply(id, error ? { error } : result);
+    } catch (fault) {
+      this.reply(id, undefined, { code: "internal", message: "the function failed" });
+      return fault instanceof TurntableError ? fault : notJson("reply", fault);
+    }
     const large = this.#outbox.tooLarge("reply", text);
     if (large) {
-      this.#hooks.error(large);
       const { code, message } = large;
       this.reply(id, undefined, { code, message });
-      return;
+      return large;
     }
     this.#outbox.send({ command: "reply", data: undefined, text, id: undefined });
+    return undefined;
   }
 
   /**
@@ -399,4 +407,17 @@ export class Commands {
     this.#outbox.clear();
     this.#requests.close();
   }
+}
+
+/**
+ * Throws if the data has no JSON.
+ * @param {any} id
+ * @param {any} data
+ * @returns {string}
+ */
+function encodeReply(id, data) {
+  const json = stringify(opaque(data, "reply"));
+  // What a `toJSON` returned.
+  if (json === undefined) throw notJson("reply", "its toJSON returns nothing");
+  return `{"command":"reply","data":${json},"id":${stringify(id)}}`;
 }

@@ -8,7 +8,7 @@
  * @module
  */
 
-import { stringify } from "./binary.js";
+import { notJson, opaque, stringify } from "./binary.js";
 import { TurntableError } from "./error.js";
 import { normalizeId } from "./id.js";
 import { Pacer, costOf, costOfRepeat } from "./pacer.js";
@@ -49,13 +49,19 @@ const ASK_AGAIN_MS = 100;
 const CLOCK = "time";
 
 /**
+ * Throws a TurntableError if the data has no JSON.
  * @param {string} command
  * @param {any} data
  * @param {any} id
  * @returns {string}
  */
 export function encode(command, data, id) {
-  return stringify({ command, data: data === undefined ? {} : data, id });
+  const message = { command, data: data === undefined ? {} : opaque(data, command), id };
+  try {
+    return stringify(message);
+  } catch (error) {
+    throw notJson(command, error);
+  }
 }
 
 /**

@@ -4,6 +4,7 @@
  * @module
  */
 
+import { opaque } from "./binary.js";
 import { Emitter } from "./emitter.js";
 import { TurntableError } from "./error.js";
 
@@ -131,7 +132,6 @@ export class Room extends Emitter {
     if (!queue && !session.immediate("game", { actions: list })) return false;
     const stamp = clock.wire(timestamp ?? clock.local());
     const { team } = this.#state;
-    const actions = list.map((one) => ({ timestamp: stamp, from: this.self, data: one ?? null, ...(team !== undefined && { team }) }));
     const refused = (/** @type {TurntableError} */ error) => {
       this.emit("refused", { error, data: list });
       this.#context.report(error, this.hasListeners("refused"));
@@ -143,6 +143,7 @@ export class Room extends Emitter {
     }
     const options = { expires_ms, ...(merge !== undefined && { merge: `${this.channel} ${merge}` }) };
     try {
+      const actions = list.map((one) => ({ timestamp: stamp, from: this.self, data: opaque(one, "game"), ...(team !== undefined && { team }) }));
       session.send("game", { channel: this.channel, actions }, refused, options);
       return true;
     } catch (error) {

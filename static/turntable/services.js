@@ -4,6 +4,7 @@
  * @module
  */
 
+import { opaque } from "./binary.js";
 import { TurntableError } from "./error.js";
 
 /** @import { DesiredState } from "./desired_state.js" */
@@ -55,6 +56,7 @@ const CANCEL = "$av:cancel";
 export class Services {
   #session;
   #desired;
+  #report;
   /** @type {Map<string, ServiceInfo>} */
   #known = new Map();
   /** @type {Map<string, Map<string, ProvidedFunction>>} */
@@ -67,10 +69,12 @@ export class Services {
   /**
    * @param {Session} session
    * @param {DesiredState} desired
+   * @param {(error: TurntableError) => void} report an error of no call
    */
-  constructor(session, desired) {
+  constructor(session, desired, report) {
     this.#session = session;
     this.#desired = desired;
+    this.#report = report;
   }
 
   /** @returns {ReadonlyMap<string, ServiceInfo>} */
@@ -84,8 +88,8 @@ export class Services {
    * @param {string} [user] whose function it is; undefined: a service's
    * @returns {Promise<any>}
    */
-  call(f, args, user) {
-    return this.#session.request("call", { f, args: args ?? null, ...(user !== undefined && { user }) });
+  async call(f, args, user) {
+    return this.#session.request("call", { f, args: opaque(args, "call"), ...(user !== undefined && { user }) });
   }
 
   /**
@@ -148,10 +152,13 @@ export class Services {
       if (thrown) throw thrown.error;
       return;
     }
-    const done = outcome.then(({ result, error }) => {
+    const done = outcome.then(({ result, error, thrown }) => {
       if (this.#running.get(key)?.controller !== controller) return;
       this.#running.delete(key);
-      this.#session.reply(id, result, error);
+      const unsent = this.#session.reply(id, result, error);
+      if (unsent) this.#report(withFunction(unsent, f));
+      // What a function says to its caller is no fault of it.
+      if (thrown && !(thrown.error instanceof TurntableError)) this.#report(failure(f, thrown.error));
     });
     this.#running.set(key, { service, controller, done });
     await done;
@@ -224,4 +231,23 @@ async function answer(f, fn, args, call) {
     const { code, message } = error instanceof TurntableError ? error : { code: "internal", message: "the function failed" };
     return { error: { code, message }, thrown: { error } };
   }
+}
+
+/**
+ * A provided function threw what it does not say to its caller.
+ * @param {string} f
+ * @param {unknown} thrown
+ */
+function failure(f, thrown) {
+  const error = new TurntableError("internal", `the provided function ${f} failed: ${thrown}`, { command: "call", details: { f } });
+  error.cause = thrown;
+  return error;
+}
+
+/**
+ * @param {TurntableError} error of a result
+ * @param {string} f whose result it is
+ */
+function withFunction({ code, message, details }, f) {
+  return new TurntableError(code, `the result of ${f}: ${message}`, { command: "reply", details: { ...details, f } });
 }

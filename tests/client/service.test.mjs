@@ -309,6 +309,68 @@ test("a result over the server's limit is answered as an error, and reported", a
   assert.equal((await reported).code, "too_large");
 });
 
+const circle = {};
+circle.self = circle;
+/** What JSON does not have. */
+const UNSENDABLE = { bigint: 1n, circle, function: () => {}, symbol: Symbol("s"), toJSON: { toJSON: () => undefined } };
+
+test("a result that JSON does not have is answered `internal` at once, and reported", async (t) => {
+  const { tt, peer } = await online(t);
+  const provided = tt.provide("s", { f: (name) => UNSENDABLE[name] });
+  peer.send("reply", {}, (await peer.next("provide")).id);
+  await provided;
+  for (const name of Object.keys(UNSENDABLE)) {
+    const reported = tt.once("error");
+    peer.send("call", { f: "s:f", args: name }, name);
+    assert.deepEqual(await peer.next("reply"), { command: "reply", data: { error: { code: "internal", message: "the function failed" } }, id: name });
+    const { code, message, details } = await reported;
+    assert.deepEqual([code, details], ["bad_message", { f: "s:f" }]);
+    assert.match(message, /^the result of s:f: the data cannot be written as JSON: [^\n]+$/);
+  }
+  await peer.settle(tt);
+  assert.deepEqual(peer.unread, []);
+});
+
+test("a function that fails is reported where it is provided, with what it threw", async (t) => {
+  const { tt, peer } = await online(t);
+  const fault = new RangeError("not today");
+  const provided = tt.provide("s", {
+    f: () => {
+      throw fault;
+    },
+  });
+  peer.send("reply", {}, (await peer.next("provide")).id);
+  await provided;
+  const reported = tt.once("error");
+  peer.send("call", { f: "s:f", args: 1 }, 1);
+  assert.equal((await peer.next("reply")).data.error.code, "internal");
+  const { code, message, cause, details } = await reported;
+  assert.deepEqual([code, message, cause, details], ["internal", "the provided function s:f failed: RangeError: not today", fault, { f: "s:f" }]);
+});
+
+test("data that JSON does not have is refused where it is given", async (t) => {
+  const { tt, peer } = await online(t);
+  const joining = tt.channel("chat");
+  peer.send("joined", { channel: "chat", epoch: "e", offset: 0 }, (await peer.next("joinchannel")).id);
+  const channel = await joining;
+  const entering = tt.join("C");
+  peer.send("joined", { channel: "C", members: {} }, (await peer.next("joingame")).id);
+  const room = await entering;
+  const errors = [];
+  tt.on("error", ({ code, command }) => errors.push([code, command]));
+  const { toJSON: _, ...unsendable } = UNSENDABLE;
+  for (const value of Object.values(unsendable)) {
+    const sent = { call: tt.call("s:f", value), publish: channel.publish(value), set: tt.attributes.set({ key: value }) };
+    for (const [command, answer] of Object.entries(sent)) {
+      await assert.rejects(answer, (error) => error instanceof TurntableError && error.code === "bad_message" && error.command === command);
+    }
+    assert.equal(room.act(value), false);
+  }
+  assert.deepEqual(errors, Array(4).fill(["bad_message", "game"]));
+  await peer.settle(tt);
+  assert.deepEqual(peer.unread, []);
+});
+
 test("results are paced as commands are", async (t) => {
   const { env, peer } = await provider(t, { limits: { rates: { bytes: { per_second: 1000, burst: 1500 } } } });
   peer.confirm();

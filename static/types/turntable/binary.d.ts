@@ -10,12 +10,26 @@
  * as the server writes it for readers of v2.
  * @module
  */
+import { TurntableError } from "./error.js";
 /**
  * Encodes a value as JSON.
  * @param {any} value
  * @returns {string}
  */
 export declare function stringify(value: any): string;
+/**
+ * A value as opaque data; undefined is null. Throws a TurntableError for a function or a symbol:
+ * JSON would leave it out, and nobody would notice.
+ * @param {any} value
+ * @param {string} command that has it
+ * @returns {any}
+ */
+export declare function opaque(value: any, command: string): any;
+/**
+ * @param {string} command
+ * @param {unknown} reason
+ */
+export declare function notJson(command: string, reason: unknown): TurntableError;
 /**
  * Decodes JSON. Throws a SyntaxError for invalid input.
  * @param {string} given

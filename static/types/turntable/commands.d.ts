@@ -127,16 +127,17 @@ export declare class Commands {
     /** The server's limits by name. @returns {Record<string, any>} */
     get limits(): Record<string, any>;
     /**
-     * Answers a call of the server, paced as commands are. A result over the server's limit
-     * is answered as an error.
+     * Answers a call of the server, paced as commands are. A result over the server's limit, or
+     * one that JSON does not have, is answered as an error.
      * @param {any} id
      * @param {any} result
      * @param {{code: string, message: string}} [error]
+     * @returns {TurntableError | undefined} why the result could not be sent
      */
     reply(id: any, result: any, error?: {
         code: string;
         message: string;
-    }): void;
+    }): TurntableError | undefined;
     /**
      * Resolves the first matching request with an answer that came without an id.
      * @param {(request: {command: string, data: any}) => boolean} matches

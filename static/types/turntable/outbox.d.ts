@@ -70,6 +70,7 @@ export type OutboxHooks = {
     dropped: (message: Message, error: TurntableError) => void;
 };
 /**
+ * Throws a TurntableError if the data has no JSON.
  * @param {string} command
  * @param {any} data
  * @param {any} id

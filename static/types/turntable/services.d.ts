@@ -3,6 +3,7 @@
  * this client provides.
  * @module
  */
+import { TurntableError } from "./error.js";
 import type { DesiredState } from "./desired_state.js";
 import type { Session } from "./session.js";
 export type ServiceInfo = {
@@ -51,8 +52,9 @@ export declare class Services {
     /**
      * @param {Session} session
      * @param {DesiredState} desired
+     * @param {(error: TurntableError) => void} report an error of no call
      */
-    constructor(session: Session, desired: DesiredState);
+    constructor(session: Session, desired: DesiredState, report: (error: TurntableError) => void);
     /** @returns {ReadonlyMap<string, ServiceInfo>} */
     get known(): ReadonlyMap<string, ServiceInfo>;
     /**
