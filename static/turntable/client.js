@@ -26,7 +26,7 @@ import { textAndSize } from "./transports/transport.js";
 /** @import { Disconnection } from "./disconnection.js" */
 /** @import { ClientEvents, ConnectOptions, Limits, StateChange, Welcome } from "./events.js" */
 /** @import { JoinOptions, Room } from "./room.js" */
-/** @import { DirectConnection, Functions, ServiceInfo } from "./services.js" */
+/** @import { DirectConnection, Functions, Provided, ServiceInfo } from "./services.js" */
 /** @import { StoredSession } from "./session_store.js" */
 /** @import { TransportName } from "./transports/registry.js" */
 
@@ -255,8 +255,8 @@ export class Client extends Emitter {
    * @param {JoinOptions} [options]
    * @returns {Promise<Room>}
    */
-  join(channel, options = {}) {
-    return this.#rooms.join(channel, options);
+  join(channel, options) {
+    return this.#rooms.join(channel, options ?? {});
   }
 
   /**
@@ -282,8 +282,8 @@ export class Client extends Emitter {
    * @param {ChannelOptions} [options]
    * @returns {Promise<Channel>}
    */
-  channel(path, options = {}) {
-    return this.#channels.join(path, options);
+  channel(path, options) {
+    return this.#channels.join(path, options ?? {});
   }
 
   /**
@@ -327,7 +327,8 @@ export class Client extends Emitter {
    * @param {string} name of the service
    * @param {Functions} functions each receives the call's argument,
    *   and the user and an abort signal
-   * @returns {Promise<void>} resolves when the server has confirmed
+   * @returns {Promise<Provided>} the names of which the client is an instance now, and those that are
+   *   functions of its user, when the server has confirmed
    */
   provide(name, functions) {
     return this.#services.provide(name, functions);

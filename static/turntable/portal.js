@@ -30,7 +30,7 @@ import { isBearer, readBody, verify } from "./webhook.js";
 /** @import { Callback } from "./avatar.js" */
 /** @import { Client } from "./client.js" */
 /** @import { ConnectOptions } from "./events.js" */
-/** @import { Called } from "./services.js" */
+/** @import { Called, Provided } from "./services.js" */
 /** @import { AvatarFunctions, ServerAvatarObject } from "./server_avatar.js" */
 /** @import { HttpRequest } from "./webhook.js" */
 
@@ -99,7 +99,7 @@ export class Portal {
   #absent = new Map();
   /** The functions of each service that were given last. @type {Map<string, AvatarFunctions>} */
   #functions = new Map();
-  /** What the server was sent of each service. @type {Map<string, {names: Set<string>, done: Promise<void>}>} */
+  /** What the server was sent of each service. @type {Map<string, {names: Set<string>, done: Promise<Provided>}>} */
   #provided = new Map();
 
   /**
@@ -141,7 +141,7 @@ export class Portal {
    * before a restart of this program is there again at once.
    * @param {string} name
    * @param {AvatarFunctions} functions each receives the call's argument and the caller's avatar
-   * @returns {Promise<void>} resolves when the server has confirmed
+   * @returns {Promise<Provided>} what the server made of it, when it has confirmed
    */
   addService(name, functions) {
     this.#functions.set(name, functions);

@@ -26,7 +26,7 @@ import { WatchList } from "./watch_list.js";
 
 /**
  * @typedef {object} ServerAvatarHooks
- * @property {(name: string, functions: AvatarFunctions) => Promise<void>} provide
+ * @property {(name: string, functions: AvatarFunctions) => Promise<any>} provide
  * @property {(service: string, method: string, parameters: Record<string, any>) => Promise<any>} rpc
  * @property {(error: unknown) => void} report an error of no call
  */
@@ -36,7 +36,7 @@ import { WatchList } from "./watch_list.js";
  * @typedef {object} Plan
  * @property {Record<string, any>} attributes
  * @property {Set<string>} services
- * @property {Promise<void>[]} waiting until its services are provided
+ * @property {Promise<any>[]} waiting until its services are provided
  */
 
 /** Ids of events that are remembered, because an event may come twice. */

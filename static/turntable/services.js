@@ -32,6 +32,13 @@ import { TurntableError } from "./error.js";
 /** @typedef {Record<string, ProvidedFunction>} Functions */
 
 /**
+ * What the server made of the names that the client provides.
+ * @typedef {object} Provided
+ * @property {string[]} services those of which the client is an instance
+ * @property {string[]} own those that are functions of its user
+ */
+
+/**
  * A call that a provided function is answering.
  * @typedef {object} Running
  * @property {string} service
@@ -103,12 +110,20 @@ export class Services {
   /**
    * @param {string} name
    * @param {Functions} functions
-   * @returns {Promise<void>}
+   * @returns {Promise<Provided>}
    */
   async provide(name, functions) {
-    this.#provided.set(name, new Map(Object.entries(functions).filter(([, fn]) => typeof fn === "function")));
+    const named = Object.entries(functions ?? {}).filter(([, fn]) => typeof fn === "function");
+    if (typeof name !== "string" || name === "") throw wrongProvision("the name of a service is a string that is not empty");
+    if (named.length === 0) throw wrongProvision(`the functions of ${name} are an object with a function as a member of its own, such as { hello: (args) => ... }`);
+    this.#provided.set(name, new Map(named));
     this.#withdrawn.delete(name);
-    await this.#announce();
+    const answer = await this.#announce();
+    const provided = { services: answer?.services ?? [], own: answer?.own ?? [] };
+    if (provided.own.includes(name) && this.#known.has(name)) {
+      this.#report(new TurntableError("forbidden", `the server has a service ${name} of which this client is no instance: its user is not among the providers, or showed no token of it. The functions are the user's own`, { command: "provide", details: { own: name } }));
+    }
+    return provided;
   }
 
   /**
@@ -250,4 +265,9 @@ function failure(f, thrown) {
  */
 function withFunction({ code, message, details }, f) {
   return new TurntableError(code, `the result of ${f}: ${message}`, { command: "reply", details: { ...details, f } });
+}
+
+/** @param {string} message */
+function wrongProvision(message) {
+  return new TurntableError("bad_message", message, { command: "provide" });
 }

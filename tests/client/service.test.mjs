@@ -69,6 +69,33 @@ test("functions provided before the connection are announced after the welcome, 
   await second;
 });
 
+test("provide resolves with what the server made of it, and a service of others that became the user's own is reported", async (t) => {
+  const { tt, peer } = await online(t, {}, { services: { forum: { state: "enabled", functions: ["read"] } } });
+  const errors = [];
+  tt.on("error", ({ code, command, details }) => errors.push([code, command, details]));
+  const functions = { read: () => 1 };
+  const typo = tt.provide("forum", functions);
+  peer.send("reply", { services: [], own: ["forum"] }, (await peer.next("provide")).id);
+  assert.deepEqual(await typo, { services: [], own: ["forum"] });
+  assert.deepEqual(errors.splice(0), [["forbidden", "provide", { own: "forum" }]]);
+  const own = tt.provide("mine", functions);
+  peer.send("reply", { services: [], own: ["forum", "mine"] }, (await peer.next("provide")).id);
+  assert.deepEqual(await own, { services: [], own: ["forum", "mine"] });
+  const instance = tt.provide("forum", functions);
+  peer.send("reply", { services: ["forum"], own: ["mine"] }, (await peer.next("provide")).id);
+  assert.deepEqual(await instance, { services: ["forum"], own: ["mine"] });
+  assert.deepEqual(errors, []);
+});
+
+test("provide without a name or a function is refused, and announces nothing", async (t) => {
+  const { tt, peer } = await online(t);
+  for (const [name, functions] of [["s"], ["s", null], ["s", {}], ["s", { f: 1 }], [undefined, { f: () => 1 }], ["", { f: () => 1 }]]) {
+    await assert.rejects(tt.provide(name, functions), (error) => error instanceof TurntableError && error.code === "bad_message" && error.command === "provide");
+  }
+  await peer.settle(tt);
+  assert.deepEqual(peer.unread, []);
+});
+
 test("calls of the server are answered with the result, also of a promise, or with the error", async (t) => {
   const { tt, peer } = await online(t);
   const received = [];

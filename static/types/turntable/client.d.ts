@@ -10,13 +10,13 @@ import { Friends } from "./friends.js";
 import type { Channel, ChannelOptions } from "./channel.js";
 import type { ClientEvents, ConnectOptions, Limits, Welcome } from "./events.js";
 import type { JoinOptions, Room } from "./room.js";
-import type { DirectConnection, Functions, ServiceInfo } from "./services.js";
+import type { DirectConnection, Functions, Provided, ServiceInfo } from "./services.js";
 import type { TransportName } from "./transports/registry.js";
 /** @import { Channel, ChannelOptions } from "./channel.js" */
 /** @import { Disconnection } from "./disconnection.js" */
 /** @import { ClientEvents, ConnectOptions, Limits, StateChange, Welcome } from "./events.js" */
 /** @import { JoinOptions, Room } from "./room.js" */
-/** @import { DirectConnection, Functions, ServiceInfo } from "./services.js" */
+/** @import { DirectConnection, Functions, Provided, ServiceInfo } from "./services.js" */
 /** @import { StoredSession } from "./session_store.js" */
 /** @import { TransportName } from "./transports/registry.js" */
 /** @extends {Emitter<ClientEvents>} */
@@ -142,9 +142,10 @@ export declare class Client extends Emitter<ClientEvents> {
      * @param {string} name of the service
      * @param {Functions} functions each receives the call's argument,
      *   and the user and an abort signal
-     * @returns {Promise<void>} resolves when the server has confirmed
+     * @returns {Promise<Provided>} the names of which the client is an instance now, and those that are
+     *   functions of its user, when the server has confirmed
      */
-    provide(name: string, functions: Functions): Promise<void>;
+    provide(name: string, functions: Functions): Promise<Provided>;
     /**
      * Ends what `provide` began: the server gives the client no more calls of the
      * service, and those that it has are answered.

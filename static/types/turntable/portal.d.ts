@@ -23,6 +23,7 @@
 import type { Callback } from "./avatar.js";
 import type { Client } from "./client.js";
 import type { ConnectOptions } from "./events.js";
+import type { Provided } from "./services.js";
 import type { AvatarFunctions, ServerAvatarObject } from "./server_avatar.js";
 import type { HttpRequest } from "./webhook.js";
 export type PortalUser = {
@@ -98,9 +99,9 @@ export declare class Portal {
      * before a restart of this program is there again at once.
      * @param {string} name
      * @param {AvatarFunctions} functions each receives the call's argument and the caller's avatar
-     * @returns {Promise<void>} resolves when the server has confirmed
+     * @returns {Promise<Provided>} what the server made of it, when it has confirmed
      */
-    addService(name: string, functions: AvatarFunctions): Promise<void>;
+    addService(name: string, functions: AvatarFunctions): Promise<Provided>;
     /**
      * Disables a service for all users, until `enableService`; clients hear it. For a single
      * user: `avatar(user).disableService(name)`.

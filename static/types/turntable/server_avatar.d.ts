@@ -13,7 +13,7 @@ export type AvatarFunctions = Record<string, AvatarFunction>;
 export type ClientService = Record<string, (args?: any, callback?: Callback) => any>;
 export type ServerAvatarObject = ServerAvatar & Record<string, ClientService>;
 export type ServerAvatarHooks = {
-    provide: (name: string, functions: AvatarFunctions) => Promise<void>;
+    provide: (name: string, functions: AvatarFunctions) => Promise<any>;
     rpc: (service: string, method: string, parameters: Record<string, any>) => Promise<any>;
     /**
      * an error of no call
@@ -26,7 +26,7 @@ export type Plan = {
     /**
      * until its services are provided
      */
-    waiting: Promise<void>[];
+    waiting: Promise<any>[];
 };
 export declare class ServerAvatar {
     #private;

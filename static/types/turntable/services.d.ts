@@ -30,6 +30,16 @@ export type Called = {
 };
 export type ProvidedFunction = (args: any, call: Called) => any;
 export type Functions = Record<string, ProvidedFunction>;
+export type Provided = {
+    /**
+     * those of which the client is an instance
+     */
+    services: string[];
+    /**
+     * those that are functions of its user
+     */
+    own: string[];
+};
 export type Running = {
     service: string;
     controller: AbortController;
@@ -72,9 +82,9 @@ export declare class Services {
     /**
      * @param {string} name
      * @param {Functions} functions
-     * @returns {Promise<void>}
+     * @returns {Promise<Provided>}
      */
-    provide(name: string, functions: Functions): Promise<void>;
+    provide(name: string, functions: Functions): Promise<Provided>;
     /**
      * Gets no more calls of a service, and answers those that it has.
      * @param {string} name
