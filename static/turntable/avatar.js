@@ -68,6 +68,8 @@ export class Avatar {
   #client;
   /** Given by `authenticate`, in place of those of the options. @type {any} */
   #credentials;
+  /** Whose they are, if the user is claimed apart from them. @type {string | undefined} */
+  #claimed;
   /** @type {Map<string, Functions>} */
   #provided = new Map();
   #watches = new WatchList();
@@ -88,6 +90,7 @@ export class Avatar {
     this.#url = url;
     this.#options = options;
     this.#credentials = options.credentials;
+    this.#claimed = options.user;
     this.#self = wrap(this);
   }
 
@@ -115,12 +118,15 @@ export class Avatar {
   connect() {
     if (this.#client === undefined || this.#client.state === "closed") {
       this.#connected = false;
-      this.#open(this.#options.user);
+      this.#open();
     }
     return this.#self;
   }
 
-  /** Ends the session: the user is offline immediately. `connect` starts another. */
+  /**
+   * Ends the session: the user is offline immediately. `connect` starts another, as the user and
+   * with the credentials of the last `authenticate`, else those of the options.
+   */
   disconnect() {
     this.#client?.close();
   }
@@ -305,20 +311,19 @@ export class Avatar {
     if (client && client.state !== "closed" && client.authenticated && user === undefined) {
       await client.authenticate(credentials);
       this.#credentials = lasting(credentials);
+      this.#claimed = client.user;
       return;
     }
     this.#credentials = credentials;
+    this.#claimed = user ?? this.#options.user;
     await new Promise((resolve, reject) => {
       this.#authenticating = { resolve: () => resolve(undefined), reject };
-      this.#open(user ?? this.#options.user);
+      this.#open();
     });
   }
 
-  /**
-   * Starts a client in place of the one before.
-   * @param {string | undefined} user
-   */
-  #open(user) {
+  /** Starts a client in place of the one before. */
+  #open() {
     const before = this.#client;
     // The functions of the client before this one are not called: it is no longer the avatar's.
     this.#client = undefined;
@@ -328,7 +333,7 @@ export class Avatar {
     const credentials = () => (typeof this.#credentials === "function" ? this.#credentials() : this.#credentials);
     // An avatar polls only if the program wants it.
     const poll = { heartbeat_ms: 0, ...this.#options.poll };
-    const client = connect(this.#url, { ...this.#options, poll, user, credentials });
+    const client = connect(this.#url, { ...this.#options, poll, user: this.#claimed, credentials });
     this.#client = client;
     const own = (/** @type {(detail: any) => void} */ listener) => (/** @type {any} */ detail) => {
       if (this.#client === client) listener(detail);

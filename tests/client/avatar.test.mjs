@@ -294,3 +294,20 @@ for (const [what, poll, requests] of [["sends no requests by itself", undefined,
     assert.equal(server.requests.length, count + requests + 1);
   });
 }
+
+test("connect behind disconnect is the user of the last authenticate, with its credentials", async (t) => {
+  const { server, av } = await begin(t);
+  av.connect();
+  await refuse(await server.accept());
+  const authenticated = av.authenticate({ user: "1:2", password: "open sesame" });
+  const peer = await server.accept();
+  const claim = { user: "1:2", credentials: { password: "open sesame" } };
+  assert.deepEqual((await peer.admit({ user: "1:2" })).data, claim);
+  await authenticated;
+  av.disconnect();
+  const met = called(av, "onConnect");
+  av.connect();
+  const next = await server.accept();
+  assert.deepEqual((await next.admit({ user: "1:2", session: "secret-2" })).data, claim);
+  assert.equal((await met).authenticated, true);
+});

@@ -65,7 +65,10 @@ export declare class Avatar {
     get user(): string | undefined;
     /** Starts connecting. An avatar that is not authenticated when the server answers calls `onConnect` too. */
     connect(): AvatarObject;
-    /** Ends the session: the user is offline immediately. `connect` starts another. */
+    /**
+     * Ends the session: the user is offline immediately. `connect` starts another, as the user and
+     * with the credentials of the last `authenticate`, else those of the options.
+     */
     disconnect(): void;
     /** The same as `disconnect`, by the name that a client has for it. */
     close(): void;
