@@ -43,7 +43,9 @@ import { Emitter } from "./emitter.js";
  *   from which the channel continues
  * @property {{changes?: Record<string, "joined" | "left">, count: number}} members who joined and
  *   left, where the channel shows its members; without `changes` only their number is known
- * @property {{error?: TurntableError}} left without `leave()`
+ * @property {{reason: "removed" | "refused" | "closed", error?: TurntableError}} left
+ *   without `leave()`: removed (the session ended to which the server had given the channel by
+ *   itself), refused when joining again, or the client was closed
  */
 
 /** @extends {Emitter<ChannelEvents>} */
@@ -124,10 +126,11 @@ export class Channel extends Emitter {
 
   /**
    * @internal the channel is over for this client
+   * @param {"removed" | "refused" | "closed"} reason
    * @param {TurntableError} [error]
    */
-  ended(error) {
-    this.emit("left", error ? { error } : {});
+  ended(reason, error) {
+    this.emit("left", error ? { reason, error } : { reason });
     this.mute();
   }
 }

@@ -8,7 +8,7 @@ import { Channel } from "./channel.js";
 import { ChannelState } from "./channel_state.js";
 import { TurntableError } from "./error.js";
 import { Holding } from "./holding.js";
-import { normalizeId } from "./id.js";
+import { normalizeId, wrongId } from "./id.js";
 
 /** @import { ChannelMessage, ChannelOptions } from "./channel.js" */
 /** @import { Session } from "./session.js" */
@@ -65,6 +65,8 @@ export class Channels {
    *   channel get
    */
   join(path, options) {
+    const error = wrongId(path, "joinchannel");
+    if (error) return Promise.reject(error);
     const key = normalizeId(path);
     return (this.#subscriptions.get(key) ?? this.#add(key)).holding.acquire(options);
   }
@@ -96,7 +98,7 @@ export class Channels {
         const channels = holding.holders;
         this.#renew(subscription);
         holding.ended();
-        for (const channel of channels) channel.ended(error);
+        for (const channel of channels) channel.ended("refused", error);
         // The user may not join by itself, and is on the channel all the same.
         const { offered } = subscription;
         subscription.offered = undefined;
@@ -242,7 +244,7 @@ export class Channels {
       subscription.given = undefined;
       holding.disown(given);
       if (holding.holders.length === 0) this.#renew(subscription);
-      given.ended(new TurntableError("session_expired", "the server subscribed the session that was lost"));
+      given.ended("removed", new TurntableError("session_expired", "the server subscribed the session that was lost"));
     }
   }
 
@@ -259,7 +261,7 @@ export class Channels {
       const channels = holding.holders;
       state.active = false;
       holding.close(error);
-      for (const channel of channels) channel.ended();
+      for (const channel of channels) channel.ended("closed");
     }
   }
 }

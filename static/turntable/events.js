@@ -118,8 +118,9 @@
  *   the transport has changed
  * @property {{direction: "in" | "out", kind: Kind, text: string, bytes: number, at: number}} frame
  *   each message as sent or received, secrets included; bytes: encoded size; at: Unix ms
- * @property {{command: string, data: any, id?: string | number}} message each received
- *   message, after the library has processed it
+ * @property {{command: string, data: any, id?: string | number}} message a received message, after
+ *   the library has processed it: all but `idyou`, the first `welcome` of a connection, `reply` and
+ *   `error`
  */
 
 export {};

@@ -42,7 +42,7 @@ import { TurntableError } from "./error.js";
  * @typedef {object} RoomEvents
  * @property {Action} action one action; all members receive the same order
  * @property {Action[]} actions the actions of one message
- * @property {{changes: Record<string, "joined" | "left" | "away" | "back" | "kicked">}} members
+ * @property {{changes: Record<string, "joined" | "left" | "away" | "back">}} members
  * @property {{room: Room}} joined joined again after a reconnection; members and state are new
  * @property {{reason: "removed" | "refused" | "closed", error?: TurntableError}} left
  *   without `leave()`: removed (the room ended, or a kick), refused when joining
@@ -123,19 +123,24 @@ export class Room extends Emitter {
    * @param {any | any[]} data
    * @param {ActOptions} [options]
    * @returns {boolean} whether the actions were sent or queued; what is dropped later is
-   *   emitted as `refused`
+   *   emitted as `refused`. False for an empty array, of which nothing is sent, and for an object
+   *   that holds the room no more, which the client's `error` reports
    */
   act(data, { timestamp, queue = true, expires_ms, merge } = {}) {
     const list = Array.isArray(data) ? data : [data];
     const { session, clock } = this.#context;
-    if (list.length === 0) return true;
-    if (!queue && !session.immediate("game", { actions: list })) return false;
-    const stamp = clock.wire(timestamp ?? clock.local());
-    const { team } = this.#state;
+    if (list.length === 0) return false;
     const refused = (/** @type {TurntableError} */ error) => {
       this.emit("refused", { error, data: list });
       this.#context.report(error, this.hasListeners("refused"));
     };
+    if (!this.#holds) {
+      refused(new TurntableError("not_member", `this object has left ${this.channel}`, { command: "game" }));
+      return false;
+    }
+    if (!queue && !session.immediate("game", { actions: list })) return false;
+    const stamp = clock.wire(timestamp ?? clock.local());
+    const { team } = this.#state;
     const max = session.limits.actions_max;
     if (max && list.length > max) {
       refused(new TurntableError("too_many", `${list.length} actions in one message; the server's limit is ${max}`, { command: "game", details: { max } }));

@@ -97,5 +97,5 @@ export class RoomState {
 
 /** @param {any} change of a member */
 function isGone(change) {
-  return change === "left" || change === "kicked";
+  return change === "left";
 }

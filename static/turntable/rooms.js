@@ -5,7 +5,7 @@
  */
 
 import { Holding } from "./holding.js";
-import { normalizeId } from "./id.js";
+import { normalizeId, wrongId } from "./id.js";
 import { Room } from "./room.js";
 import { RoomState } from "./room_state.js";
 
@@ -29,6 +29,7 @@ export class Rooms {
    * @returns {Room | undefined} the room of the holder that joined first
    */
   get(channel) {
+    if (wrongId(channel, "joingame")) return undefined;
     const seat = this.#seats.get(normalizeId(channel));
     return seat?.state.active ? seat.holding.holders[0] : undefined;
   }
@@ -40,6 +41,8 @@ export class Rooms {
    *   room get
    */
   join(channel, options) {
+    const error = wrongId(channel, "joingame");
+    if (error) return Promise.reject(error);
     const key = normalizeId(channel);
     return (this.#seats.get(key) ?? this.#add(key)).holding.acquire(options);
   }

@@ -98,7 +98,7 @@ async function listening(t) {
   const heard = [];
   session.tt.on("channel", (channel) => {
     given.push(channel);
-    for (const event of ["message", "joined", "gap", "left"]) channel.on(event, (detail) => heard.push([event, detail.data ?? detail.error?.code ?? detail.offset ?? detail.recovered]));
+    for (const event of ["message", "joined", "gap", "left"]) channel.on(event, (detail) => heard.push([event, detail.data ?? (detail.reason && `${detail.reason} ${detail.error?.code}`) ?? detail.offset ?? detail.recovered]));
   });
   return { ...session, given, heard };
 }
@@ -155,7 +155,7 @@ test("a resumed session keeps the channel that the server gave; a new one has it
   await next.admit({ session: "secret-2" });
   await next.settle(tt);
   // It is not joined by the client: the server decides.
-  assert.deepEqual([given.length, heard.splice(0), next.unread], [1, [["left", "session_expired"]], []]);
+  assert.deepEqual([given.length, heard.splice(0), next.unread], [1, [["left", "removed session_expired"]], []]);
   next.send("joined", { ...ON_NEWS, offset: 9 });
   next.send("message", news(10));
   await next.settle(tt);
@@ -169,7 +169,7 @@ test("a channel that the page has joined goes on in a new session where the serv
   peer.send("joined", ON_NEWS, (await peer.next("joinchannel")).id);
   const channel = await joining;
   const heard = [];
-  for (const event of ["message", "joined", "gap", "left"]) channel.on(event, (detail) => heard.push([event, detail.data ?? detail.error?.code ?? detail.offset ?? detail.recovered]));
+  for (const event of ["message", "joined", "gap", "left"]) channel.on(event, (detail) => heard.push([event, detail.data ?? (detail.reason && `${detail.reason} ${detail.error?.code}`) ?? detail.offset ?? detail.recovered]));
   let next = await reconnect(session);
   await next.admit({ session: "secret-2" });
   next.send("joined", { ...ON_NEWS, offset: 5 });
@@ -188,7 +188,7 @@ test("a channel that the page has joined goes on in a new session where the serv
   join = await next.next("joinchannel");
   next.send("error", { code: "forbidden", message: "no", command: "joinchannel" }, join.id);
   await next.settle(tt);
-  assert.deepEqual([heard, given.length, given[0].offset], [[["left", "forbidden"]], 1, 8]);
+  assert.deepEqual([heard, given.length, given[0].offset], [[["left", "refused forbidden"]], 1, 8]);
 });
 
 /** A channel at offset 0, with what it emits. */

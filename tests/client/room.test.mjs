@@ -2,6 +2,7 @@
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { TurntableError } from "../../static/turntable.js";
 import { online, reconnect } from "./harness.mjs";
 
 /** A room that has been joined. */
@@ -158,7 +159,6 @@ test("actions have timestamps of the local clock and arrive in order", async (t)
   env.now = 7123.45678;
   assert.equal(room.act([{ move: 1 }, { move: 2 }]), true);
   room.act(null, { timestamp: 7000 });
-  assert.equal(room.act([]), true);
   const { data } = await peer.next("game");
   const stamp = { timestamp: 7123.457, from: "1:1", team: "red" };
   assert.deepEqual(data, { channel: "CStrike", actions: [{ ...stamp, data: { move: 1 } }, { ...stamp, data: { move: 2 } }] });
@@ -182,6 +182,36 @@ test("a refused action is reported by the room and by the client", async (t) => 
   peer.send("error", { code: "invalid_action", message: "no", command: "game", details: { index: 0 } }, id);
   assert.deepEqual([(await refused).data, (await refused).error.details], [["cheat"], { index: 0 }]);
   assert.equal((await error).code, "invalid_action");
+});
+
+test("join and channel reject what is no id", async (t) => {
+  const { tt, peer } = await online(t);
+  for (const id of [5, undefined, null, {}]) {
+    for (const [joining, command] of [[tt.join(id), "joingame"], [tt.channel(id), "joinchannel"]]) {
+      await assert.rejects(joining, (error) => error instanceof TurntableError && error.code === "invalid_id" && error.command === command);
+    }
+    assert.equal(tt.room(id), undefined);
+  }
+  const joining = tt.join("C", null);
+  peer.send("joined", { channel: "C", members: {} }, (await peer.next("joingame")).id);
+  assert.equal((await joining).channel, "C");
+});
+
+test("act returns false where nothing is sent: without actions, and behind leave", async (t) => {
+  const { tt, peer, room } = await joined(t);
+  const errors = [];
+  tt.on("error", ({ code, command }) => errors.push([code, command]));
+  room.on("refused", () => errors.push("muted"));
+  assert.equal(room.act([]), false);
+  assert.deepEqual(errors, []);
+  const left = room.leave();
+  assert.equal(room.act("late"), false);
+  peer.send("reply", {}, (await peer.next("leavegame")).id);
+  await left;
+  assert.equal(room.act("later"), false);
+  assert.deepEqual(errors, Array(2).fill(["not_member", "game"]));
+  await peer.settle(tt);
+  assert.deepEqual(peer.unread, []);
 });
 
 test("members join, disconnect, return and leave", async (t) => {

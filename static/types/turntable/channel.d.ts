@@ -77,9 +77,11 @@ export type ChannelEvents = {
         count: number;
     };
     /**
-     * without `leave()`
+     *   without `leave()`: removed (the session ended to which the server had given the channel by
+     *   itself), refused when joining again, or the client was closed
      */
     left: {
+        reason: "removed" | "refused" | "closed";
         error?: TurntableError;
     };
 };
@@ -115,7 +117,9 @@ export type ChannelEvents = {
  *   from which the channel continues
  * @property {{changes?: Record<string, "joined" | "left">, count: number}} members who joined and
  *   left, where the channel shows its members; without `changes` only their number is known
- * @property {{error?: TurntableError}} left without `leave()`
+ * @property {{reason: "removed" | "refused" | "closed", error?: TurntableError}} left
+ *   without `leave()`: removed (the session ended to which the server had given the channel by
+ *   itself), refused when joining again, or the client was closed
  */
 /** @extends {Emitter<ChannelEvents>} */
 export declare class Channel extends Emitter<ChannelEvents> {

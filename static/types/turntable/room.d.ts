@@ -65,7 +65,7 @@ export type RoomEvents = {
      */
     actions: Action[];
     members: {
-        changes: Record<string, "joined" | "left" | "away" | "back" | "kicked">;
+        changes: Record<string, "joined" | "left" | "away" | "back">;
     };
     /**
      * joined again after a reconnection; members and state are new
@@ -136,7 +136,7 @@ export type RoomContext = {
  * @typedef {object} RoomEvents
  * @property {Action} action one action; all members receive the same order
  * @property {Action[]} actions the actions of one message
- * @property {{changes: Record<string, "joined" | "left" | "away" | "back" | "kicked">}} members
+ * @property {{changes: Record<string, "joined" | "left" | "away" | "back">}} members
  * @property {{room: Room}} joined joined again after a reconnection; members and state are new
  * @property {{reason: "removed" | "refused" | "closed", error?: TurntableError}} left
  *   without `leave()`: removed (the room ended, or a kick), refused when joining
@@ -175,7 +175,8 @@ export declare class Room extends Emitter<RoomEvents> {
      * @param {any | any[]} data
      * @param {ActOptions} [options]
      * @returns {boolean} whether the actions were sent or queued; what is dropped later is
-     *   emitted as `refused`
+     *   emitted as `refused`. False for an empty array, of which nothing is sent, and for an object
+     *   that holds the room no more, which the client's `error` reports
      */
     act(data: any | any[], { timestamp, queue, expires_ms, merge }?: ActOptions): boolean;
     /**
