@@ -91,7 +91,7 @@
  * @property {State} previous
  * @property {string} [reason] why the connection was lost: a name of CLOSE_CODES, `lost`,
  *   `moved`, or the error code of a refused identification
- * @property {number} [code] the close code
+ * @property {number} [code] the close code; of a refused identification the one named by the reason, else 1000
  * @property {string} [message] the server's explanation
  * @property {any} [details] further values of it; `details.reason` of refused credentials and ended
  *   sessions: `expired`, `invalid`, `revoked`, `kicked` and others

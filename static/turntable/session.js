@@ -12,6 +12,7 @@
 
 import { Commands } from "./commands.js";
 import { Connection } from "./connection.js";
+import { refusal } from "./disconnection.js";
 import { TurntableError } from "./error.js";
 import { pageLeaves, sayGoodbye } from "./goodbye.js";
 import { Identity, isTemporary } from "./identity.js";
@@ -51,6 +52,8 @@ const PARTING = new Set(["unauthorized", "forbidden"]);
 export class Session extends Commands {
   #hooks;
   #target;
+  /** Whether another connection follows one that is lost. */
+  #reconnects;
   #identity;
   #renewal;
   /** How many connections the session has had. */
@@ -97,6 +100,7 @@ export class Session extends Commands {
       sent: () => hooks.sent(),
     });
     this.#hooks = hooks;
+    this.#reconnects = Boolean(options.reconnect);
     this.#target = { url: options.url, fetch: options.platform.fetch };
     this.#identity = new Identity(options);
     this.#renewal = new Renewal(this.#identity, options.environment, {
@@ -270,8 +274,7 @@ export class Session extends Commands {
       // The connection may have been lost meanwhile.
       if (number !== this.#connection_number || this.closed) return;
       if (claim instanceof TurntableError) {
-        this.#hooks.error(claim);
-        this.connection.drop(1006, "no credentials");
+        this.#later(claim, "no credentials");
         return;
       }
     }
@@ -378,12 +381,26 @@ export class Session extends Commands {
     if (when === "again") {
       void this.#identify();
     } else if (when === "later") {
-      this.#hooks.error(error);
-      this.connection.drop(1006, error.code);
+      this.#later(error, error.code);
     } else {
       this.#finish(error);
       this.connection.close(1000);
     }
+  }
+
+  /**
+   * The identification may succeed on another connection.
+   * @param {TurntableError} error
+   * @param {string} text
+   */
+  #later(error, text) {
+    if (this.#reconnects) {
+      this.#hooks.error(error);
+      this.connection.drop(1006, text);
+      return;
+    }
+    this.#finish(error);
+    this.connection.close(1000);
   }
 
   /** @param {Disconnection} disconnection */
@@ -411,8 +428,8 @@ export class Session extends Commands {
     this.#renewal.stop();
     this.end();
     if (fatal) {
-      const { code, message, details } = fatal;
-      this.#hooks.disconnected({ code: 1000, reason: code, text: message, details, resume: false, retry_ms: undefined }, fatal);
+      const { message, details } = fatal;
+      this.#hooks.disconnected({ ...refusal(fatal), text: message, details, resume: false, retry_ms: undefined }, fatal);
     }
   }
 }

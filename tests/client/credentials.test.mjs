@@ -34,7 +34,7 @@ test("a refusal is the end, and the state says why", async (t) => {
     peer.send("error", refusal(reason));
     await assert.rejects(tt.ready, (error) => error.code === "unauthorized" && error.details.reason === reason);
     await peer.closed;
-    assert.deepEqual(states, [{ state: "closed", previous: "connecting", reason: "unauthorized", code: 1000, message: "no", details: { reason } }]);
+    assert.deepEqual(states, [{ state: "closed", previous: "connecting", reason: "unauthorized", code: 4009, message: "no", details: { reason } }]);
     assert.deepEqual(env.timers, []);
   }
 });

@@ -52,9 +52,50 @@ test("a refused identification closes the client", async (t) => {
   await peer.next("idme");
   peer.send("error", { code: "unauthorized", message: "who?", command: "idme" });
   await assert.rejects(tt.ready, code("unauthorized"));
-  assert.deepEqual(await closed, { state: "closed", previous: "connecting", reason: "unauthorized", code: 1000, message: "who?" });
+  assert.deepEqual(await closed, { state: "closed", previous: "connecting", reason: "unauthorized", code: 4009, message: "who?" });
   await Promise.all([join, lookup, peer.closed]);
   assert.deepEqual(errors, ["unauthorized"]);
+});
+
+test("the code of a refused identification is that of the reason", async (t) => {
+  const cases = [
+    [{ code: "forbidden", message: "no fair play", details: { reason: "banned", retry_ms: 5 } }, "kicked", 4005],
+    [{ code: "unauthorized", message: "who?" }, "unauthorized", 4009],
+    [{ code: "invalid_id", message: "what?" }, "invalid_id", 1000],
+    [{ code: "forbidden", message: "not you" }, "forbidden", 1000],
+  ];
+  for (const [error, reason, number] of cases) {
+    const server = await serve(t);
+    const tt = client(t, server);
+    tt.on("error", () => {});
+    const closed = tt.once("state");
+    const peer = await server.accept();
+    peer.send("idyou", {});
+    await peer.next("idme");
+    peer.send("error", error);
+    await assert.rejects(tt.ready, code(error.code));
+    const { message, details } = error;
+    assert.deepEqual(await closed, { state: "closed", previous: "connecting", reason, code: number, message, ...(details && { details }) });
+  }
+});
+
+test("without a reconnection even a temporary refusal is the end, and `ready` has its reason", async (t) => {
+  const server = await serve(t);
+  const tt = client(t, server, { reconnect: false });
+  const errors = [];
+  tt.on("error", (error) => errors.push(error.code));
+  const closed = tt.once("state");
+  const peer = await server.accept();
+  peer.send("idyou", {});
+  await peer.next("idme");
+  peer.send("error", { code: "rate_limited", message: "too many passwords", details: { retry_ms: 700 } });
+  await assert.rejects(tt.ready, (error) => error.code === "rate_limited" && error.details.retry_ms === 700);
+  const { reason, code: number, details } = await closed;
+  assert.deepEqual([reason, number, details, errors], ["rate_limited", 4007, { retry_ms: 700 }, ["rate_limited"]]);
+  const other = client(t, server, { reconnect: false, credentials: () => Promise.reject(new Error("no login")) });
+  other.on("error", () => {});
+  (await server.accept()).send("idyou", {});
+  await assert.rejects(other.ready, (error) => error.code === "unavailable" && /no login/.test(error.message));
 });
 
 test("a temporarily failed identification is repeated", async (t) => {

@@ -2,6 +2,7 @@
  * Why a connection was lost, and what follows.
  * @module
  */
+import type { TurntableError } from "./error.js";
 export type Disconnection = {
     /**
      * the close code; 1006 if no close frame was received
@@ -24,6 +25,7 @@ export type Disconnection = {
      */
     retry_ms: number | undefined;
 };
+/** @import { TurntableError } from "./error.js" */
 /**
  * @typedef {object} Disconnection
  * @property {number} code the close code; 1006 if no close frame was received
@@ -48,3 +50,14 @@ export declare function reconnects(code: number): boolean;
  * @returns {Disconnection}
  */
 export declare function disconnection(code: number, text: string, retry_ms: number | undefined): Disconnection;
+/**
+ * The end of an identification that was refused for good, with the code with which the server
+ * closes such a connection. An error that no close code is named after has that of the client's
+ * own close.
+ * @param {TurntableError} error
+ * @returns {{code: number, reason: string}}
+ */
+export declare function refusal({ code: name, details }: TurntableError): {
+    code: number;
+    reason: string;
+};
