@@ -47,6 +47,8 @@ const CHUNK = 256;
 /** Errors after which the subscriptions of an earlier session are sent again. */
 const TEMPORARY = new Set(["timeout", "unavailable", "internal", "rate_limited", "service_down"]);
 const RETRY_MS = 2000;
+/** How long behind the states of a new session the last of the profiles may come. */
+const PROFILES_MS = 2000;
 
 /** @extends {Emitter<FriendsEvents>} */
 export class Friends extends Emitter {
@@ -64,6 +66,8 @@ export class Friends extends Emitter {
   /** @type {Map<string, PresenceState>} */
   #states = new Map();
   #profiles = new Profiles();
+  /** Until the profiles of a new session count as complete. @type {any} */
+  #profiles_timer;
   /** The state of the last `status`. @type {Status | undefined} */
   #chosen;
   /** @type {Set<Waiter>} */
@@ -270,6 +274,7 @@ export class Friends extends Emitter {
     while (this.#session.resolveFirst(({ command, data: ids }) => command === "subscribe" && ids.every(known), data));
     if (changes.size > 0) this.emit("change", { changes: Object.fromEntries(changes), snapshot });
     this.#resolveWaiters();
+    this.#awaitProfiles();
   }
 
   /**
@@ -278,6 +283,23 @@ export class Friends extends Emitter {
    */
   profilesChanged(data) {
     this.#emitProfiles(this.#profiles.changed(data, (id) => this.#watched.has(id)));
+    this.#awaitProfiles();
+  }
+
+  /**
+   * Profiles follow the first states of a session, and users without public attributes are in
+   * none: when nothing more comes, those of before are over.
+   */
+  #awaitProfiles() {
+    const env = this.#session.environment;
+    env.clearTimeout(this.#profiles_timer);
+    const { stale } = this.#profiles;
+    if (stale.size === 0 || this.#session.closed) return;
+    for (const id of stale) if (this.#watched.get(id)?.known === false) return;
+    this.#profiles_timer = env.setTimeout(() => {
+      // Without a connection they come when the session is resumed.
+      if (this.#session.online) this.#emitProfiles(this.#profiles.settle());
+    }, PROFILES_MS);
   }
 
   /** @param {Record<string, Record<string, any>>} changes */
@@ -292,9 +314,10 @@ export class Friends extends Emitter {
   restore(resumed) {
     if (resumed) {
       this.#sendUnsubscriptions().catch(() => {});
+      this.#awaitProfiles();
     } else {
       this.#unwatched.clear();
-      this.#emitProfiles(this.#profiles.reset());
+      this.#profiles.reset();
       for (const watch of this.#watched.values()) {
         watch.sent = false;
         watch.known = false;
@@ -310,6 +333,7 @@ export class Friends extends Emitter {
   close(error) {
     for (const { reject } of this.#waiters) reject(error);
     this.#waiters.clear();
+    this.#session.environment.clearTimeout(this.#profiles_timer);
     for (const { holds } of this.#watched.values()) for (const { forget } of holds) forget();
   }
 
@@ -412,6 +436,7 @@ export class Friends extends Emitter {
       for (const hold of this.#watched.get(id)?.holds ?? []) withdraw(hold, id);
       this.#watched.delete(id);
       this.#states.delete(id);
+      this.#profiles.delete(id);
     }
     this.#report(error);
   }

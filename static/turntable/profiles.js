@@ -6,6 +6,13 @@
 export class Profiles {
   /** @type {Map<string, Map<string, any>>} */
   #profiles = new Map();
+  /** Users whose profiles are those of a lost session. @type {Set<string>} */
+  #stale = new Set();
+
+  /** Users whose profiles are those of a lost session. @returns {ReadonlySet<string>} */
+  get stale() {
+    return this.#stale;
+  }
 
   /**
    * @param {string} id
@@ -26,7 +33,10 @@ export class Profiles {
     for (const [id, attributes] of Object.entries(data ?? {})) {
       if (!watched(id)) continue;
       const profile = this.#profiles.get(id) ?? new Map();
-      const changed = Object.entries(attributes ?? {}).filter(([key, value]) => !same(profile.get(key), value));
+      // The first message of a new session has all of a user: what it does not have was removed.
+      const gone = this.#stale.delete(id) ? [...profile.keys()].map((key) => [key, null]) : [];
+      const current = { ...Object.fromEntries(gone), ...attributes };
+      const changed = Object.entries(current).filter(([key, value]) => !same(profile.get(key), value));
       for (const [key, value] of changed) {
         if (value === null) profile.delete(key);
         else profile.set(key, value);
@@ -41,16 +51,21 @@ export class Profiles {
   /** @param {string} id that is watched no longer */
   delete(id) {
     this.#profiles.delete(id);
+    this.#stale.delete(id);
+  }
+
+  /** A new session gets all profiles anew; those of before are shown until then. */
+  reset() {
+    this.#stale = new Set(this.#profiles.keys());
   }
 
   /**
-   * A new session gets all profiles anew; an attribute that it does not get was removed.
+   * The new session has sent all profiles: who is in none has no public attributes any more.
    * @returns {Record<string, Record<string, any>>} what changed
    */
-  reset() {
-    const gone = [...this.#profiles].map(([id, profile]) => [id, Object.fromEntries([...profile.keys()].map((key) => [key, null]))]);
-    this.#profiles.clear();
-    return Object.fromEntries(gone);
+  settle() {
+    const none = Object.fromEntries([...this.#stale].map((id) => [id, {}]));
+    return this.changed(none, () => true);
   }
 }
 

@@ -225,6 +225,44 @@ test("profiles of watched users are merged, and end with the watch", async (t) =
   assert.deepEqual(tt.friends.profile("1:2"), {});
 });
 
+test("profiles of a new session replace those of before when they are there, and only differences are emitted", async (t) => {
+  const session = await online(t);
+  const { env, tt, peer } = session;
+  const changes = [];
+  tt.friends.on("profile", (event) => changes.push(event.changes));
+  const watching = tt.friends.subscribe(["1:2", "1:3", "1:4"]);
+  await peer.next("subscribe");
+  const states = { "1:2": "online", "1:3": "offline", "1:4": "offline" };
+  peer.send("userchange", states);
+  peer.send("profiles", { "1:2": { name: "Mel", score: 1 }, "1:3": { name: "Tom" }, "1:4": { name: "Zoe" } });
+  await watching;
+  await peer.settle(tt);
+  changes.length = 0;
+  let next = await reconnect(session, 4004);
+  await next.admit({ session: "secret-2" });
+  await next.next("subscribe");
+  await next.settle(tt);
+  assert.deepEqual([changes, tt.friends.profile("1:2")], [[], { name: "Mel", score: 1 }]);
+  next.send("userchange", states);
+  next.send("profiles", { "1:2": { name: "Mel", colour: "red" }, "1:3": { name: "Tom" } });
+  await next.settle(tt);
+  assert.deepEqual(changes.splice(0), [{ "1:2": { score: null, colour: "red" } }]);
+  // A connection that is lost meanwhile says nothing about the rest.
+  const lost = tt.once("state");
+  next.terminate();
+  env.advance((await lost).retry_ms);
+  next = await session.server.accept();
+  env.advance(3000);
+  next.send("idyou", {});
+  await next.next("resume");
+  next.welcome({ resumed: true, session: "secret-2" });
+  await next.settle(tt);
+  env.advance(1999);
+  assert.deepEqual([changes, tt.friends.profile("1:4")], [[], { name: "Zoe" }]);
+  env.advance(1);
+  assert.deepEqual([changes, tt.friends.profile("1:4")], [[{ "1:4": { name: null } }], {}]);
+});
+
 test("an exception in a listener does not affect others, and a removed listener is not called", async (t) => {
   const { tt, peer } = await online(t);
   const uncaught = new Promise((resolve) => {

@@ -4,6 +4,8 @@
  */
 export declare class Profiles {
     #private;
+    /** Users whose profiles are those of a lost session. @returns {ReadonlySet<string>} */
+    get stale(): ReadonlySet<string>;
     /**
      * @param {string} id
      * @returns {Record<string, any>} empty if there are none
@@ -17,9 +19,11 @@ export declare class Profiles {
     changed(data: any, watched: (id: string) => boolean): Record<string, Record<string, any>>;
     /** @param {string} id that is watched no longer */
     delete(id: string): void;
+    /** A new session gets all profiles anew; those of before are shown until then. */
+    reset(): void;
     /**
-     * A new session gets all profiles anew; an attribute that it does not get was removed.
+     * The new session has sent all profiles: who is in none has no public attributes any more.
      * @returns {Record<string, Record<string, any>>} what changed
      */
-    reset(): Record<string, Record<string, any>>;
+    settle(): Record<string, Record<string, any>>;
 }
