@@ -21,18 +21,28 @@ export function openProfileForm({ own, people }) {
   name.maxLength = NAME_MAX;
   if (note instanceof HTMLInputElement) note.maxLength = NOTE_MAX;
 
-  /** Shows the stored values, but not in place of what the user is writing. */
-  const show = (all = false) => {
-    const { name: nick, colour: shade, note: text = "" } = own.values;
-    for (const [field, value] of [[name, nick], [colour, shade], [note, text]]) {
-      if (field instanceof HTMLInputElement && (all || document.activeElement !== field)) field.value = value;
+  /** By the name of its value. @type {Record<string, HTMLInputElement>} */
+  const fields = { name, colour, ...(note instanceof HTMLInputElement && { note }) };
+  /** Fields with an input that is not saved yet. */
+  const edited = new Set();
+  for (const field of Object.values(fields)) field.addEventListener("input", () => edited.add(field));
+
+  /** Shows the stored values, but not in place of what the user has entered. */
+  const show = () => {
+    for (const [key, field] of Object.entries(fields)) {
+      if (!edited.has(field)) field.value = own.values[key] ?? "";
     }
     byId("profile-avatar").replaceChildren(people.avatar(own.user));
   };
 
-  const save = async (changes) => {
+  /** @param {string[]} keys of the values */
+  const save = async (keys) => {
+    const entered = keys.map((key) => [key, fields[key].value]);
     try {
-      await own.set(changes);
+      await own.set(Object.fromEntries(entered));
+      // What was entered meanwhile is not saved.
+      for (const [key, value] of entered) if (fields[key].value === value) edited.delete(fields[key]);
+      show();
       return true;
     } catch (problem) {
       notice(problem.message, "bad");
@@ -49,14 +59,9 @@ export function openProfileForm({ own, people }) {
       name.focus();
       return;
     }
-    const changes = { name: name.value, colour: colour.value };
-    if (note instanceof HTMLInputElement) changes.note = note.value;
-    if (await save(changes)) {
-      show(true);
-      notice("Saved. Everyone who sees you sees it now.");
-    }
+    if (await save(Object.keys(fields))) notice("Saved. Everyone who sees you sees it now.");
   });
-  colour.addEventListener("change", () => save({ colour: colour.value }));
+  colour.addEventListener("change", () => save(["colour"]));
   own.onChange(() => show());
   show();
 }

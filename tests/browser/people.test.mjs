@@ -98,6 +98,27 @@ scene("status, note and name survive a reload and are the same in all tabs", asy
   await mel.until(() => !document.querySelector('[data-friend="1:200"]').textContent.includes("Reading"));
 }, { settings: SETTINGS });
 
+scene("what the user has entered stays until it is saved, whatever changes meanwhile", async ({ open }) => {
+  const tom = await open("/friends/", { user: "1:200" });
+  await tom.reads("connection-state", "online");
+  const name = tom.see("profile-name");
+  await name.fill("Tom Turner");
+  await tom.see("profile-note").fill("Reading");
+  // The colour is saved at once.
+  await tom.see("profile-colour").fill("#123456");
+  await tom.until(() => document.querySelector("#profile-avatar .avatar").style.getPropertyValue("--colour") === "#123456");
+  const tab = await open("/friends/", { user: "1:200" });
+  await rename(tab, "Thomas");
+  await tom.reads("me", "Thomas");
+  assert.deepEqual([await name.inputValue(), await tom.see("profile-note").inputValue()], ["Tom Turner", "Reading"]);
+  await tom.see("profile-save").click();
+  await tom.reads("me", "Tom Turner");
+  await tab.reads("me", "Tom Turner");
+  // A field that nothing was entered in follows.
+  await tab.until(() => document.querySelector("#profile-note").value === "Reading");
+  assert.equal(await tab.see("profile-name").inputValue(), "Tom Turner");
+});
+
 scene("the profile comes back from the browser when the server has lost it", async ({ open, server }) => {
   const tom = await open("/friends/", { user: "1:200" });
   tom.allow(/ERR_CONNECTION|WebSocket|EventSource/);
