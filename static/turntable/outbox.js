@@ -83,6 +83,8 @@ export class Outbox {
   #desired = [];
   /** @type {Message[]} */
   #queue = [];
+  /** Local ms before which nothing that is queued expires. */
+  #expiry = Infinity;
   /** @type {any} */
   #timer;
   /** Whether a message has to wait for an answer. @type {(message: Message) => boolean} */
@@ -163,7 +165,10 @@ export class Outbox {
     }
     const lane = message.repeatable ? this.#desired : this.#queue;
     if (message.merge !== undefined) this.#replace(message.merge);
-    if (message.expires_ms !== undefined) message.expires_at = this.#env.local() + message.expires_ms;
+    if (message.expires_ms !== undefined) {
+      message.expires_at = this.#env.local() + message.expires_ms;
+      this.#expiry = Math.min(this.#expiry, message.expires_at);
+    }
     const after = message.behind === undefined ? -1 : this.#lastOf(message.behind);
     if (after >= 0) {
       this.#queue.splice(after + 1, 0, message);
@@ -180,8 +185,8 @@ export class Outbox {
    * @param {TurntableError} error
    */
   discard(channel, error) {
-    const gone = this.#queue.filter(({ data }) => isOf(data, channel));
-    this.#queue = this.#queue.filter((message) => !gone.includes(message));
+    const gone = new Set(this.#queue.filter(({ data }) => isOf(data, channel)));
+    this.#queue = this.#queue.filter((message) => !gone.has(message));
     for (const message of gone) this.#hooks.dropped(message, error);
     this.#schedule();
   }
@@ -286,6 +291,7 @@ export class Outbox {
     this.#repeats = [];
     this.#desired = [];
     this.#queue = [];
+    this.#expiry = Infinity;
     this.#env.clearTimeout(this.#timer);
     return messages;
   }
@@ -323,7 +329,9 @@ export class Outbox {
   #schedule() {
     this.#env.clearTimeout(this.#timer);
     const now = this.#env.local();
-    const due = this.#queue.flatMap(({ expires_at }) => (expires_at === undefined ? [] : [expires_at - now]));
+    // It may be that of a message that was sent meanwhile: then it is counted anew when it is due.
+    if (this.#queue.length === 0) this.#expiry = Infinity;
+    const due = this.#expiry === Infinity ? [] : [this.#expiry - now];
     if (this.#hooks.online()) {
       const [first] = this.#repeats;
       const costs = first ? [costOfRepeat(first)] : [this.#desired, this.#queue].flatMap(([message]) =>
@@ -344,12 +352,19 @@ export class Outbox {
 
   /** Drops what is stale. */
   #expire() {
-    for (const message of [...this.#queue]) {
+    const now = this.#env.local();
+    if (now < this.#expiry) return;
+    /** @type {Map<Message, TurntableError>} */
+    const expired = new Map();
+    this.#expiry = Infinity;
+    for (const message of this.#queue) {
       const error = this.#expired(message);
-      if (!error || !this.#queue.includes(message)) continue;
-      this.#queue.splice(this.#queue.indexOf(message), 1);
-      this.#hooks.dropped(message, error);
+      if (error) expired.set(message, error);
+      else this.#expiry = Math.min(this.#expiry, message.expires_at ?? Infinity);
     }
+    if (expired.size === 0) return;
+    this.#queue = this.#queue.filter((message) => !expired.has(message));
+    for (const [message, error] of expired) this.#hooks.dropped(message, error);
   }
 
   /** @param {Message} message */

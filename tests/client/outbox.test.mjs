@@ -2,8 +2,9 @@
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { Outbox } from "../../static/turntable/outbox.js";
 import { Pacer, costOf } from "../../static/turntable/pacer.js";
-import { client, online, reconnect, serve } from "./harness.mjs";
+import { ManualEnvironment, client, online, reconnect, serve } from "./harness.mjs";
 
 const code = (expected) => (error) => error.code === expected;
 
@@ -384,4 +385,43 @@ test("the refusals of one burst slow the client down once, and it recovers", () 
   // Servers that refuse again and again are asked less and less.
   for (let now = 20_000; now < 40_000; now += 1100) pacer.limited("game", 5, now);
   assert.ok(sent(40_000, 41_000) < 60);
+});
+
+test("a queue is not walked for each command, and what expires is dropped at its time", () => {
+  const env = new ManualEnvironment();
+  const dropped = [];
+  const outbox = new Outbox(5000, env, {
+    online: () => false,
+    write: () => assert.fail("the client is offline"),
+    repeat: () => {},
+    bytesOf: (text) => text.length,
+    load: () => ({ commands: 0, cost: new Map() }),
+    confirm: () => false,
+    dropped: ({ id }, { code }) => dropped.push([id, code, env.now]),
+  });
+  let reads = 0;
+  const send = (id, expires_ms) => {
+    let expires_at;
+    outbox.send({
+      command: "publish", data: {}, text: "{}", id, expires_ms,
+      get expires_at() {
+        reads += 1;
+        return expires_at;
+      },
+      set expires_at(at) {
+        expires_at = at;
+      },
+    });
+  };
+  const from = env.now;
+  send(1, 300);
+  send(2, 100);
+  for (let id = 3; id < 2000; id += 1) send(id, undefined);
+  assert.ok(reads < 4000, `${reads} reads`);
+  // The first to expire leaves the queue otherwise.
+  assert.equal(outbox.withdraw(2), true);
+  send(2000, 200);
+  env.advance(1000);
+  assert.deepEqual(dropped, [[2000, "timeout", from + 200], [1, "timeout", from + 300]]);
+  assert.deepEqual([outbox.ids.size, env.timers], [1997, []]);
 });
