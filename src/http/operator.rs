@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use actix_web::body::{BoxBody, MessageBody};
 use actix_web::dev::{ServiceRequest, ServiceResponse};
-use actix_web::http::header;
+use actix_web::http::header::{self, HeaderValue};
+use actix_web::http::{ConnectionType, Method};
 use actix_web::middleware::Next;
 
 use crate::http::admission::{self, Cors};
@@ -14,6 +15,8 @@ use crate::http::origin::Accepted;
 use crate::http::settings::HttpSettings;
 use crate::metric::Metrics;
 use crate::watched::Watched;
+use turntable_core::packet::ErrorBody;
+use turntable_core::reason::ErrorCode;
 
 /// Lets a request pass that its own pages sent, or no page.
 ///
@@ -38,6 +41,13 @@ pub async fn guard(
         connection.carries_out();
     }
     let answer = match checked {
+        Ok(()) if upgrades_body(&request) => {
+            let mut refused = admission::refuse(&no_upgrade(), &Cors::default());
+            // What follows on the connection would be read as its body.
+            let head = refused.head_mut();
+            head.set_connection_type(ConnectionType::Close);
+            Ok(request.into_response(refused))
+        }
         Ok(()) => next
             .call(request)
             .await
@@ -52,6 +62,23 @@ pub async fn guard(
         connection.answers();
     }
     answer
+}
+
+/// Whether the HTTP server takes all that follows on the connection as the body: it does
+/// so for an upgrade to WebSocket, and a call would wait for an end that does not come.
+fn upgrades_body(request: &ServiceRequest) -> bool {
+    let is_read = matches!(*request.method(), Method::GET | Method::HEAD);
+    let mut upgrades = request.headers().get_all(header::UPGRADE);
+    let is_websocket = |value: &HeaderValue| {
+        let value = value.as_bytes().trim_ascii();
+        value.eq_ignore_ascii_case(b"websocket")
+    };
+    !is_read && upgrades.any(is_websocket)
+}
+
+fn no_upgrade() -> ErrorBody {
+    let message = "this listener has no WebSockets: send the request without the header Upgrade";
+    ErrorBody::new(ErrorCode::BadMessage, message)
 }
 
 /// Whether a part of the request is still to come.

@@ -122,6 +122,29 @@ fn health_is_answered_beside_requests_that_never_end() {
     }
 }
 
+/// An upgrade has no body that ends.
+#[test]
+fn calls_that_want_an_upgrade_are_refused_at_once_and_hold_nobody_up() {
+    let server = Server::start();
+    let head = "POST /rpc/user/listAll HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\n\
+                Upgrade: WebSocket\r\n";
+    let body = format!("{head}Content-Length: 2\r\n\r\n{{}}");
+    let mut unanswered: Vec<TcpStream> = (0..100)
+        .map(|_| half_sent(&server, &format!("{head}\r\n")))
+        .collect();
+    let began = Instant::now();
+    assert_eq!(server.manage("/health/live").status, 200);
+    unanswered.extend([half_sent(&server, &body), half_sent(&server, &body)]);
+    for socket in unanswered.iter_mut().rev().take(8) {
+        let mut answer = String::new();
+        socket.read_to_string(&mut answer).unwrap();
+        assert!(answer.starts_with("HTTP/1.1 400 "), "{answer}");
+        assert!(answer.contains("bad_message"), "{answer}");
+    }
+    let took = began.elapsed();
+    assert!(took < Duration::from_secs(3), "{took:?}");
+}
+
 #[test]
 fn few_idle_connections_of_the_operator_stay() {
     let server = Server::start();
