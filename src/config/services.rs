@@ -9,7 +9,8 @@ use turntable_core::model::service::ServiceSettings;
 use turntable_core::model::service::function::FunctionSettings;
 use turntable_core::model::service::settings::{is_name, is_pattern};
 
-/// Finds names and users that have no valid form, and tokens without providers.
+/// Finds names and users that have no valid form, tokens without providers, and users with
+/// several tokens.
 pub(super) fn check(services: &BTreeMap<String, ServiceSettings>, found: &mut Vec<Conflict>) {
     for (name, service) in services {
         let mut refuse = |key: &str, message: String| {
@@ -61,6 +62,34 @@ pub(super) fn check(services: &BTreeMap<String, ServiceSettings>, found: &mut Ve
             refuse(".token", message.to_owned());
         }
     }
+    check_tokens(services, found);
+}
+
+/// Finds users that would identify with the token of one service and provide another one,
+/// which has another token.
+fn check_tokens(services: &BTreeMap<String, ServiceSettings>, found: &mut Vec<Conflict>) {
+    let mut tokens: BTreeMap<&str, (&str, &str)> = BTreeMap::new();
+    let with_token = services
+        .iter()
+        .filter(|(_, service)| !service.token.is_empty());
+    for (name, service) in with_token {
+        for user in &service.providers {
+            let (first, token) = *tokens.entry(user).or_insert((name, &service.token));
+            if token != service.token {
+                let message = format!(
+                    "{user} provides {first} too, which has another token: with either one it \
+                     would provide both; accepted is one token for all services of a user, or a \
+                     user for each"
+                );
+                let key = format!("services.{name}");
+                let keys = [format!("{key}.token"), key, "services".to_owned()];
+                found.push(Conflict {
+                    keys: keys.into(),
+                    message,
+                });
+            }
+        }
+    }
 }
 
 /// Finds callers that name no users, and names that no function has.
@@ -78,5 +107,40 @@ pub(super) fn check_functions(functions: &FunctionSettings, found: &mut Vec<Conf
             let message = format!("{name:?} names no function; accepted is {accepted}");
             found.push(Conflict::new(&["functions.callable"], message));
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn service(user: &str, token: &str) -> ServiceSettings {
+        ServiceSettings {
+            providers: vec![user.to_owned()],
+            token: token.to_owned(),
+            ..ServiceSettings::default()
+        }
+    }
+
+    fn refused(services: &[(&str, &ServiceSettings)]) -> Vec<String> {
+        let services = services.iter();
+        let services = services.map(|(name, service)| ((*name).to_owned(), (*service).clone()));
+        let mut found = Vec::new();
+        check(&services.collect(), &mut found);
+        let key = |conflict: Conflict| conflict.keys.into_iter().next().unwrap_or_default();
+        found.into_iter().map(key).collect()
+    }
+
+    #[test]
+    fn user_has_one_token_for_all_services_that_it_provides() {
+        let (one, two) = (service("service:x1", "tok"), service("service:x1", "tok2"));
+        let none = service("service:x1", "");
+        let found = refused(&[("chat", &one), ("forum", &two)]);
+        assert_eq!(found, ["services.forum.token"]);
+        for fine in [&one, &none, &service("service:x2", "tok2")] {
+            assert!(refused(&[("chat", &one), ("forum", fine)]).is_empty());
+        }
+        let open = refused(&[("chat", &service("1:*", "tok"))]);
+        assert_eq!(open, ["services.chat.token"]);
     }
 }
