@@ -48,7 +48,9 @@ const functions = {
 async function answer(request) {
   let claims;
   try {
-    claims = verify((request.headers.authorization ?? "").replace(/^Bearer /, ""), "files");
+    const [, token] = /^Bearer +(\S+)$/i.exec(request.headers.authorization ?? "") ?? [];
+    if (!token) throw new Error("the token is missing: send what `direct` gave you as `Authorization: Bearer TOKEN`");
+    claims = verify(token, "files");
   } catch (error) {
     return [401, { error: { code: "unauthorized", message: error.message } }];
   }

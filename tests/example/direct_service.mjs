@@ -76,6 +76,7 @@ for (const wrong of [
 ]) {
   const [code, answer] = await status(wrong);
   assert.deepEqual([code, answer.error.code], [401, "unauthorized"], wrong);
+  assert.equal(/is missing/.test(answer.error.message), !wrong, answer.error.message);
 }
 assert.equal((await status(sign(hs256, { ...claims, functions: ["put"] })))[0], 403);
 await assert.rejects(tt.direct("nosuch"), { code: "not_found" });
