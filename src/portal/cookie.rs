@@ -11,6 +11,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use crate::portal::checker::{Identity, Refusal, Verdict};
 use crate::portal::claim::Claim;
 use crate::portal::key::Key;
+use crate::portal::refusal::RefusalLog;
 use crate::portal::settings::CookieSettings;
 use turntable_core::id::UserId;
 use turntable_core::packet::Reason;
@@ -20,6 +21,11 @@ pub(super) const NAME: &str = "cookie";
 
 /// What the codes are made over first, so that none of another kind passes.
 const KIND: &str = "turntable cookie 1";
+
+static REFUSED: RefusalLog = RefusalLog::new(NAME);
+
+/// Why a value without its three parts is refused.
+const NOT_WHOLE: &str = "it is not USER.EXPIRES.CODE";
 
 /// The longest value that is looked at, in bytes.
 const VALUE_BYTES_MAX: usize = 512;
@@ -90,25 +96,30 @@ impl Cookies {
             return Verdict::Pass;
         }
         let now_s = now_ms / 1_000;
-        let signed = claim.cookie().and_then(|value| self.read(value, now_s));
-        let verdict = match signed {
-            Some(signed) if !claim.may_be(&signed.user) => Verdict::invalid(),
-            Some(signed) if signed.expires_s <= now_s => {
-                Verdict::Refuse(Refusal::new(Reason::Expired))
-            }
-            Some(signed) => Verdict::Accept(Identity::new(signed.user)),
-            None => Verdict::invalid(),
+        let signed = match claim.cookie() {
+            Some(value) => self.read(value, now_s),
+            None => Err("the request has no cookie of the name portal.cookie.name"),
         };
-        match verdict {
-            Verdict::Refuse(_) if !is_named => Verdict::Pass,
-            verdict => verdict,
+        let (reason, why) = match signed {
+            Ok(signed) if !claim.may_be(&signed.user) => (
+                Reason::Invalid,
+                "it is of another user than the one that the client wants to be",
+            ),
+            Ok(signed) if signed.expires_s <= now_s => (Reason::Expired, "it has expired"),
+            Ok(signed) => return Verdict::Accept(Identity::new(signed.user)),
+            Err(why) => (Reason::Invalid, why),
+        };
+        if !is_named {
+            return Verdict::Pass;
         }
+        REFUSED.note(why);
+        Verdict::Refuse(Refusal::new(reason))
     }
 
     /// The header `Set-Cookie` that replaces a cookie whose half is over.
     pub(super) fn renew(&self, value: &str, now_ms: u64, is_https: bool) -> Option<String> {
         let now_s = now_ms / 1_000;
-        let signed = self.read(value, now_s)?;
+        let signed = self.read(value, now_s).ok()?;
         let left_s = signed.expires_s.saturating_sub(now_s);
         let lifetime_s = self.settings.lifetime_s;
         if left_s == 0 || (left_s > lifetime_s / 2 && !signed.is_previous) {
@@ -134,12 +145,13 @@ impl Cookies {
         format!("{text}.{}", URL_SAFE_NO_PAD.encode(code))
     }
 
-    fn read(&self, value: &str, now_s: u64) -> Option<Signed> {
+    /// The user of a value, and why there is none, for the log.
+    fn read(&self, value: &str, now_s: u64) -> Result<Signed, &'static str> {
         if value.len() > VALUE_BYTES_MAX {
-            return None;
+            return Err("it is longer than any");
         }
-        let (text, code) = value.rsplit_once('.')?;
-        let code = URL_SAFE_NO_PAD.decode(code).ok()?;
+        let (text, code) = value.rsplit_once('.').ok_or(NOT_WHOLE)?;
+        let code = URL_SAFE_NO_PAD.decode(code).map_err(|_| NOT_WHOLE)?;
         let signed = format!("{KIND}.{text}");
         let is_current = self.key.is_plain_code(&signed, &code);
         let mut previous = self.previous.iter();
@@ -147,13 +159,14 @@ impl Cookies {
             && now_s < self.settings.previous_until
             && previous.any(|key| key.is_plain_code(&signed, &code));
         if !is_current && !is_previous {
-            return None;
+            return Err("its code is not that of the key");
         }
-        let (user, expires_s) = text.split_once('.')?;
-        let user = String::from_utf8(URL_SAFE_NO_PAD.decode(user).ok()?).ok()?;
-        Some(Signed {
-            user: UserId::parse(&user).ok()?,
-            expires_s: expires_s.parse().ok()?,
+        let (user, expires_s) = text.split_once('.').ok_or(NOT_WHOLE)?;
+        let user = URL_SAFE_NO_PAD.decode(user).map_err(|_| NOT_WHOLE)?;
+        let user = String::from_utf8(user).map_err(|_| NOT_WHOLE)?;
+        Ok(Signed {
+            user: UserId::parse(&user).map_err(|_| "its user is not a user id")?,
+            expires_s: expires_s.parse().map_err(|_| NOT_WHOLE)?,
             is_previous,
         })
     }
@@ -224,13 +237,13 @@ mod tests {
     fn changed_cookie_is_no_login() {
         let cookies = cookies(&Key::random().unwrap(), None);
         let value = cookies.sign(&mel(), NOW_S + 9);
-        assert!(cookies.read(&value, NOW_S).is_some());
+        assert!(cookies.read(&value, NOW_S).is_ok());
         for at in 0..value.len() {
             let mut changed = value.clone().into_bytes();
             let byte = changed.get_mut(at).unwrap();
             *byte = if *byte == b'A' { b'B' } else { b'A' };
             let changed = String::from_utf8(changed).unwrap();
-            assert_eq!(cookies.read(&changed, NOW_S), None, "{at}");
+            assert!(cookies.read(&changed, NOW_S).is_err(), "{at}");
         }
     }
 
@@ -258,7 +271,7 @@ mod tests {
         let value = cookies(&old, None).sign(&mel(), NOW_S + 900);
         let rotated = cookies(&new, Some((&old, NOW_S + 1)));
         assert!(rotated.renew(&value, NOW_MS, false).is_some());
-        assert!(rotated.read(&value, NOW_S).is_some());
-        assert!(rotated.read(&value, NOW_S + 1).is_none());
+        assert!(rotated.read(&value, NOW_S).is_ok());
+        assert!(rotated.read(&value, NOW_S + 1).is_err());
     }
 }

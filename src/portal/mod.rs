@@ -24,6 +24,7 @@ mod jwt;
 mod key;
 pub(crate) mod password;
 pub mod permission;
+mod refusal;
 pub mod revocation;
 pub mod settings;
 pub(crate) mod watch;

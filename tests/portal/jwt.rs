@@ -73,6 +73,25 @@ fn claim(algorithm: Algorithm, audience: &str, expires_s: u64) -> Value {
     json!({"credentials": {"token": encode(&head, &claims, &key).unwrap()}})
 }
 
+/// The operator reads which check a token failed; the client does not.
+#[test]
+fn reason_of_a_refusal_is_in_the_log_once_in_a_while() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = server(folder.path());
+    let foreign = claim(Algorithm::HS256, "another game", now_s() + 60);
+    for _ in 0..3 {
+        let error = ENTRIES[0].1(server.address, &foreign).unwrap_err();
+        assert!(
+            !error["message"].as_str().unwrap().contains("aud"),
+            "{error}"
+        );
+    }
+    let why = "the checker jwt refused a credential: aud is not portal.jwt.audience";
+    let log = server.await_log(why);
+    assert_eq!(log.matches(why).count(), 1);
+    assert!(!log.contains("another game"));
+}
+
 #[test]
 fn token_identifies_over_every_transport_until_it_expires() {
     let folder = tempfile::tempdir().unwrap();

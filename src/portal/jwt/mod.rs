@@ -7,6 +7,7 @@
 mod key;
 pub(super) mod remote;
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use base64::Engine as _;
@@ -20,6 +21,7 @@ use crate::portal::checker::{Checking, CredentialChecker, Identity, Refusal, Ver
 use crate::portal::claim::Claim;
 use crate::portal::jwt::key::{Keys, KnownKey};
 use crate::portal::jwt::remote::{Found, RemoteKeys};
+use crate::portal::refusal::RefusalLog;
 use crate::portal::settings::{JwtSettings, PortalSettings};
 use turntable_core::id::{UserId, is_realm};
 use turntable_core::packet::{ErrorBody, Reason};
@@ -31,6 +33,11 @@ pub(super) const NAME: &str = "jwt";
 
 /// The longest token that is looked at, in bytes.
 const TOKEN_BYTES_MAX: usize = 8_192;
+
+static REFUSED: RefusalLog = RefusalLog::new(NAME);
+
+/// Why a token without a key is refused.
+const UNKNOWN_KEY: &str = "its kid is that of no key, or of one that is over";
 
 /// Roles of one token; more do not count.
 const ROLES_MAX: usize = 64;
@@ -79,9 +86,10 @@ impl Jwt {
         let Some(token) = claim.text("token").filter(|token| is_jwt(token)) else {
             return Verdict::Pass;
         };
-        let kid = decode_header(token).ok().and_then(|head| head.kid);
-        let Some(kid) = kid else {
-            return Verdict::invalid();
+        let kid = match decode_header(token).map(|head| head.kid) {
+            Ok(Some(kid)) => kid,
+            Ok(None) => return REFUSED.invalid("its head has no kid"),
+            Err(_) => return REFUSED.invalid("its head is not that of a JWT"),
         };
         let now_s = clock::now_ms() / 1_000;
         let fetched = match &self.source {
@@ -90,7 +98,7 @@ impl Jwt {
         };
         match fetched {
             Found::Keys(keys) => self.verify(claim, token, keys.find(&kid, now_s)),
-            Found::Unknown => Verdict::invalid(),
+            Found::Unknown => REFUSED.invalid(UNKNOWN_KEY),
             Found::Unavailable(retry_ms) => Verdict::Deny(
                 ErrorBody::new(
                     ErrorCode::Unavailable,
@@ -106,31 +114,41 @@ impl Jwt {
             key, validation, ..
         }) = key
         else {
-            return Verdict::invalid();
+            return REFUSED.invalid(UNKNOWN_KEY);
         };
         match decode::<Map<String, Value>>(token, key, validation) {
             Ok(data) => self.accept(claim, &data.claims),
-            Err(error) if matches!(error.kind(), ErrorKind::ExpiredSignature) => {
-                Verdict::Refuse(Refusal::new(Reason::Expired))
+            Err(error) => {
+                let reason = match error.kind() {
+                    ErrorKind::ExpiredSignature => Reason::Expired,
+                    _ => Reason::Invalid,
+                };
+                REFUSED.note(&fault(error.kind()));
+                Verdict::Refuse(Refusal::new(reason))
             }
-            Err(_) => Verdict::invalid(),
         }
     }
 
     /// A token that is signed, for us, and in its time.
     fn accept(&self, claim: &Claim, claims: &Map<String, Value>) -> Verdict {
         // A number, not a text with one.
-        let expires_s = claims.get("exp").and_then(Value::as_f64);
+        let Some(expires_s) = claims.get("exp").and_then(Value::as_f64) else {
+            return REFUSED.invalid("exp is not a number");
+        };
+        // One issuer (RFC 7519, 4.1.1): a list would pass with any that it names.
+        if !claims.get("iss").is_some_and(Value::is_string) {
+            return REFUSED.invalid("iss is not a string");
+        }
         let subject = claims.get("sub").and_then(Value::as_str);
         let user = subject.and_then(|subject| match subject.contains(':') {
             true => UserId::parse(subject).ok(),
             false => UserId::parse(&format!("{}:{subject}", self.realm)).ok(),
         });
-        let (Some(expires_s), Some(user)) = (expires_s, user) else {
-            return Verdict::invalid();
+        let Some(user) = user else {
+            return REFUSED.invalid("sub is not a user id");
         };
         if !claim.may_be(&user) {
-            return Verdict::invalid();
+            return REFUSED.invalid("sub is another user than the one that the client wants to be");
         }
         let attributes = self.attributes.iter().filter_map(|name| {
             let value = claims.get(name).filter(|value| !value.is_null())?;
@@ -160,6 +178,26 @@ impl std::fmt::Debug for Jwt {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("Jwt")
     }
+}
+
+/// Which check a token failed, without anything of the token.
+fn fault(kind: &ErrorKind) -> Cow<'static, str> {
+    Cow::Borrowed(match kind {
+        ErrorKind::InvalidSignature => "its signature is not that of the key",
+        ErrorKind::InvalidAlgorithm => "its alg is not that of the key",
+        ErrorKind::ExpiredSignature => "it has expired (exp)",
+        ErrorKind::ImmatureSignature => "it is not valid yet (nbf)",
+        ErrorKind::InvalidIssuer => "iss is not portal.jwt.issuer",
+        ErrorKind::InvalidAudience => "aud is not portal.jwt.audience",
+        ErrorKind::MissingRequiredClaim(name) => {
+            return Cow::Owned(format!("{name} is missing, or not of its type"));
+        }
+        ErrorKind::InvalidClaimFormat(name) => {
+            return Cow::Owned(format!("{name} is not of its type"));
+        }
+        ErrorKind::Base64(_) | ErrorKind::Json(_) | ErrorKind::Utf8(_) => "it is not a whole JWT",
+        _ => "it cannot be checked",
+    })
 }
 
 fn is_jwt(token: &str) -> bool {

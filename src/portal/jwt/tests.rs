@@ -141,6 +141,12 @@ fn claims_have_to_fit() {
         ("aud", Value::Null),
         ("iss", json!("https://evil.example")),
         ("iss", Value::Null),
+        // One string (RFC 7519, 4.1.1).
+        ("iss", json!(["https://login.example"])),
+        (
+            "iss",
+            json!(["https://login.example", "https://evil.example"]),
+        ),
         ("exp", Value::Null),
         ("exp", json!((now_s() + 60).to_string())),
         ("nbf", json!(now_s() + 60)),
@@ -182,5 +188,20 @@ fn incomplete_settings_are_refused_without_keys_in_the_message() {
             error.contains("keys.json") && !error.contains("geheim"),
             "{error}"
         );
+    }
+}
+
+#[test]
+fn faults_name_the_check_and_nothing_of_the_token() {
+    let missing = ErrorKind::MissingRequiredClaim("exp".to_owned());
+    for (kind, part) in [
+        (ErrorKind::InvalidAudience, "portal.jwt.audience"),
+        (ErrorKind::InvalidIssuer, "portal.jwt.issuer"),
+        (ErrorKind::InvalidAlgorithm, "alg"),
+        (ErrorKind::InvalidSignature, "signature"),
+        (ErrorKind::ImmatureSignature, "nbf"),
+        (missing, "exp"),
+    ] {
+        assert!(fault(&kind).contains(part), "{kind:?}");
     }
 }
