@@ -160,17 +160,37 @@ fn action_data_size_is_limited_by_game() {
 }
 
 #[test]
+fn data_that_is_looked_into_has_no_key_twice() {
+    let server = Server::configured("[games.g]\nkeep_state = true\n", &[]);
+    let [mut mel, mut pomke] = members(&server, "r", "g", ["1:1", "1:2"]);
+    let twice = r#"{"x":1,"state":1,"st\u0061te":2}"#;
+    let game = |data: &str| {
+        format!(
+            r#"{{"command":"game","data":{{"channel":"r","actions":[{{"timestamp":1,"from":"1:1","data":{data}}}]}}}}"#
+        )
+    };
+    mel.send_text(&game(twice));
+    let error = mel.expect_error("bad_message");
+    assert_eq!(error["data"]["details"]["index"], 0);
+    mel.send_text(&game(r#"{"state":3}"#));
+    assert_eq!(action_data(&mut pomke), [json!({"state": 3})]);
+}
+
+#[test]
 fn action_rate_is_limited_by_game() {
     let (_server, mut mel, mut pomke) = game("actions_per_second = 5\n");
     let burst = |count: usize| vec![action("1:1", 1.0, json!("go")); count];
+    // More than ever pass.
     send_actions(&mut mel, "r", &burst(6));
-    let error = mel.expect_error("rate_limited");
-    assert_eq!(error["data"]["details"]["index"], 5);
+    let error = mel.expect_error("too_many");
+    assert_eq!(error["data"]["details"]["max"], 5);
     // Refused actions do not count.
     send_actions(&mut mel, "r", &burst(5));
     assert_eq!(action_data(&mut mel).len(), 5);
     send_actions(&mut mel, "r", &burst(5));
-    mel.expect_error("rate_limited");
+    let error = mel.expect_error("rate_limited");
+    let retry_ms = error["data"]["details"]["retry_ms"].as_u64().unwrap();
+    assert!((1..=1_000).contains(&retry_ms), "{error}");
     assert_eq!(action_data(&mut pomke).len(), 5);
     act(&mut pomke, "r", "1:2", json!("has its own rate"));
     assert_eq!(action_data(&mut pomke), ["has its own rate"]);

@@ -10,6 +10,7 @@ pub mod backup;
 pub mod budget;
 pub mod call;
 pub mod delivery;
+pub mod duplicate_key;
 pub mod frame;
 pub mod id;
 pub mod key;

@@ -1,10 +1,12 @@
 //! Methods of services: their names, parameters and types, and the arguments of a call,
 //! read by them. Each service lists its methods in a file of its own.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
+use std::fmt;
 use std::pin::Pin;
 
-use serde::Serialize;
+use serde::de::{MapAccess, Visitor};
+use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::value::{RawValue, to_raw_value};
 
 use crate::management::Management;
@@ -146,9 +148,8 @@ impl Parameter {
     }
 
     fn object(&self, json: &str) -> Result<Vec<(Box<str>, Payload)>, ErrorBody> {
-        let fields: Vec<(Box<str>, Box<RawValue>)> =
-            object(json).ok_or_else(|| self.wrong("an object"))?;
-        let fields = fields.into_iter();
+        let what = format!("{} must be an object", self.name);
+        let fields = object(json, &what)?.into_iter();
         fields
             .map(|(name, value)| Ok((name, self.value(value.get())?)))
             .collect()
@@ -163,10 +164,50 @@ impl Parameter {
     }
 }
 
-/// The fields of a JSON object; of two of one name the last.
-pub(super) fn object(json: &str) -> Option<Vec<(Box<str>, Box<RawValue>)>> {
-    let fields: BTreeMap<Box<str>, Box<RawValue>> = serde_json::from_str(json).ok()?;
-    Some(fields.into_iter().collect())
+/// The fields of a JSON object, in its order.
+///
+/// # Errors
+/// `bad_message` where it is none, which `what` is the end of a sentence for, or has a key
+/// twice.
+pub(super) fn object(json: &str, what: &str) -> Result<Vec<Field>, ErrorBody> {
+    let Fields(fields) = serde_json::from_str(json).map_err(|_| wrong(what))?;
+    let mut names: Vec<&str> = fields.iter().map(|(name, _)| &**name).collect();
+    names.sort_unstable();
+    let mut pairs = names.windows(2);
+    match pairs.find(|pair| matches!(pair, [one, other] if one == other)) {
+        Some([name, _]) => Err(wrong(format!("duplicate key {name:?}"))),
+        _ => Ok(fields),
+    }
+}
+
+/// A field of a JSON object: its name and value.
+pub(super) type Field = (Box<str>, Box<RawValue>);
+
+/// The fields of an object, those of one name too.
+struct Fields(Vec<Field>);
+
+impl<'de> Deserialize<'de> for Fields {
+    fn deserialize<D: Deserializer<'de>>(object: D) -> Result<Self, D::Error> {
+        object.deserialize_map(FieldVisitor)
+    }
+}
+
+struct FieldVisitor;
+
+impl<'de> Visitor<'de> for FieldVisitor {
+    type Value = Fields;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Fields, A::Error> {
+        let mut fields = Vec::new();
+        while let Some(field) = map.next_entry()? {
+            fields.push(field);
+        }
+        Ok(Fields(fields))
+    }
 }
 
 /// The type of a parameter.
@@ -358,7 +399,13 @@ mod tests {
         let long = Payload::from_json("12345678901234567890.50");
         let number = read(Type::Any, " 12345678901234567890.50 ");
         assert_eq!(number, Ok(Argument::Value(long)));
-        assert_eq!(read(Type::Object, "[]"), Err(ErrorCode::BadMessage));
+        for json in ["[]", r#"{"a":1,"\u0061":2}"#] {
+            assert_eq!(
+                read(Type::Object, json),
+                Err(ErrorCode::BadMessage),
+                "{json}"
+            );
+        }
         for json in ["1e999", r#""\ud800""#] {
             assert_eq!(read(Type::Any, json), Err(ErrorCode::BadMessage), "{json}");
             let object = format!("{{\"a\":{json}}}");

@@ -58,12 +58,10 @@ fn find(service: &str, name: &str) -> Result<&'static Method, ErrorBody> {
 /// A call with named parameters.
 fn named(service: &str, name: &str, body: &[u8], realm: &str) -> Result<Call, ErrorBody> {
     let method = find(service, name)?;
-    let text = std::str::from_utf8(body).ok();
-    let mut given: Vec<(Box<str>, Box<RawValue>)> = match body.is_empty() {
+    let what = "the body must be a JSON object of named parameters";
+    let mut given = match body.is_empty() {
         true => Vec::new(),
-        false => text
-            .and_then(method::object)
-            .ok_or_else(|| wrong("the body must be a JSON object of named parameters"))?,
+        false => method::object(std::str::from_utf8(body).map_err(|_| wrong(what))?, what)?,
     };
     let argument = |parameter: &Parameter| {
         let at = given.iter().position(|(name, _)| **name == *parameter.name);
@@ -200,6 +198,7 @@ mod tests {
             "{}",
             r#"{"userId":"1","sessionId":[]}"#,
             r#"{"userId":"1","sessionId":"2","x":1}"#,
+            r#"{"userId":"1","sessionId":"2","userId":"3"}"#,
         ] {
             let call = named("auth", "set", body.as_bytes(), "1");
             assert_eq!(refused(call), ErrorCode::BadMessage, "{body}");

@@ -5,7 +5,7 @@ use super::{Effect, Member, Outcome, Room, not_member, stored_state};
 use crate::id::UserId;
 use crate::key::SessionKey;
 use crate::limit::Limit;
-use crate::model::rule::{Inspection, Refusal, RoomView};
+use crate::model::rule::{Inspection, Refusal, RoomView, check_keys};
 use crate::model::timestamp::SenderClock;
 use crate::packet::{Action, ErrorBody, ServerPacket};
 use crate::reason::ErrorCode;
@@ -86,9 +86,14 @@ impl Room {
             .by(Limit::RoomActions));
         }
         let room = RoomView::new(&self.members);
+        let keep_state = self.game.settings().keep_state;
         for (index, action) in actions.iter().enumerate() {
-            let inspection = Inspection::new(action, index);
+            let inspection = Inspection::new(action, index).of(actions.len());
             check_sender(user, member, action)
+                .and_then(|()| match keep_state {
+                    true => check_keys(action.data.as_json()),
+                    false => Ok(()),
+                })
                 .and_then(|()| {
                     self.rules
                         .iter_mut()
@@ -117,18 +122,20 @@ impl Room {
 
 /// The error for a message whose action at `index` is refused.
 fn refuse_action(refusal: Refusal, index: usize) -> ErrorBody {
-    // Two rules are limits, each with a code of its own.
+    // Two rules are limits, with codes of their own.
     let limit = match refusal.code {
-        ErrorCode::RateLimited => Some(Limit::ActionRate),
+        ErrorCode::RateLimited | ErrorCode::TooMany => Some(Limit::ActionRate),
         ErrorCode::TooLarge => Some(Limit::ActionBytes),
         _ => None,
     };
-    ErrorBody {
-        limit,
-        ..ErrorBody::new(refusal.code, refusal.message)
-            .of("game")
-            .with("index", index as u64)
-    }
+    let error = ErrorBody::new(refusal.code, refusal.message)
+        .of("game")
+        .with("index", index as u64);
+    let error = match refusal.detail {
+        Some((name, value)) => error.with(name, value),
+        None => error,
+    };
+    ErrorBody { limit, ..error }
 }
 
 /// Whether an action is the member's own, and of its team.

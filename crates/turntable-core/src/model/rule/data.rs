@@ -35,7 +35,8 @@ impl Rule for ActionBytes {
                 "the data of an action of this game is at most {} bytes of JSON; this is {bytes}",
                 self.bytes_max
             ),
-        ))
+        )
+        .with("max", self.bytes_max as u64))
     }
 }
 

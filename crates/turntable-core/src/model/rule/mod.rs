@@ -15,6 +15,7 @@ use std::cell::OnceCell;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use crate::duplicate_key;
 use crate::id::UserId;
 use crate::model::room::Members;
 use crate::model::timestamp::Lag;
@@ -79,6 +80,8 @@ pub struct Refusal {
     pub code: ErrorCode,
     /// A sentence of bounded length.
     pub message: Box<str>,
+    /// A detail of the error: its name and value.
+    pub detail: Option<(&'static str, u64)>,
 }
 
 impl Refusal {
@@ -93,7 +96,15 @@ impl Refusal {
         Self {
             code,
             message: message.into(),
+            detail: None,
         }
+    }
+
+    /// The same with a detail of the error.
+    #[must_use]
+    pub const fn with(mut self, name: &'static str, value: u64) -> Self {
+        self.detail = Some((name, value));
+        self
     }
 
     fn invalid(message: String) -> Self {
@@ -138,6 +149,7 @@ impl<'a> RoomView<'a> {
 pub struct Inspection<'a> {
     action: &'a Action,
     index: usize,
+    count: usize,
     data: OnceCell<Result<Value, Refusal>>,
 }
 
@@ -148,8 +160,22 @@ impl<'a> Inspection<'a> {
         Self {
             action,
             index,
+            count: index + 1,
             data: OnceCell::new(),
         }
+    }
+
+    /// The same, in a message of so many actions.
+    #[must_use]
+    pub const fn of(mut self, count: usize) -> Self {
+        self.count = count;
+        self
+    }
+
+    /// How many actions its message has.
+    #[must_use]
+    pub const fn count(&self) -> usize {
+        self.count
     }
 
     /// The action as it came.
@@ -168,17 +194,33 @@ impl<'a> Inspection<'a> {
     /// levels; the decoder has let in fewer.
     ///
     /// # Errors
-    /// [`Refusal`] where the parser does not take it.
+    /// [`Refusal`] where the parser does not take it, or an object has a key twice.
     pub fn data(&self) -> Result<&Value, Refusal> {
         self.data
             .get_or_init(|| {
-                serde_json::from_str(self.action.data.as_json()).map_err(|error| {
+                let json = self.action.data.as_json();
+                check_keys(json)?;
+                serde_json::from_str(json).map_err(|error| {
                     Refusal::invalid(format!("data cannot be looked into: {error}"))
                 })
             })
             .as_ref()
             .map_err(Clone::clone)
     }
+}
+
+/// Whether data that the server looks into is the same to all who read it.
+///
+/// # Errors
+/// `bad_message` where an object has a key twice.
+pub fn check_keys(json: &str) -> Result<(), Refusal> {
+    if !duplicate_key::is_in(json) {
+        return Ok(());
+    }
+    Err(Refusal::new(
+        ErrorCode::BadMessage,
+        "duplicate key in data".to_owned(),
+    ))
 }
 
 #[cfg(test)]
@@ -230,6 +272,13 @@ mod tests {
         let first: *const Value = inspection.data().unwrap();
         let second: *const Value = inspection.data().unwrap();
         assert_eq!(first, second);
+    }
+
+    #[test]
+    fn data_with_a_key_twice_is_refused() {
+        let action = action(r#"{"x":[{"a":1,"\u0061":"1:9"}]}"#);
+        let refusal = Inspection::new(&action, 0).data().unwrap_err();
+        assert_eq!(refusal.code, ErrorCode::BadMessage);
     }
 
     #[test]

@@ -41,6 +41,19 @@ impl ActionRate {
             (bucket.tokens + refilled).min(full)
         })
     }
+
+    /// In how many ms a message of `count` actions, at most those of a second, passes.
+    fn retry_ms(&self, sender: &UserId, count: usize, now_ms: u64) -> u64 {
+        let missing = count as f64 - self.tokens(sender, now_ms);
+        let mut retry_ms = (missing * 1_000.0 / f64::from(self.per_second))
+            .ceil()
+            .max(1.0) as u64;
+        // A sum of fractions may be a little less.
+        if self.tokens(sender, now_ms.saturating_add(retry_ms)) < count as f64 {
+            retry_ms += 1;
+        }
+        retry_ms
+    }
 }
 
 impl Rule for ActionRate {
@@ -50,16 +63,19 @@ impl Rule for ActionRate {
         action: &Inspection<'_>,
         now_ms: u64,
     ) -> Result<(), Refusal> {
-        if self.tokens(&action.action().from, now_ms) >= (action.index() + 1) as f64 {
+        let (sender, per_second) = (&action.action().from, self.per_second);
+        if action.count() > per_second as usize {
+            let message = format!(
+                "a member of this game sends at most {per_second} actions a second, and in one message"
+            );
+            return Err(Refusal::new(ErrorCode::TooMany, message).with("max", per_second.into()));
+        }
+        if self.tokens(sender, now_ms) >= (action.index() + 1) as f64 {
             return Ok(());
         }
-        Err(Refusal::new(
-            ErrorCode::RateLimited,
-            format!(
-                "a member of this game sends at most {} actions a second",
-                self.per_second
-            ),
-        ))
+        let message = format!("a member of this game sends at most {per_second} actions a second");
+        let retry_ms = self.retry_ms(sender, action.count(), now_ms);
+        Err(Refusal::new(ErrorCode::RateLimited, message).with("retry_ms", retry_ms))
     }
 
     fn accepted(&mut self, from: &UserId, actions: usize, now_ms: u64) {
@@ -109,19 +125,20 @@ mod tests {
     use super::*;
     use crate::packet::Action;
 
-    /// A message of `actions` actions at `now_ms`; whether it passed.
-    fn send(rule: &mut ActionRate, actions: usize, now_ms: u64) -> bool {
+    /// A message of `actions` actions at `now_ms`.
+    fn try_send(rule: &mut ActionRate, actions: usize, now_ms: u64) -> Result<(), Refusal> {
         let members = members();
         let message: Vec<Action> = (0..actions).map(|_| action("1")).collect();
-        let passed = message.iter().enumerate().all(|(index, action)| {
-            let inspection = Inspection::new(action, index);
-            rule.check(&RoomView::new(&members), &inspection, now_ms)
-                .is_ok()
-        });
-        if passed {
-            rule.accepted(&user(), actions, now_ms);
+        for (index, action) in message.iter().enumerate() {
+            let inspection = Inspection::new(action, index).of(actions);
+            rule.check(&RoomView::new(&members), &inspection, now_ms)?;
         }
-        passed
+        rule.accepted(&user(), actions, now_ms);
+        Ok(())
+    }
+
+    fn send(rule: &mut ActionRate, actions: usize, now_ms: u64) -> bool {
+        try_send(rule, actions, now_ms).is_ok()
     }
 
     fn user() -> UserId {
@@ -139,6 +156,35 @@ mod tests {
         assert!(send(&mut rule, 1, 100));
         assert!(!send(&mut rule, 11, 60_000));
         assert!(send(&mut rule, 10, 60_000));
+    }
+
+    #[test]
+    fn message_that_never_passes_is_refused_otherwise_than_an_early_one() {
+        for per_second in [1, 3, 7, 30, 49, 1_000] {
+            let mut rule = ActionRate::new(per_second);
+            let count = per_second as usize;
+            let many = try_send(&mut rule, count + 1, 0).unwrap_err();
+            assert_eq!(many.code, ErrorCode::TooMany);
+            assert_eq!(many.detail, Some(("max", per_second.into())));
+            assert!(send(&mut rule, count, 0));
+            for actions in 1..=count {
+                let early = try_send(&mut rule, actions, 0).unwrap_err();
+                assert_eq!(early.code, ErrorCode::RateLimited);
+                let Some(("retry_ms", retry_ms)) = early.detail else {
+                    unreachable!("{early:?}");
+                };
+                let mut later = ActionRate::new(per_second);
+                later.restore(&rule.save(0).unwrap(), 0);
+                assert!(
+                    !send(&mut later, actions, retry_ms - 1),
+                    "{per_second} {actions}"
+                );
+                assert!(
+                    send(&mut later, actions, retry_ms),
+                    "{per_second} {actions}"
+                );
+            }
+        }
     }
 
     #[test]

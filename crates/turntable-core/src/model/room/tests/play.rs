@@ -202,6 +202,13 @@ fn late_joiners_get_the_last_state() {
     assert_eq!(set("{\"state\": [1, 2.50]}").as_deref(), Some("[1, 2.50]"));
     assert_eq!(set("[\"state\"]").as_deref(), Some("[1, 2.50]"));
     assert_eq!(set("{\"a\":{\"state\":0}}").as_deref(), Some("[1, 2.50]"));
+    for twice in [
+        "{\"state\":1,\"state\":2}",
+        "{\"state\":{\"a\":1,\"\\u0061\":2}}",
+    ] {
+        let error = room.acts(1, "1:1", vec![action("1:1", twice)]).unwrap_err();
+        assert_eq!(error.code, ErrorCode::BadMessage);
+    }
     let effects = room.must_join(2, "1:2");
     assert_eq!(
         joined(&effects).state,
