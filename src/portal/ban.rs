@@ -13,6 +13,10 @@ use turntable_core::packet::{ErrorBody, Reason};
 use turntable_core::reason::ErrorCode;
 use turntable_core::spare::Spare;
 
+/// The longest ban that ends, in seconds: 100 years. What clients get of it is a number that
+/// each of them can represent.
+pub const SECONDS_MAX: u64 = 3_155_760_000;
+
 /// The longest reason, in bytes.
 pub const REASON_BYTES_MAX: usize = 1_024;
 
@@ -38,7 +42,10 @@ impl Ban {
         let reason = self.reason.as_deref().unwrap_or("this user is banned");
         let error = ErrorBody::new(ErrorCode::Forbidden, reason).because(Reason::Banned);
         match self.until_ms {
-            Some(until_ms) => error.with("retry_ms", until_ms.saturating_sub(now_ms)),
+            Some(until_ms) => {
+                let left_ms = until_ms.saturating_sub(now_ms);
+                error.with("retry_ms", left_ms.min(SECONDS_MAX * 1_000))
+            }
             None => error,
         }
     }

@@ -184,7 +184,9 @@ impl HttpChecker {
         };
         let attributes = accepted.attributes.into_iter();
         Verdict::Accept(Identity {
+            // As in a token: null is no attribute.
             attributes: attributes
+                .filter(|(_, value)| value.get() != "null")
                 .map(|(name, value)| (name, Payload::from(value)))
                 .collect(),
             roles: accepted.roles,

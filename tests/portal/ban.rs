@@ -44,6 +44,12 @@ fn banned_user_is_gone_and_refused_over_every_transport() {
 #[test]
 fn ban_ends_by_itself() {
     let server = Server::start();
+    // Longer than 100 years: a number that clients would not read.
+    for seconds in [3_155_760_001, 1_u64 << 63] {
+        let refused = server.manage(&format!("/user/ban/1/{seconds}"));
+        assert_eq!(refused.error(), (400, "bad_message".to_owned()));
+    }
+    assert_eq!(server.manage("/user/listBans").json(), json!({}));
     assert_eq!(server.manage("/user/ban/1/1").json(), 0);
     let mut client = server.connect();
     client.command("idme", json!("1:1"));

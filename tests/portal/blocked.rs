@@ -16,6 +16,10 @@ fn blocked_user_sees_and_invites_nobody_who_blocks_it() {
     let mut stalker = server.user("1:2");
     assert_eq!(stalker.subscribe(&["1:1"])["1:1"], "online");
     assert_eq!(stalker.expect("profiles")["1:1"]["name"], "Mel");
+    let own = json!({"userId": 1, "userIds": [2, 1]});
+    let refused = rpc(&server, "user/setBlocked", own).error();
+    assert_eq!(refused, (400, "bad_message".to_owned()));
+    assert_eq!(server.manage("/user/getBlocked/1").json(), json!([]));
     let list = json!({"userId": 1, "userIds": [2, "fb:x"]});
     assert_eq!(rpc(&server, "user/setBlocked", list).json(), true);
     assert_eq!(
@@ -68,7 +72,10 @@ fn client_changes_its_own_block_list() {
     assert_eq!(stalker.subscribe(&["1:1"])["1:1"], "online");
     assert_eq!(mel.request("block", json!({})), json!({"blocked": []}));
     // Oneself is no user to block.
-    let list = mel.request("block", json!({"add": ["fb:x", "1:2", "1:1"]}));
+    mel.command("block", json!({"add": ["fb:x", "1:1"]}));
+    assert_eq!(mel.expect_error("bad_message")["data"]["command"], "block");
+    assert_eq!(mel.request("block", json!({})), json!({"blocked": []}));
+    let list = mel.request("block", json!({"add": ["fb:x", "1:2"]}));
     assert_eq!(list, json!({"blocked": ["1:2", "fb:x"]}));
     assert_eq!(stalker.expect("userchange")["1:1"], "offline");
     mel.command("block", json!({"add": ["1:3"]}));

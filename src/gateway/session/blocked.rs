@@ -104,6 +104,9 @@ impl Gateway {
         };
         let user = entry.session.user.clone();
         let is_provisional = entry.session.is_provisional;
+        if add.contains(&user) {
+            return self.refuse(session, own_id().of("block"), id);
+        }
         if add.is_empty() && remove.is_empty() {
             let list = self.shared.blocked.list(&user);
             return self.reply(session, ReplyData::Blocked(list), id);
@@ -122,12 +125,10 @@ impl Gateway {
         let shared = self.shared.clone();
         // The store may take a while.
         actix::spawn(async move {
-            let own = user.clone();
             let remove: HashSet<UserId> = remove.into_iter().collect();
             let change = move |list: &mut Vec<UserId>| {
                 list.retain(|known| !remove.contains(known));
-                // A user would not see itself.
-                list.extend(add.into_iter().filter(|added| *added != own));
+                list.extend(add);
             };
             let by = shared.blocked_by(&user, is_provisional, address);
             let outcome = shared.change_blocked(&user, change, by).await;
@@ -140,6 +141,12 @@ impl Gateway {
     }
 }
 
+/// The error for a user on its own block list, where it would not see itself.
+fn own_id() -> ErrorBody {
+    let message = "a user cannot block itself: leave its own id out";
+    ErrorBody::new(ErrorCode::BadMessage, message)
+}
+
 /// What the operator gets where the store fails in the middle of an erasure.
 const PARTLY_ERASED: &str = "the sessions of the user are ended, but not all of it is erased: the store cannot be read or written now; call it again";
 
@@ -147,11 +154,15 @@ impl Shared {
     /// From now on `user` blocks these users, and no others.
     ///
     /// # Errors
-    /// `too_many` over `portal.blocked_max`, `portal.block_lists_max` and
+    /// `bad_message` where the user itself is one of them; `too_many` over
+    /// `portal.blocked_max`, `portal.block_lists_max` and
     /// `portal.blocked_total_max`; `unavailable` where the store cannot be written, while
     /// the list is in force.
     pub async fn block(&self, user: &UserId, list: Vec<UserId>) -> Result<(), ErrorBody> {
         let by = self.blocked_by(user, false, None);
+        if list.contains(user) {
+            return Err(own_id());
+        }
         let change = |before: &mut Vec<UserId>| *before = list;
         self.change_blocked(user, change, by).await.map(|_| ())
     }

@@ -5,7 +5,7 @@ use actix::{Context, Handler, Message};
 use crate::clock;
 use crate::gateway::session::life::Details;
 use crate::gateway::{Gateway, Shared};
-use crate::portal::ban::Ban;
+use crate::portal::ban::{Ban, SECONDS_MAX};
 use crate::portal::revocation::Revocation;
 use turntable_core::id::UserId;
 use turntable_core::key::SessionSlot;
@@ -151,7 +151,8 @@ impl Shared {
     /// Returns how many there were.
     ///
     /// # Errors
-    /// `too_many` where `portal.bans_max` users are banned; `unavailable` where the store
+    /// `bad_message` for more than [`SECONDS_MAX`]; `too_many` where `portal.bans_max` users
+    /// are banned; `unavailable` where the store
     /// cannot be written, while the ban is in force.
     pub async fn ban(
         &self,
@@ -159,6 +160,10 @@ impl Shared {
         seconds: Option<u64>,
         reason: Option<Box<str>>,
     ) -> Result<usize, ErrorBody> {
+        if seconds.is_some_and(|seconds| seconds > SECONDS_MAX) {
+            let message = format!("a ban has at most {SECONDS_MAX} seconds; 0: until it is lifted");
+            return Err(ErrorBody::new(ErrorCode::BadMessage, message).with("max", SECONDS_MAX));
+        }
         let now_ms = clock::now_ms();
         let until_ms = seconds.map(|seconds| now_ms.saturating_add(seconds.saturating_mul(1_000)));
         let ban = Ban { until_ms, reason };

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use super::method::{Answer, Arguments, Parameter, Type, result};
+use super::method::{Answer, Arguments, Parameter, Type, result, wrong};
 use turntable_core::packet::ErrorBody;
 use turntable_core::reason::ErrorCode;
 
@@ -37,9 +37,15 @@ struct Shown<T: Serialize> {
 
 impl Page {
     /// The page of a call; of at most `max` entries.
+    ///
+    /// # Errors
+    /// `bad_message` for a page without entries.
     pub(super) fn take(arguments: &mut Arguments, max: usize) -> Result<Self, ErrorBody> {
         let limit = arguments.optional_count()?;
         let after = arguments.optional_text()?;
+        if limit == Some(0) {
+            return Err(wrong("limit must be 1 or more"));
+        }
         let asked = limit.map(|limit| usize::try_from(limit).unwrap_or(max));
         Ok(Self {
             is_asked: limit.is_some() || after.is_some(),
@@ -136,7 +142,9 @@ mod tests {
         assert_eq!(list(&second, 4).unwrap(), r#"{"users":["u2","u3"]}"#);
         // No page is longer than all may be, or empty while there is more.
         assert_eq!(page(Some(1_000_000), None).limit, 3);
-        assert_eq!(page(Some(0), None).limit, 1);
+        let none = vec![Argument::Count(0), Argument::None];
+        let error = Page::take(&mut Arguments::new(none), 3).unwrap_err();
+        assert_eq!(error.code, ErrorCode::BadMessage);
         assert_eq!(list(&page(None, Some("u9")), 4).unwrap(), r#"{"users":[]}"#);
     }
 }
