@@ -383,6 +383,7 @@ impl Node {
                 .map_err(anyhow::Error::msg)?,
             metrics: metrics.clone(),
             limits: Arc::new(ConnectionLimits::default()),
+            incomplete: Arc::default(),
             unidentified: Arc::default(),
             is_stopping: AtomicBool::new(false),
             peers: Peers::new(workers, NodeId::default(), boot),

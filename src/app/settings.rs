@@ -8,6 +8,7 @@ use crate::actor::{ActorSettings, Services};
 use crate::cluster::owners::Owners;
 use crate::config::Config;
 use crate::gateway::Shared;
+use crate::gateway::admission::IncompleteLimits;
 use crate::gateway::settings::GatewaySettings;
 use crate::gateway::transport::settings::TransportSections;
 use crate::http::settings::{HttpSettings, ServerSettings};
@@ -107,6 +108,7 @@ pub(super) fn gateways(config: &Config, services: Services) -> GatewaySettings {
             poll: config.poll.clone(),
             socketio: config.socketio.clone(),
         },
+        incomplete: incomplete(&config.server),
         connections_max: config.server.connections_max,
         connections_per_address_max: config.server.connections_per_address_max,
         memory_bytes_max: config.server.memory_bytes_max,
@@ -170,22 +172,25 @@ fn http(config: &Config) -> HttpSettings {
     HttpSettings {
         server: config.server.clone(),
         transports: config.transports,
-        body_bytes_max: body_bytes_max(&config.server),
+        incomplete: incomplete(&config.server),
     }
 }
 
-/// Bodies that are not whole have this part of `server.memory_bytes_max`, where no number
+/// Input that is not whole has this part of `server.memory_bytes_max`, where no number
 /// says how much.
-const BODY_SHARE: u64 = 8;
+const INCOMPLETE_SHARE: u64 = 8;
 
-fn body_bytes_max(server: &ServerSettings) -> usize {
-    if server.body_bytes_max > 0 {
-        return server.body_bytes_max;
-    }
-    let share = memory::budget_bytes(server.memory_bytes_max).map(|bytes| bytes / BODY_SHARE);
-    let share = share.and_then(|bytes| usize::try_from(bytes).ok());
-    let least = server.body_bytes_per_address_max.saturating_mul(2);
-    share.unwrap_or(usize::MAX).max(least)
+fn incomplete(server: &ServerSettings) -> IncompleteLimits {
+    let per_address = server.incomplete_bytes_per_address_max;
+    let budget = memory::budget_bytes(server.memory_bytes_max);
+    let share = budget.and_then(|bytes| usize::try_from(bytes / INCOMPLETE_SHARE).ok());
+    let total = match server.incomplete_bytes_max {
+        0 => share
+            .unwrap_or(usize::MAX)
+            .max(per_address.saturating_mul(2)),
+        max => max,
+    };
+    IncompleteLimits { total, per_address }
 }
 
 /// The numbers that `welcome` reports.

@@ -200,25 +200,31 @@ pub fn conflicts(config: &Config) -> Vec<Conflict> {
         }
     }
     let needed = config.server.max_message_bytes + BODY_BUFFER_BYTES;
-    if config.server.body_bytes_per_address_max < needed {
+    if config.server.incomplete_bytes_per_address_max < needed {
         found.push(Conflict::new(
             &[
-                "server.body_bytes_per_address_max",
+                "server.incomplete_bytes_per_address_max",
                 "server.max_message_bytes",
             ],
             format!(
-                "server.body_bytes_per_address_max must be at least {needed}: \
+                "server.incomplete_bytes_per_address_max must be at least {needed}: \
                  server.max_message_bytes and {BODY_BUFFER_BYTES} for its buffer"
             ),
         ));
     }
-    let needed = config.server.body_bytes_per_address_max.saturating_mul(2);
-    if (1..needed).contains(&config.server.body_bytes_max) {
+    let needed = config
+        .server
+        .incomplete_bytes_per_address_max
+        .saturating_mul(2);
+    if (1..needed).contains(&config.server.incomplete_bytes_max) {
         found.push(Conflict::new(
-            &["server.body_bytes_max", "server.body_bytes_per_address_max"],
+            &[
+                "server.incomplete_bytes_max",
+                "server.incomplete_bytes_per_address_max",
+            ],
             format!(
-                "server.body_bytes_max must be at least {needed}: twice \
-                 server.body_bytes_per_address_max, so that one address cannot take it all"
+                "server.incomplete_bytes_max must be at least {needed}: twice \
+                 server.incomplete_bytes_per_address_max, so that one address cannot take it all"
             ),
         ));
     }

@@ -3,7 +3,7 @@
 //! rate of bytes. Sessions that lost their connection are counted by its address as
 //! well.
 
-mod body;
+mod incomplete;
 mod share;
 
 use std::collections::HashMap;
@@ -22,8 +22,7 @@ use turntable_core::spare::Spare;
 
 use crate::gateway::shared_bucket::SharedBucket;
 use crate::gateway::unidentified::{SocketMark, UnidentifiedPermit};
-use body::Bodies;
-pub use body::{BodiesFull, BodyLimits};
+pub use incomplete::{Incomplete, IncompleteFull, IncompleteLimits, IncompleteShare};
 pub use share::AddressShare;
 
 /// Connections of the whole process, counted against their limits.
@@ -31,8 +30,6 @@ pub use share::AddressShare;
 pub struct ConnectionLimits {
     total: AtomicU64,
     detached: AtomicU64,
-    /// Bodies that are not whole, of all addresses.
-    bodies: Bodies,
     by_address: Mutex<Addresses>,
 }
 
@@ -58,8 +55,6 @@ struct AddressCount {
     detached: AtomicU32,
     /// What its sessions hold ([`AddressShare`]).
     shared_units: AtomicUsize,
-    /// Its bodies that are not whole.
-    bodies: Bodies,
     bytes: SharedBucket,
     published: SharedBucket,
     users: SharedBucket,
@@ -221,7 +216,6 @@ impl ConnectionLimits {
                 invites: SharedBucket::default(),
                 detached: AtomicU32::new(0),
                 shared_units: AtomicUsize::new(0),
-                bodies: Bodies::default(),
             })
         });
         let count = known.count.load(Ordering::Relaxed);

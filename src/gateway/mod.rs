@@ -64,7 +64,7 @@ use crate::portal::blocked::Blocked;
 use crate::service::disabled::Disabled;
 use crate::store::Store;
 use crate::watched::Watched;
-use admission::{ConnectionLimits, Permit, counted};
+use admission::{ConnectionLimits, Incomplete, Permit, counted};
 use connection::table::Connections;
 use delivery::encoding::Encodings;
 use intake::Intake;
@@ -102,6 +102,8 @@ pub struct Shared {
     pub metrics: Arc<Metrics>,
     /// The connections, counted against their limits.
     pub limits: Arc<ConnectionLimits>,
+    /// What their clients have sent that is not whole, HTTP connections included.
+    pub incomplete: Arc<Incomplete>,
     /// Those among them whose clients have not identified.
     pub unidentified: Arc<UnidentifiedConnections>,
     /// Whether the node stops: set before the first gateway learns it, so that no

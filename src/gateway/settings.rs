@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use crate::actor::Services;
+use crate::gateway::admission::IncompleteLimits;
 use crate::gateway::transport::settings::TransportSections;
 use crate::gateway::unidentified::UnidentifiedLimits;
 use crate::portal::permission::PermissionBook;
@@ -45,6 +46,8 @@ pub struct GatewaySettings {
     pub send_buffer_bytes: usize,
     /// The sections of the transports.
     pub transport: TransportSections,
+    /// What clients may have sent that is not whole.
+    pub incomplete: IncompleteLimits,
     /// Connections at one time.
     pub connections_max: usize,
     /// Connections of one address at one time.

@@ -10,7 +10,7 @@ use parking_lot::Mutex;
 use crate::clock;
 use crate::cluster::mailbox::Mailboxes;
 use crate::cluster::owners::Owners;
-use crate::gateway::admission::ConnectionLimits;
+use crate::gateway::admission::{ConnectionLimits, IncompleteLimits};
 use crate::gateway::delivery::encoding::Encodings;
 use crate::gateway::overload::Overload;
 use crate::gateway::peers::Peers;
@@ -73,6 +73,10 @@ pub(crate) fn gateway(worker: u16, owners: &Arc<Noted>) -> Gateway {
             message_bytes_max: 65_536,
             send_buffer_bytes: 0,
             transport: Default::default(),
+            incomplete: IncompleteLimits {
+                total: 10_000_000,
+                per_address: 1_000_000,
+            },
             connections_max: 10,
             connections_per_address_max: 10,
             mailbox_max: 10_000,
@@ -90,6 +94,7 @@ pub(crate) fn gateway(worker: u16, owners: &Arc<Noted>) -> Gateway {
         mailboxes: Arc::new(Mailboxes::new(2, &metrics)),
         metrics,
         limits: Arc::new(ConnectionLimits::default()),
+        incomplete: Arc::default(),
         unidentified: Arc::default(),
         is_stopping: Default::default(),
         peers: Peers::new(2, NodeId(0), 1),

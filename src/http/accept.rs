@@ -102,8 +102,11 @@ impl Acceptor {
             keep_alive: Duration::from_millis(server.keep_alive_ms),
             write: Duration::from_millis(server.write_timeout_ms),
             chunked_bytes_max: CHUNKED_BYTES_PER_BYTE * server.max_message_bytes,
+            incomplete: origin.incomplete(settings.incomplete),
         };
-        let socket = Takeable::new(stream, origin, place, limits, self.shared.metrics.clone());
+        let head = self.shared.incomplete.share(origin.address);
+        let metrics = self.shared.metrics.clone();
+        let socket = Takeable::new(stream, origin, place, limits, head, metrics);
         Ok((socket, Protocol::Http1, peer))
     }
 }

@@ -1,8 +1,7 @@
 //! Bodies of requests: each is read whole before the request is carried out.
 //!
-//! What has come of a body is charged to its address at once, and counts for it and for the
-//! total of all addresses until the body is whole: clients that send a part only get no
-//! memory for nothing.
+//! What has come of a body is charged to its address at once, and counts as input that is
+//! not whole until it is: clients that send a part only get no memory for nothing.
 
 use std::time::Duration;
 
@@ -12,7 +11,7 @@ use actix_web::{HttpRequest, web};
 use futures_util::StreamExt as _;
 
 use crate::clock;
-use crate::gateway::admission::{BodiesFull, BodyLimits};
+use crate::gateway::admission::IncompleteShare;
 use crate::http::admission::Admission;
 use crate::http::takeable::Takeable;
 use turntable_core::packet::ErrorBody;
@@ -23,68 +22,31 @@ use turntable_core::session::address_error;
 /// HTTP server reads, in bytes.
 pub const BUFFER_BYTES: usize = 32_768;
 
-const KEY: &str = "server.body_bytes_per_address_max";
-const TOTAL_KEY: &str = "server.body_bytes_max";
-
 /// A body that is being read.
 struct Unfinished<'a> {
     admission: &'a Admission,
     /// The connection.
     socket: Option<&'a Takeable>,
     text: Vec<u8>,
-    /// Bytes that are counted.
-    counted: usize,
-}
-
-/// The error for a body that would exceed a limit of so many bytes.
-fn full(full: BodiesFull, limits: BodyLimits) -> (&'static str, ErrorBody) {
-    let (key, code, whose, max) = match full {
-        BodiesFull::Total => (
-            TOTAL_KEY,
-            ErrorCode::Unavailable,
-            "too many requests come at one time",
-            Some(limits.total),
-        ),
-        BodiesFull::Address => (
-            KEY,
-            ErrorCode::TooMany,
-            "the clients of your address send too many requests at one time",
-            limits.per_address,
-        ),
-    };
-    let message = format!("{whose} whose bodies are not whole ({key}); try again later");
-    let max = max.unwrap_or_default();
-    (key, ErrorBody::new(code, message).with("max", max as u64))
-}
-
-impl Drop for Unfinished<'_> {
-    fn drop(&mut self) {
-        if let Some(socket) = self.socket {
-            socket.forget_body(self.counted);
-        }
-    }
+    /// What is counted until it is whole; `None` where it came whole with its head.
+    counted: Option<IncompleteShare>,
 }
 
 impl Unfinished<'_> {
-    /// Counts so many bytes more.
-    fn count(&mut self, bytes: usize) -> Result<(), ErrorBody> {
-        let Some(socket) = self.socket else {
+    /// Counts a buffer of so many bytes for it.
+    fn count(&mut self, capacity: usize) -> Result<(), ErrorBody> {
+        let (Some(socket), Some(counted)) = (self.socket, &mut self.counted) else {
             return Ok(());
         };
-        let settings = self.admission.settings.get();
-        let per_address = settings.server.body_bytes_per_address_max;
-        let limits = BodyLimits {
-            total: settings.body_bytes_max,
-            // The address of a proxy is that of all its clients.
-            per_address: (!socket.peer().is_proxy).then_some(per_address),
-        };
-        socket.count_body(bytes, limits).map_err(|reached| {
-            let (key, error) = full(reached, limits);
-            self.admission.shared.metrics.reach(key);
-            error
-        })?;
-        self.counted += bytes;
-        Ok(())
+        let limits = socket
+            .peer()
+            .incomplete(self.admission.settings.get().incomplete);
+        counted
+            .set(BUFFER_BYTES + capacity, limits)
+            .map_err(|full| {
+                self.admission.shared.metrics.reach(full.key());
+                full.error(limits)
+            })
     }
 
     /// Charges bytes to the address that they come from, whether a session takes them
@@ -114,7 +76,7 @@ impl Unfinished<'_> {
         if length > self.text.capacity() {
             // No more than the body is going to have.
             let capacity = length.max((2 * length).min(declared));
-            self.count(capacity - self.text.capacity())?;
+            self.count(capacity)?;
             self.text.reserve_exact(capacity - self.text.len());
         }
         self.text.extend_from_slice(part);
@@ -123,7 +85,7 @@ impl Unfinished<'_> {
 
     async fn read(&mut self, mut payload: web::Payload, declared: usize) -> Result<(), ErrorBody> {
         let max = self.admission.settings.get().server.max_message_bytes;
-        self.count(BUFFER_BYTES)?;
+        self.count(0)?;
         while let Some(part) = payload.next().await {
             let part = part.map_err(|_| {
                 let message = "the body of the request is incomplete";
@@ -161,7 +123,10 @@ impl Admission {
             admission: self,
             socket,
             text: Vec::new(),
-            counted: 0,
+            counted: socket.filter(|socket| !socket.has_body()).map(|socket| {
+                let address = socket.peer().address;
+                self.shared.incomplete.share(address)
+            }),
         };
         if let Some(socket) = socket {
             socket.read_body();

@@ -10,6 +10,7 @@
 
 use std::time::{Duration, Instant};
 
+use crate::gateway::admission::IncompleteLimits;
 use crate::http::head_end::{self, HeadEnd};
 
 /// What is read of a body at a time, in bytes.
@@ -37,6 +38,8 @@ pub struct FlowLimits {
     /// So many bytes may come for a body of unknown length, with all that chunks are
     /// made of, in bytes.
     pub chunked_bytes_max: usize,
+    /// What may have come of heads that are not whole.
+    pub incomplete: IncompleteLimits,
 }
 
 /// What a read may do.
@@ -200,9 +203,22 @@ impl Flow {
         }
     }
 
+    /// Whether the body of the request at hand came as a whole, with its head.
+    pub const fn has_body(&self) -> bool {
+        matches!(self.body, Body::Left(0))
+    }
+
+    /// How much came of a head whose rest is awaited, in bytes; 0 where none is.
+    pub const fn incomplete_bytes(&self) -> usize {
+        match self.phase {
+            Phase::Head(_) => self.head_bytes,
+            _ => 0,
+        }
+    }
+
     /// Whether a part of a head came, and the rest is awaited.
     pub const fn is_in_head(&self) -> bool {
-        matches!(self.phase, Phase::Head(_)) && self.head_bytes > 0
+        self.incomplete_bytes() > 0
     }
 
     /// Whether no request is carried out, and none is answered.

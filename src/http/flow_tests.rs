@@ -5,6 +5,10 @@ const LIMITS: FlowLimits = FlowLimits {
     keep_alive: Duration::from_secs(65),
     write: Duration::from_secs(30),
     chunked_bytes_max: 1_000_000,
+    incomplete: IncompleteLimits {
+        total: 1_000_000,
+        per_address: 1_000_000,
+    },
 };
 const HEAD: &[u8] = b"GET / HTTP/1.1\r\n\r\n";
 

@@ -1,6 +1,7 @@
 //! Requests that are none: what the HTTP server refuses with a bare status, before
 //! any handler sees it.
 
+use crate::gateway::admission::IncompleteFull;
 use crate::http::fault;
 use crate::http::flow::HEAD_BYTES_MAX;
 use turntable_core::packet::ErrorBody;
@@ -15,6 +16,8 @@ pub enum Invalid {
     Late,
     /// Its head is too long.
     TooLong,
+    /// Its head is not whole, and too much input is not.
+    TooMuch(IncompleteFull),
 }
 
 impl Invalid {
@@ -37,6 +40,7 @@ impl Invalid {
             Self::Request => "invalid_request",
             Self::Late => "head_timeout",
             Self::TooLong => "head_too_long",
+            Self::TooMuch(_) => "incomplete_bytes_max",
         }
     }
 
@@ -53,6 +57,7 @@ impl Invalid {
             Self::TooLong => {
                 format!("the head of a request may have {HEAD_BYTES_MAX} bytes, and 96 headers")
             }
+            Self::TooMuch(full) => full.message(),
         }
     }
 
@@ -63,16 +68,22 @@ impl Invalid {
             Self::Request => "400 Bad Request",
             Self::Late => "408 Request Timeout",
             Self::TooLong => "431 Request Header Fields Too Large",
+            Self::TooMuch(IncompleteFull::Address) => "429 Too Many Requests",
+            Self::TooMuch(IncompleteFull::Total) => "503 Service Unavailable",
         };
         let code = match self {
             Self::Request => ErrorCode::BadMessage,
             Self::Late => ErrorCode::Timeout,
             Self::TooLong => ErrorCode::TooLarge,
+            Self::TooMuch(full) => full.code(),
         };
+        let advice = fault::retry_after(code)
+            .map(|seconds| format!("Retry-After: {seconds}\r\n"))
+            .unwrap_or_default();
         let body = fault::body(&ErrorBody::new(code, self.message())).to_string();
         format!(
             "HTTP/1.1 {status}\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\
-             Cache-Control: no-store\r\nConnection: close\r\n\r\n{body}",
+             Cache-Control: no-store\r\n{advice}Connection: close\r\n\r\n{body}",
             body.len()
         )
         .into_bytes()

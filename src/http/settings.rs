@@ -6,6 +6,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 
 use serde::{Deserialize, Serialize};
 
+use crate::gateway::admission::IncompleteLimits;
 use crate::http::network::{ForwardedHeader, Network};
 
 /// What the public listener needs to know of the configuration.
@@ -15,9 +16,8 @@ pub struct HttpSettings {
     pub server: ServerSettings,
     /// The section `[transports]`.
     pub transports: TransportSettings,
-    /// Bytes of bodies that are not whole, of all addresses: `server.body_bytes_max`, or its
-    /// share of the memory.
-    pub body_bytes_max: usize,
+    /// What clients may have sent that is not whole.
+    pub incomplete: IncompleteLimits,
 }
 
 /// The section `[server]`.
@@ -66,12 +66,12 @@ pub struct ServerSettings {
     pub connections_max: usize,
     /// Connections at one time from one address.
     pub connections_per_address_max: usize,
-    /// What clients of one address may have sent of bodies that are not whole, in bytes,
-    /// with 32,768 for each.
-    pub body_bytes_per_address_max: usize,
+    /// What clients of one address may have sent that is not whole, in bytes: heads,
+    /// bodies with 32,768 for each, messages, packets without their attachments.
+    pub incomplete_bytes_per_address_max: usize,
     /// The same of all addresses; 0: an eighth of what the process may use, and at least twice
     /// that of one address.
-    pub body_bytes_max: usize,
+    pub incomplete_bytes_max: usize,
     /// How many bytes the kernel may hold for one client that does not read, in
     /// bytes; 0: as many as it will.
     pub send_buffer_bytes: usize,
@@ -96,8 +96,12 @@ impl ServerSettings {
         ("shutdown_ms", 0, 600_000),
         ("connections_max", 1, 10_000_000),
         ("connections_per_address_max", 1, 10_000_000),
-        ("body_bytes_per_address_max", 131_072, 1_099_511_627_776),
-        ("body_bytes_max", 0, 1_099_511_627_776),
+        (
+            "incomplete_bytes_per_address_max",
+            131_072,
+            1_099_511_627_776,
+        ),
+        ("incomplete_bytes_max", 0, 1_099_511_627_776),
         ("send_buffer_bytes", 0, 16_777_216),
         ("memory_bytes_max", 0, 1_099_511_627_776),
         ("mailbox_max", 100, 10_000_000),
@@ -124,8 +128,8 @@ impl Default for ServerSettings {
             shutdown_ms: 5_000,
             connections_max: 100_000,
             connections_per_address_max: 20_000,
-            body_bytes_per_address_max: 33_554_432,
-            body_bytes_max: 0,
+            incomplete_bytes_per_address_max: 33_554_432,
+            incomplete_bytes_max: 0,
             send_buffer_bytes: 262_144,
             memory_bytes_max: 0,
             mailbox_max: 10_000,

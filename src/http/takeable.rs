@@ -18,7 +18,7 @@ use actix_rt::time::{Sleep, sleep_until};
 use bytes::{Buf, BytesMut};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-use crate::gateway::admission::{BodiesFull, BodyLimits, Full};
+use crate::gateway::admission::{Full, IncompleteFull, IncompleteLimits, IncompleteShare};
 use crate::gateway::unidentified::SocketMark;
 use crate::http::flow::{Body, Flow, FlowLimits, Read};
 use crate::http::invalid::Invalid;
@@ -40,6 +40,22 @@ pub struct Peer {
     pub is_proxied: bool,
 }
 
+impl Peer {
+    /// The limits of what it may have sent that is not whole: the address of a proxy is
+    /// that of all its clients.
+    #[must_use]
+    pub fn incomplete(&self, limits: IncompleteLimits) -> IncompleteLimits {
+        let per_address = match self.is_proxy {
+            true => usize::MAX,
+            false => limits.per_address,
+        };
+        IncompleteLimits {
+            per_address,
+            ..limits
+        }
+    }
+}
+
 /// A socket, until it is taken.
 #[derive(Clone)]
 pub struct Takeable(Rc<RefCell<Inner>>);
@@ -55,6 +71,8 @@ struct Inner {
     mark: SocketMark,
     flow: Flow,
     limits: FlowLimits,
+    /// What is counted of a head that is not whole.
+    head: IncompleteShare,
     metrics: Arc<Metrics>,
     /// Wakes the HTTP server at a deadline, or earlier.
     timer: Option<Pin<Box<Sleep>>>,
@@ -81,6 +99,7 @@ impl Takeable {
         peer: Peer,
         place: Place,
         limits: FlowLimits,
+        head: IncompleteShare,
         metrics: Arc<Metrics>,
     ) -> Self {
         metrics.http_connections.inc();
@@ -92,6 +111,7 @@ impl Takeable {
             mark: SocketMark::default(),
             flow: Flow::new(Instant::now()),
             limits,
+            head,
             metrics,
             timer: None,
             waiting: None,
@@ -142,24 +162,6 @@ impl Takeable {
         }
     }
 
-    /// Counts so many bytes of a body that is not whole.
-    ///
-    /// # Errors
-    /// The limit that they would exceed.
-    pub fn count_body(&self, bytes: usize, limits: BodyLimits) -> Result<(), BodiesFull> {
-        match &self.0.borrow().place {
-            Ok(permit) => permit.count_body(bytes, limits),
-            Err(_) => Ok(()),
-        }
-    }
-
-    /// So many of them are not counted any more.
-    pub fn forget_body(&self, bytes: usize) {
-        if let Ok(permit) = &self.0.borrow().place {
-            permit.forget_body(bytes);
-        }
-    }
-
     /// Where it comes from.
     #[must_use]
     pub fn peer(&self) -> Peer {
@@ -205,6 +207,12 @@ impl Takeable {
     /// The handler has stopped reading the body, at its end or not.
     pub fn stop_body(&self) {
         self.0.borrow_mut().flow.stop_body();
+    }
+
+    /// Whether the body of the request at hand came as a whole, with its head.
+    #[must_use]
+    pub fn has_body(&self) -> bool {
+        self.0.borrow().flow.has_body()
     }
 
     /// The HTTP server has all of the answer.
@@ -328,6 +336,9 @@ impl Inner {
             Poll::Ready(Ok(())) => {
                 let came = buffer.filled().get(before..).unwrap_or_default();
                 let given = self.flow.came(came, Instant::now());
+                if !self.flow.is_in_head() {
+                    self.head.clear();
+                }
                 if let Some(rest) = came.get(given..).filter(|rest| !rest.is_empty()) {
                     self.buffered.extend_from_slice(rest);
                     buffer.set_filled(before + given);
@@ -341,8 +352,25 @@ impl Inner {
                 }
                 Poll::Ready(Err(late()))
             }
-            Poll::Pending => Poll::Pending,
+            Poll::Pending => match self.count_head() {
+                Ok(()) => Poll::Pending,
+                Err(full) => {
+                    self.metrics.reach(full.key());
+                    self.refuse(Invalid::TooMuch(full));
+                    Poll::Ready(Err(too_much()))
+                }
+            },
         }
+    }
+
+    /// Counts the head that has not come as a whole, now that its rest is awaited.
+    fn count_head(&mut self) -> Result<(), IncompleteFull> {
+        // The HTTP server doubles its buffer.
+        let bytes = match self.flow.incomplete_bytes() {
+            0 => 0,
+            bytes => bytes.next_power_of_two(),
+        };
+        self.head.set(bytes, self.limits.incomplete)
     }
 
     /// Gives the HTTP server at most so many of the buffered bytes.
@@ -402,6 +430,10 @@ impl Inner {
 
 fn late() -> io::Error {
     io::Error::new(io::ErrorKind::TimedOut, "the client took too long")
+}
+
+fn too_much() -> io::Error {
+    io::Error::new(io::ErrorKind::QuotaExceeded, "too much input is not whole")
 }
 
 fn too_long() -> io::Error {

@@ -4,8 +4,7 @@ use std::io::Write;
 use std::time::{Duration, Instant};
 
 use super::http_connection::HttpConnection;
-use turntable_testkit::metric::{HTTP_CONNECTIONS, limit_reached};
-use turntable_testkit::websocket::connect_from;
+use turntable_testkit::metric::HTTP_CONNECTIONS;
 use turntable_testkit::{DEADLINE, Response, Server, request};
 
 #[test]
@@ -16,82 +15,6 @@ fn half_sent_body_is_answered_in_time() {
             format!("POST {target} HTTP/1.1\r\nHost: localhost\r\nContent-Length: 10\r\n\r\n[");
         let answer = request(server.address, &text);
         assert_eq!(answer.error(), (408, "timeout".to_owned()), "{target}");
-    }
-}
-
-/// A body of which a part was sent.
-fn half_sent_body(server: &Server, bytes: usize) -> HttpConnection {
-    let mut connection = HttpConnection::open(server);
-    let sent = "x".repeat(bytes);
-    connection.send(&format!(
-        "POST /poll HTTP/1.1\r\nHost: localhost\r\nContent-Length: 60000\r\n\r\n{sent}"
-    ));
-    connection
-}
-
-#[test]
-fn half_sent_bodies_of_one_address_are_bounded() {
-    let server = Server::with(&[
-        ("server.body_bytes_per_address_max", "131072"),
-        ("server.max_message_bytes", "60000"),
-    ]);
-    let reached = limit_reached("server.body_bytes_per_address_max");
-    // Each has 32,768 bytes and a few more: three of them have room.
-    let half_sent: Vec<HttpConnection> = (0..10).map(|_| half_sent_body(&server, 1)).collect();
-    server.await_metric(&reached, 7.0);
-    let answer = half_sent_body(&server, 1).answer();
-    assert_eq!(answer.error(), (429, "too_many".to_owned()));
-    let mut other = HttpConnection(connect_from(server.address, [127, 0, 0, 2]));
-    other.send("POST /poll HTTP/1.1\r\nHost: localhost\r\nContent-Length: 2\r\n\r\n[]");
-    assert_eq!(other.answer().status, 200);
-    drop((half_sent, other));
-    server.await_metric(HTTP_CONNECTIONS, 0.0);
-    let whole = half_sent_body(&server, 60_000).answer();
-    assert_eq!(whole.error().1, "bad_json");
-    assert_eq!(server.metric(&reached), 8.0);
-}
-
-#[test]
-fn half_sent_bodies_of_all_addresses_are_bounded() {
-    let server = Server::with(&[
-        ("server.body_bytes_per_address_max", "131072"),
-        ("server.body_bytes_max", "262144"),
-        ("server.max_message_bytes", "60000"),
-    ]);
-    let half_sent = |host: u8| {
-        let mut connection = HttpConnection(connect_from(server.address, [127, 0, 1, host]));
-        connection.send(
-            "POST /tunnel/send HTTP/1.1\r\nHost: localhost\r\nContent-Length: 60000\r\n\r\n[",
-        );
-        connection
-    };
-    // Each has 32,768 bytes and a few more: seven of them have room, and none more of any address.
-    let reached = limit_reached("server.body_bytes_max");
-    let unfinished: Vec<HttpConnection> = (1..=10).map(half_sent).collect();
-    server.await_metric(&reached, 3.0);
-    let answer = half_sent(11).answer();
-    assert_eq!(answer.error(), (503, "unavailable".to_owned()));
-    assert!(answer.header("retry-after").is_some(), "{answer:?}");
-    drop(unfinished);
-    server.await_metric(HTTP_CONNECTIONS, 0.0);
-    let mut whole = HttpConnection(connect_from(server.address, [127, 0, 1, 12]));
-    whole.send("POST /poll HTTP/1.1\r\nHost: localhost\r\nContent-Length: 2\r\n\r\n[]");
-    assert_eq!(whole.answer().status, 200);
-}
-
-#[test]
-fn half_sent_bodies_are_charged_to_their_address() {
-    let rate = ("limits.address_bytes", "{ per_second = 1, burst = 40000 }");
-    let server = Server::with(&[rate]);
-    let reached = limit_reached("limits.address_bytes");
-    let _half_sent: Vec<HttpConnection> = (0..2).map(|_| half_sent_body(&server, 30_000)).collect();
-    let until = Instant::now() + DEADLINE;
-    while server.metric(&reached) == 0.0 {
-        assert!(
-            Instant::now() < until,
-            "what came of the bodies is not charged"
-        );
-        std::thread::sleep(Duration::from_millis(20));
     }
 }
 

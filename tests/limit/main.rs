@@ -13,6 +13,7 @@ mod control;
 mod deadline;
 mod front;
 mod http_connection;
+mod incomplete;
 mod input;
 mod listener;
 mod load;

@@ -168,15 +168,15 @@ fn invalid_value_in_a_file_is_reported_with_its_position() {
              at least 69632: room.tick_bytes_max and 4096 for the envelope",
         ),
         (
-            "[server]\nbody_bytes_per_address_max = 131072\nmax_message_bytes = 131000",
-            "c.toml:2:1: server.body_bytes_per_address_max = 131072: \
-             server.body_bytes_per_address_max must be at least 163768: \
+            "[server]\nincomplete_bytes_per_address_max = 131072\nmax_message_bytes = 131000",
+            "c.toml:2:1: server.incomplete_bytes_per_address_max = 131072: \
+             server.incomplete_bytes_per_address_max must be at least 163768: \
              server.max_message_bytes and 32768 for its buffer",
         ),
         (
-            "[server]\nbody_bytes_per_address_max = 200000\nbody_bytes_max = 399999",
-            "c.toml:3:1: server.body_bytes_max = 399999: server.body_bytes_max must be at least \
-             400000: twice server.body_bytes_per_address_max, so that one address cannot take it all",
+            "[server]\nincomplete_bytes_per_address_max = 200000\nincomplete_bytes_max = 399999",
+            "c.toml:3:1: server.incomplete_bytes_max = 399999: server.incomplete_bytes_max must be at least \
+             400000: twice server.incomplete_bytes_per_address_max, so that one address cannot take it all",
         ),
     ] {
         assert_eq!(composed(file, &[]), Err(expected.to_owned()), "{file}");

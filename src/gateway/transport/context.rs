@@ -1,5 +1,8 @@
 //! What a hook of a transport may use beside its connection.
 
+use std::sync::Arc;
+
+use crate::gateway::admission::Incomplete;
 use crate::gateway::connection::Connection;
 use crate::gateway::delivery::encoding::Encodings;
 use crate::gateway::delivery::frame::Frame;
@@ -25,6 +28,8 @@ pub(crate) struct Cx<'a> {
     pub(crate) encodings: &'a Encodings,
     /// What is counted.
     pub(crate) metrics: &'a Metrics,
+    /// What clients have sent that is not whole.
+    pub(crate) incomplete: &'a Arc<Incomplete>,
     /// The session that the connection carries.
     pub(crate) session: Option<(SessionSlot, &'a mut SessionEntry)>,
     /// The connection that carries this one, with its key.

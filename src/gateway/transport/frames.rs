@@ -6,11 +6,12 @@
 
 use std::ops::ControlFlow;
 
+use crate::gateway::admission::IncompleteShare;
 use crate::gateway::connection::{Connection, Phase};
 use crate::gateway::delivery::frame::Frame;
 use crate::gateway::intake::COMMANDS_AT_ONCE;
 use crate::gateway::transport::context::Cx;
-use crate::gateway::transport::socket;
+use crate::gateway::transport::{incomplete, socket};
 use crate::gateway::work::Effect;
 use turntable_core::limit::Limit;
 use turntable_core::rate::Bucket;
@@ -37,8 +38,8 @@ pub(crate) struct FrameInput {
     decoder: Decoder,
     /// Charged with frames that carry no message.
     control: Bucket,
-    /// Input that was not taken yet; seldom any, and then a word.
-    waiting: Option<Box<Waiting>>,
+    /// What seldom exists, and is a word then.
+    aside: Option<Box<Aside>>,
 }
 
 impl FrameInput {
@@ -49,10 +50,50 @@ impl FrameInput {
 
     /// The same, with input that came behind the handshake.
     pub(crate) fn with_waiting(input: Vec<u8>) -> Self {
-        Self {
+        let mut frames = Self {
             decoder: Decoder::new(Role::Server),
             control: Bucket::default(),
-            waiting: (!input.is_empty()).then(|| Box::new(Waiting::new(input.into()))),
+            aside: None,
+        };
+        if !input.is_empty() {
+            frames.wait(Waiting::new(input.into()));
+        }
+        frames
+    }
+
+    /// The input has to wait.
+    fn wait(&mut self, waiting: Waiting) {
+        self.aside.get_or_insert_default().waiting = Some(waiting);
+    }
+
+    /// Takes what waits.
+    fn take_waiting(&mut self) -> Option<Waiting> {
+        let waiting = self.aside.as_mut().and_then(|aside| aside.waiting.take());
+        self.forget_aside();
+        waiting
+    }
+
+    /// What is counted of what is not whole.
+    pub(crate) fn incomplete_mut(
+        &mut self,
+        begin: impl FnOnce() -> IncompleteShare,
+    ) -> &mut IncompleteShare {
+        let aside = self.aside.get_or_insert_default();
+        aside.incomplete.get_or_insert_with(begin)
+    }
+
+    /// Nothing is counted any more.
+    pub(crate) fn forget_incomplete(&mut self) {
+        if let Some(aside) = &mut self.aside {
+            aside.incomplete = None;
+            self.forget_aside();
+        }
+    }
+
+    fn forget_aside(&mut self) {
+        let aside = self.aside.as_deref();
+        if aside.is_some_and(Aside::is_empty) {
+            self.aside = None;
         }
     }
 
@@ -61,14 +102,41 @@ impl FrameInput {
         self.decoder.is_within_message()
     }
 
+    /// The memory of a frame or message that is not whole, in bytes.
+    pub(crate) fn incomplete_bytes(&self) -> usize {
+        self.decoder.buffered_bytes()
+    }
+
+    /// Drops it, and takes nothing more but a Close frame.
+    pub(crate) fn end(&mut self) {
+        self.decoder.end();
+        self.drop_input();
+    }
+
     /// Whether input waits.
-    pub(crate) const fn has_waiting(&self) -> bool {
-        self.waiting.is_some()
+    pub(crate) fn has_waiting(&self) -> bool {
+        let aside = self.aside.as_ref();
+        aside.is_some_and(|aside| aside.waiting.is_some())
     }
 
     /// Drops the input that waits.
     pub(crate) fn drop_input(&mut self) {
-        self.waiting = None;
+        self.take_waiting();
+    }
+}
+
+/// What a socket seldom has.
+#[derive(Debug, Default)]
+struct Aside {
+    /// Input that was not taken yet.
+    waiting: Option<Waiting>,
+    /// What is counted of what is not whole.
+    incomplete: Option<IncompleteShare>,
+}
+
+impl Aside {
+    const fn is_empty(&self) -> bool {
+        self.waiting.is_none() && self.incomplete.is_none()
     }
 }
 
@@ -112,7 +180,7 @@ pub(crate) fn take(
     if !rest.is_empty()
         && let Some(frames) = connection.transport.frames_mut()
     {
-        frames.waiting = Some(Box::new(Waiting::new(rest.into())));
+        frames.wait(Waiting::new(rest.into()));
     }
     false
 }
@@ -120,13 +188,13 @@ pub(crate) fn take(
 /// Takes the input that waits, and then reads on.
 pub(crate) fn take_waiting(connection: &mut Connection, cx: &mut Cx<'_>, on_message: OnMessage) {
     let frames = connection.transport.frames_mut();
-    if let Some(mut waiting) = frames.and_then(|frames| frames.waiting.take())
+    if let Some(mut waiting) = frames.and_then(FrameInput::take_waiting)
         && let Some(consumed) = feed(connection, waiting.rest(), cx, on_message)
     {
         if waiting.advance(consumed)
             && let Some(frames) = connection.transport.frames_mut()
         {
-            frames.waiting = Some(waiting);
+            frames.wait(waiting);
         }
         return;
     }
@@ -170,6 +238,7 @@ fn feed(
     if charge_control(connection, empty, cx).is_break() {
         flow = WAIT;
     }
+    incomplete::count(connection, cx);
     let consumed = match fed {
         Ok(_) if flow.is_continue() => return None,
         Ok(consumed) => consumed,

@@ -14,6 +14,7 @@ pub(crate) mod begin;
 pub(crate) mod context;
 pub mod engineio;
 pub(crate) mod frames;
+pub(crate) mod incomplete;
 pub(crate) mod notice;
 pub mod poll;
 pub mod settings;

@@ -116,6 +116,15 @@ impl Assembler {
         }))
     }
 
+    /// The memory of a packet whose attachments are missing, in bytes; 0 if there is none.
+    #[must_use]
+    pub fn buffered_bytes(&self) -> usize {
+        self.waiting.as_ref().map_or(0, |waiting| {
+            let overhead = waiting.base64.capacity() * size_of::<String>();
+            size_of::<Waiting>() + waiting.bytes + overhead
+        })
+    }
+
     /// Whether attachments are missing.
     #[must_use]
     pub const fn is_waiting(&self) -> bool {

@@ -138,11 +138,8 @@ impl Decoder {
             return Ok(input.len());
         }
         let result = self.read(input, limits, sink);
-        if result.is_err() {
-            self.ended = true;
-        }
-        if self.ended {
-            self.partial = None;
+        if result.is_err() || self.ended {
+            self.end();
         }
         result
     }
@@ -158,6 +155,12 @@ impl Decoder {
             };
             mem::size_of::<Partial>() + partial.control.capacity() + message
         })
+    }
+
+    /// Ends decoding: what is incomplete is dropped, and later input is ignored.
+    pub fn end(&mut self) {
+        self.ended = true;
+        self.partial = None;
     }
 
     /// Whether a message has begun and is not whole.

@@ -1,7 +1,7 @@
 //! What comes over a session of Engine.IO: packets, from frames or payloads.
 
 use super::heartbeat::expect_life;
-use super::{Engine, Purpose, echo, namespace, packet, probe};
+use super::{Engine, Purpose, attachment, echo, namespace, packet, probe};
 use crate::gateway::connection::Connection;
 use crate::gateway::delivery::encoding;
 use crate::gateway::delivery::frame::Frame;
@@ -132,7 +132,11 @@ fn socket_text(connection: &mut Connection, text: &str, cx: &mut Cx<'_>) -> Flow
         SocketPacket::decode(text, &limits(cx)).and_then(|packet| engine.assembler.packet(packet));
     match packet {
         Ok(Some(packet)) => socket_packet(connection, &packet, cx),
-        Ok(None) => CONTINUE,
+        Ok(None) => {
+            engine.packet_at_ms = cx.now_ms;
+            attachment::expect(connection, cx);
+            CONTINUE
+        }
         Err(error) => fail(error.into(), cx),
     }
 }

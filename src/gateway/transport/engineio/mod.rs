@@ -13,6 +13,7 @@
 //! ```
 
 pub mod accept;
+mod attachment;
 mod charge;
 mod echo;
 mod heartbeat;
@@ -69,10 +70,13 @@ pub(crate) enum EngineTimer {
     Connect,
     /// A WebSocket has waited for the session to move to it.
     Probe,
+    /// The attachments of a packet have to have come by now.
+    Attachments,
 }
 
 const PING: TransportTimer = TransportTimer::Engine(EngineTimer::Ping);
 const CONNECT: TransportTimer = TransportTimer::Engine(EngineTimer::Connect);
+const ATTACHMENTS: TransportTimer = TransportTimer::Engine(EngineTimer::Attachments);
 
 /// A namespace on a session.
 #[derive(Debug, Clone, Copy)]
@@ -100,6 +104,10 @@ pub(crate) struct Engine {
     /// How many packets with acknowledgements were sent back.
     echoed: u64,
     assembler: Assembler,
+    /// Unix ms when the packet came whose attachments are missing.
+    packet_at_ms: u64,
+    /// Whether a timer looks at them.
+    is_attachment_timed: bool,
     /// Charged with refused connections to namespaces.
     greeting: Greeting,
     /// Charged with each CONNECT to a namespace.
@@ -138,6 +146,8 @@ impl Engine {
             echoes: Vec::new(),
             echoed: 0,
             assembler: Assembler::default(),
+            packet_at_ms: 0,
+            is_attachment_timed: false,
             greeting: Greeting::default(),
             connects: Bucket::default(),
             probe: None,
@@ -226,6 +236,7 @@ impl Engine {
             };
             arm(engine, at_ms.max(cx.now_ms), cx);
         }
+        attachment::expect(connection, cx);
         expect_namespace(cx.settings, cx);
         cx.mark_unread(connection);
     }
@@ -242,6 +253,7 @@ impl Engine {
         self.namespaces.clear();
         self.probe = None;
         self.paused_by = None;
+        self.is_attachment_timed = false;
     }
 
     /// The name by which its requests find it.
@@ -252,6 +264,16 @@ impl Engine {
     /// Whether what it brings has to wait.
     pub(crate) const fn is_paused(&self) -> bool {
         self.paused_by.is_some()
+    }
+
+    /// What came of a message, or of a packet with attachments, that is not whole, in bytes.
+    pub(crate) fn incomplete_bytes(&self) -> usize {
+        self.frames.incomplete_bytes() + self.assembler.buffered_bytes()
+    }
+
+    /// Drops a packet whose attachments are missing.
+    pub(crate) fn drop_packet(&mut self) {
+        self.assembler = Assembler::default();
     }
 
     /// Its incoming frames.
@@ -306,6 +328,7 @@ impl Hooks for Engine {
         }
         match timer {
             PING => ping_is_due(connection, cx),
+            ATTACHMENTS => attachment::are_due(connection, cx),
             CONNECT => {
                 let is_idle = Self::of(connection).is_some_and(|engine| {
                     let is_empty = engine.namespaces.is_empty() && engine.echoes.is_empty();

@@ -16,7 +16,7 @@ use crate::gateway::delivery::frame::Frame;
 use crate::gateway::transport::context::Cx;
 use crate::gateway::transport::frames::{self, CONTINUE, Flow, FrameInput, WAIT};
 use crate::gateway::transport::notice::Notice;
-use crate::gateway::transport::{Attachment, Hooks, Transport, TransportTimer, socket};
+use crate::gateway::transport::{Attachment, Hooks, Transport, TransportTimer, incomplete, socket};
 use crate::gateway::work::Effect;
 use turntable_core::key::ConnKey;
 use turntable_core::reason::CloseReason;
@@ -67,6 +67,11 @@ impl Probe {
         cx.push_effect(Effect::Notice(session, Notice::ProbeOpened(cx.key)));
         cx.push_effect(Effect::Continue(cx.key));
         cx.mark_unread(connection);
+    }
+
+    /// What came of a message that is not whole, in bytes.
+    pub(crate) fn incomplete_bytes(&self) -> usize {
+        self.frames.incomplete_bytes()
     }
 
     /// Its incoming frames.
@@ -189,5 +194,7 @@ pub(super) fn merge(connection: &mut Connection, mut other: Connection, cx: &mut
         connection.queue.push_front(Frame::raw(&unwritten));
     }
     connection.has_unread = true;
+    // The frame that has begun counts for the session now.
+    incomplete::count(connection, cx);
     cx.push_effect(Effect::Continue(cx.key));
 }

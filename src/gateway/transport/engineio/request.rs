@@ -6,6 +6,7 @@ use super::{Engine, input, output, packet};
 use crate::gateway::connection::Connection;
 use crate::gateway::intake::COMMANDS_AT_ONCE;
 use crate::gateway::transport::context::Cx;
+use crate::gateway::transport::incomplete;
 use crate::gateway::transport::notice::Notice;
 use crate::gateway::work::Effect;
 use turntable_core::reason::CloseReason;
@@ -165,12 +166,14 @@ pub(super) fn take_payload(connection: &mut Connection, mut pushed: Pushed, cx: 
             return cx.effects.insert(at, answer);
         }
         if flow.is_break() || number >= COMMANDS_AT_ONCE {
+            incomplete::count(connection, cx);
             if let Some(engine) = Engine::of(connection) {
                 engine.pushed = Some(pushed);
             }
             return cx.push_effect(Effect::Continue(cx.key));
         }
     }
+    incomplete::count(connection, cx);
     // Answered behind the effects of its packets, which may close the session.
     cx.push_effect(Effect::Notice(cx.key, Notice::Pushed(pushed.respond)));
 }

@@ -74,6 +74,11 @@ impl WebSocket {
         }
     }
 
+    /// What came of a message that is not whole, in bytes.
+    pub(crate) fn incomplete_bytes(&self) -> usize {
+        self.frames.incomplete_bytes()
+    }
+
     /// Its incoming frames.
     pub(crate) const fn frames_mut(&mut self) -> &mut FrameInput {
         &mut self.frames
