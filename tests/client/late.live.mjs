@@ -8,6 +8,7 @@ import { connect as tcp, createServer } from "node:net";
 import { describe, test } from "node:test";
 import { connect } from "../../static/turntable.js";
 import { WebSocket } from "./harness.mjs";
+import { reset } from "./proxy.mjs";
 
 const url = process.env.TURNTABLE_URL;
 const skip = url ? false : "TURNTABLE_URL is not set";
@@ -51,11 +52,11 @@ async function holdingProxy(t, mark, blocked) {
         self.deferred = { far, bytes: [bytes] };
         reach();
         setTimeout(() => {
-          near.resetAndDestroy();
-          for (const other of pairs) if (other !== pair) other.near.resetAndDestroy();
+          reset(near);
+          for (const other of pairs) if (other !== pair) reset(other.near);
         }, 100);
       } else if (self.deferred && /^(GET|POST) /.test(text) && !text.includes("/tunnel/send") && transportOf(text) === blocked) {
-        near.resetAndDestroy();
+        reset(near);
       } else far.write(bytes);
     });
     far.on("data", (bytes) => near.destroyed || near.write(bytes));

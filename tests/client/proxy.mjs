@@ -35,7 +35,7 @@ export async function proxy(t, target) {
     /** Refuses new connections and resets the open ones. */
     async leave() {
       for (const { client, upstream } of pairs) {
-        client.resetAndDestroy();
+        reset(client);
         upstream.destroy();
       }
       await new Promise((resolve) => listener.close(resolve));
@@ -70,7 +70,7 @@ export async function proxy(t, target) {
     /** Cuts the open connections. */
     cut() {
       for (const { client, upstream } of pairs) {
-        client.resetAndDestroy();
+        reset(client);
         upstream.destroy();
       }
     },
@@ -96,7 +96,7 @@ export async function proxy(t, target) {
     client.once("data", (bytes) => {
       self.heads.push(headOf(bytes));
       const ms = self.faults.cut_ms?.(pair.head);
-      if (ms !== undefined) setTimeout(() => client.resetAndDestroy(), ms);
+      if (ms !== undefined) setTimeout(() => reset(client), ms);
     });
     const pass = (/** @type {import("node:net").Socket} */ to, /** @type {Buffer} */ bytes) => {
       const { delay_ms = 0 } = self.faults;
@@ -142,6 +142,15 @@ export async function proxy(t, target) {
     listener.close();
   });
   return self;
+}
+
+/**
+ * Resets a connection. Not one that is being ended: libuv refuses to reset it, Node never closes it
+ * then, and a process with such a socket does not end.
+ */
+export function reset(/** @type {import("node:net").Socket} */ socket) {
+  if (socket.writableEnded) socket.destroy();
+  else socket.resetAndDestroy();
 }
 
 /** The head of a request. */
