@@ -216,11 +216,16 @@ impl Desired {
         }
     }
 
-    /// A message of a channel was received.
-    pub(crate) fn received(&mut self, channel: &ChannelId, epoch: Option<&str>, offset: u64) {
-        let Some(join) = self.channels.get_mut(channel) else {
-            return;
-        };
+    /// A message of a channel was received. Returns the offset of the last one before it if
+    /// others are missing between them.
+    pub(crate) fn received(
+        &mut self,
+        channel: &ChannelId,
+        epoch: Option<&str>,
+        offset: u64,
+    ) -> Option<u64> {
+        let join = self.channels.get_mut(channel)?;
+        let last = join.since.as_ref().map(|since| since.offset);
         match (&mut join.since, epoch) {
             (Some(since), Some(epoch)) if *since.epoch != *epoch => {
                 *since = Position {
@@ -231,6 +236,8 @@ impl Desired {
             (Some(since), _) => since.offset = since.offset.max(offset),
             (None, _) => {}
         }
+        // With an epoch another life of the channel begins.
+        last.filter(|last| epoch.is_none() && offset > last.saturating_add(1))
     }
 
     /// Takes all of it out: the commands that give it to a new session note it again. Those
@@ -322,16 +329,19 @@ mod tests {
         let mut desired = Desired::default();
         let change = desired.note(&join("chat")).unwrap();
         assert_eq!(since(&desired), None);
+        assert_eq!(desired.received(&channel("chat"), None, 9), None);
         desired.joined(&channel("chat"), at("e", 4), false);
-        desired.received(&channel("chat"), None, 6);
+        assert_eq!(desired.received(&channel("chat"), None, 5), None);
+        // One that is missing shows.
+        assert_eq!(desired.received(&channel("chat"), None, 7), Some(5));
         // A message of the past moves nothing back.
-        desired.received(&channel("chat"), None, 5);
-        assert_eq!(since(&desired), Some(at("e", 6)));
+        assert_eq!(desired.received(&channel("chat"), None, 5), None);
+        assert_eq!(since(&desired), Some(at("e", 7)));
         // What was missed follows: the position is still that of the last message.
         desired.joined(&channel("chat"), at("e", 9), true);
-        assert_eq!(since(&desired), Some(at("e", 6)));
-        desired.received(&channel("chat"), Some("f"), 1);
-        assert_eq!(since(&desired), Some(at("f", 1)));
+        assert_eq!(since(&desired), Some(at("e", 7)));
+        assert_eq!(desired.received(&channel("chat"), Some("f"), 3), None);
+        assert_eq!(since(&desired), Some(at("f", 3)));
         let again = desired.take_again(&change, 1_000);
         assert_eq!(again.len(), 1);
         let change = desired.note(&again[0]).unwrap();

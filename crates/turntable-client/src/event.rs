@@ -60,6 +60,16 @@ pub enum Event {
     },
     /// A message of a channel.
     Message(ChannelMessage),
+    /// Messages of a channel are missing before the next one: the client, or the program, reads too
+    /// slowly, and the server left them out. They may be retained: a join `since` the last one.
+    Gap {
+        /// The channel.
+        channel: ChannelId,
+        /// The offset of the last message before the gap.
+        last: u64,
+        /// The offset of the message that follows.
+        next: u64,
+    },
     /// A room or channel was joined: again after a lost session, or by the server.
     Joined(Joined),
     /// Members of a room or channel changed.

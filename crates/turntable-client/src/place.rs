@@ -115,14 +115,16 @@ impl Channel {
         &self.joined
     }
 
-    /// What happens next on the channel: messages, members, and a `joined` after a lost
-    /// session. [`Event::Missed`] if the program was too slow. `None` when the client has
+    /// What happens next on the channel: messages, members, a `joined` after a lost
+    /// session, and [`Event::Gap`] before the first message behind some that the server left
+    /// out. [`Event::Missed`] if the program was too slow. `None` when the client has
     /// ended.
     pub async fn next(&mut self) -> Option<Arc<Event>> {
         loop {
             let event = self.events.next().await?;
             let channel = match &*event {
                 Event::Message(message) => &message.channel,
+                Event::Gap { channel, .. } => channel,
                 Event::Members(members) if members.epoch.is_some() => &members.channel,
                 Event::Joined(joined) if joined.epoch.is_some() => &joined.channel,
                 Event::Missed(_) => return Some(event),

@@ -110,7 +110,7 @@ impl Session {
         self.effects.push(Effect::Event(Event::Refused(refusal)));
     }
 
-    /// Notes how far a channel was received.
+    /// Notes how far a channel was received, and what is missing.
     fn place(&mut self, command: &str, data: &str) {
         // A room has no epoch and no offset.
         let Ok(place) = serde_json::from_str::<Place>(data) else {
@@ -121,9 +121,15 @@ impl Session {
                 let at = Position { epoch, offset };
                 self.desired.joined(&place.channel, at, place.recovered);
             }
-            ("message", epoch, Some(offset)) => {
-                self.desired
-                    .received(&place.channel, epoch.as_deref(), offset);
+            ("message", epoch, Some(next)) => {
+                let channel = place.channel;
+                let last = self.desired.received(&channel, epoch.as_deref(), next);
+                let gap = last.map(|last| Event::Gap {
+                    channel,
+                    last,
+                    next,
+                });
+                self.effects.extend(gap.map(Effect::Event));
             }
             _ => {}
         }

@@ -414,3 +414,31 @@ fn welcome_says_over_how_long_clients_come_back_after_a_crash() {
         assert_eq!(online, Some(reconnect_ms.unwrap_or(0)));
     }
 }
+
+#[test]
+fn messages_that_were_left_out_are_a_gap_before_the_next_one() {
+    let mut session = identified();
+    assert!(session.send(join_command("chat", None), 0).is_none());
+    let data = json!({"channel": "chat", "epoch": "e", "offset": 3, "recovered": false});
+    say(&mut session, "joined", &data, Some(1));
+    let mut events = |offset: u64| -> Vec<Event> {
+        let data = json!({"channel": "chat", "id": "01JD0000000000000000000000", "offset": offset,
+            "time": 1, "data": null});
+        let effects = say(&mut session, "message", &data, None).into_iter();
+        let events = effects.filter_map(|effect| match effect {
+            Effect::Event(event) => Some(event),
+            _ => None,
+        });
+        events.collect()
+    };
+    assert!(matches!(events(4)[..], [Event::Message(_)]));
+    let gap = Event::Gap {
+        channel: ChannelId::parse("chat").unwrap(),
+        last: 4,
+        next: 8,
+    };
+    assert!(matches!(&events(8)[..], [first, Event::Message(_)] if *first == gap));
+    // One of the history, and the next one.
+    assert!(matches!(events(6)[..], [Event::Message(_)]));
+    assert!(matches!(events(9)[..], [Event::Message(_)]));
+}
