@@ -82,7 +82,7 @@ fn resume_repeats_what_the_server_did_not_take() {
     assert_eq!(cut(&mut session), None);
     assert!(!session.has_room());
     let resume = written(&say(&mut session, "idyou", &json!({}), None));
-    let data = json!({"session": SECRET, "received": 1});
+    let data = json!({"session": SECRET, "received": 1, "attempt": 1});
     assert_eq!(resume, [json!({"command": "resume", "data": data})]);
     let repeated = written(&say(&mut session, "welcome", &welcome(true, 2), None));
     assert_eq!(repeated, sent[2..]);
