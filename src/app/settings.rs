@@ -112,6 +112,7 @@ pub(super) fn gateways(config: &Config, services: Services) -> GatewaySettings {
         connections_max: config.server.connections_max,
         connections_per_address_max: config.server.connections_per_address_max,
         memory_bytes_max: config.server.memory_bytes_max,
+        overload_wait_ms: config.server.overload_wait_ms,
         mailbox_max: config.server.mailbox_max,
         services,
         server_only: config.attributes.server_only.clone(),

@@ -15,6 +15,7 @@
 pub mod accept;
 pub mod admission;
 pub mod connection;
+mod cooldown;
 pub mod delivery;
 mod eviction;
 mod function;

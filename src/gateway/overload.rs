@@ -19,9 +19,11 @@ use tokio::time::MissedTickBehavior;
 
 use crate::clock;
 use crate::gateway::Shared;
+use crate::gateway::cooldown::Cooldowns;
 use crate::gateway::relief::Rounds;
 use crate::log_limit::LogLimit;
 use crate::memory;
+use turntable_core::address::Address;
 use turntable_core::budget::{MemoryBudget, Pressure, Relief, Verdict, within};
 use turntable_core::call::Call;
 use turntable_core::packet::ErrorBody;
@@ -45,6 +47,8 @@ pub struct Overload {
     is_refusing: AtomicBool,
     /// How gateways free what may go.
     pub(super) rounds: Rounds,
+    /// Addresses that wait before they begin sessions.
+    pub(super) cooldowns: Cooldowns,
 }
 
 impl Overload {
@@ -69,6 +73,28 @@ impl Shared {
             ErrorCode::Unavailable,
             "the server uses as much memory as it may; try again later",
         ))
+    }
+
+    /// Whether a client at an address may begin a session now.
+    ///
+    /// # Errors
+    /// `unavailable` while the process uses more memory than it may, and for
+    /// `server.overload_wait_ms` after sessions of the address were ended for memory.
+    pub(super) fn may_begin_session(
+        &self,
+        address: Option<Address>,
+        now_ms: u64,
+    ) -> Result<(), ErrorBody> {
+        self.may_begin()?;
+        let cooldowns = &self.overload.cooldowns;
+        let wait_ms = address.and_then(|address| cooldowns.remaining_ms(address, now_ms));
+        let Some(wait_ms) = wait_ms else {
+            return Ok(());
+        };
+        self.metrics.reach("server.overload_wait_ms");
+        let message = "clients of your address did not read what waited for them while the \
+                       server had too little memory (server.overload_wait_ms); wait retry_ms";
+        Err(ErrorBody::new(ErrorCode::Unavailable, message).with("retry_ms", wait_ms))
     }
 
     /// What the process uses, and what the kernel uses for its clients that do not read.

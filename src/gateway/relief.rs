@@ -19,8 +19,10 @@ use tokio::sync::Notify;
 
 use crate::clock;
 use crate::gateway::session::life::Details;
+use crate::gateway::work::Effect;
 use crate::gateway::{Gateway, Shared};
 use turntable_core::budget::Relief;
+use turntable_core::key::ConnKey;
 use turntable_core::reason::CloseReason;
 use turntable_core::relief::{Going, Holdings};
 use turntable_core::session::life::{Input, Life};
@@ -194,6 +196,9 @@ impl Handler<Gather> for Gateway {
         let rounds = &shared.overload.rounds;
         let going = rounds.gathered(number, holdings, closed_bytes, kernel_bytes, gateways);
         if let Some(going) = going {
+            let wait_ms = self.settings.overload_wait_ms;
+            let cooldowns = &shared.overload.cooldowns;
+            cooldowns.begin(&going, wait_ms, clock::now_ms());
             shared.end_all(number, going);
         }
     }
@@ -216,8 +221,9 @@ impl Gateway {
             let Some(session) = self.sessions.at_place(holding.session) else {
                 continue;
             };
-            let life = self.sessions.get(session).map(|entry| entry.session.life());
-            let input = match life {
+            let entry = self.sessions.get(session);
+            let connection = entry.and_then(|entry| entry.session.connection());
+            let input = match entry.map(|entry| entry.session.life()) {
                 Some(Life::Detached { .. }) => {
                     self.shared.metrics.evicted.inc();
                     Input::Evicted
@@ -225,6 +231,10 @@ impl Gateway {
                 _ => Input::End(CloseReason::TooSlow),
             };
             self.step(session, input, Details::default());
+            self.run();
+            // Its last message would wait behind what the kernel has for it.
+            let blocked = connection.and_then(|key| self.blocked(key));
+            self.push_effects(blocked.map(Effect::Lose));
             self.run();
             has_freed = true;
         }
@@ -236,6 +246,16 @@ impl Gateway {
         // What the kernel had for those that are gone would count until the next survey.
         self.survey_send_buffers();
         has_freed
+    }
+}
+
+impl Gateway {
+    /// The connection whose socket a connection writes to, where that takes nothing.
+    fn blocked(&self, key: ConnKey) -> Option<ConnKey> {
+        let carrier = self.connections.get(key)?.transport.carrier();
+        let key = carrier.unwrap_or(key);
+        let connection = self.connections.get(key)?;
+        connection.queue.is_blocked().then_some(key)
     }
 }
 

@@ -54,6 +54,8 @@ pub struct GatewaySettings {
     pub connections_per_address_max: usize,
     /// Memory of the process, in bytes; 0: half of what the machine has.
     pub memory_bytes_max: u64,
+    /// How long an address waits whose sessions were ended for memory, in ms.
+    pub overload_wait_ms: u64,
     /// Messages that may wait in a mailbox of the node before gateways stop reading.
     pub mailbox_max: usize,
     /// The sections `[services.NAME]`.

@@ -81,6 +81,7 @@ pub(crate) fn gateway(worker: u16, owners: &Arc<Noted>) -> Gateway {
             connections_per_address_max: 10,
             mailbox_max: 10_000,
             memory_bytes_max: 0,
+            overload_wait_ms: 0,
             services: Default::default(),
             server_only: Vec::new(),
 

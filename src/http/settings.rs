@@ -79,6 +79,9 @@ pub struct ServerSettings {
     /// removed, and then new clients refused, in bytes. 0: half of what the machine,
     /// or the process's control group, has.
     pub memory_bytes_max: u64,
+    /// How long an address begins no session after several of its clients did not read, and
+    /// their sessions were ended for memory, in ms.
+    pub overload_wait_ms: u64,
     /// Messages that may wait in a mailbox of a worker before no gateway reads from
     /// its sockets.
     pub mailbox_max: usize,
@@ -104,6 +107,7 @@ impl ServerSettings {
         ("incomplete_bytes_max", 0, 1_099_511_627_776),
         ("send_buffer_bytes", 0, 16_777_216),
         ("memory_bytes_max", 0, 1_099_511_627_776),
+        ("overload_wait_ms", 0, 600_000),
         ("mailbox_max", 100, 10_000_000),
     ];
 }
@@ -132,6 +136,7 @@ impl Default for ServerSettings {
             incomplete_bytes_max: 0,
             send_buffer_bytes: 262_144,
             memory_bytes_max: 0,
+            overload_wait_ms: 10_000,
             mailbox_max: 10_000,
         }
     }

@@ -19,6 +19,7 @@ use crate::portal::checker::Identity;
 use crate::portal::claim::Claim;
 use crate::portal::{Begun, Decision, Refused, Undecided};
 use crate::service::credential;
+use turntable_core::address::Address;
 use turntable_core::id::UserId;
 use turntable_core::key::ConnKey;
 use turntable_core::model::permission::Who;
@@ -74,7 +75,10 @@ impl Gateway {
         if !self.may_identify(key) {
             return;
         }
-        if let Err(error) = self.shared.may_begin() {
+        let permit = self.connections.permit(key);
+        let address = permit.map(|permit| Address::of(permit.address()));
+        let may_begin = self.shared.may_begin_session(address, clock::now_ms());
+        if let Err(error) = may_begin {
             return self.refuse_again(key, &error.of("idme"), id);
         }
         let login = self

@@ -80,6 +80,24 @@ fn dropped_answer_is_an_error_and_its_request_is_not_carried_out_again() {
 }
 
 #[test]
+fn connection_whose_socket_takes_nothing_goes_with_its_session_for_memory() {
+    let mut gateway = gateway(0, &Arc::new(Noted::default()));
+    for is_blocked in [true, false] {
+        let session = begin(&mut gateway);
+        let entry = entry(&mut gateway, session);
+        let key = entry.session.connection().unwrap();
+        entry.session.outbox.push(Frame::raw(&[b' '; 20_000]));
+        let connection = gateway.connections.get_mut(key).unwrap();
+        // It closes in order, which a poll does not have to.
+        connection.transport = Transport::WebSocket(WebSocket::new(Purpose::Sessions, Vec::new()));
+        connection.queue.set_blocked(is_blocked);
+        assert!(gateway.relieve(Relief::All, 1, clock::now_ms()));
+        assert!(!gateway.sessions.holds(session));
+        assert_eq!(gateway.connections.holds(key), !is_blocked);
+    }
+}
+
+#[test]
 fn later_request_does_not_put_off_the_answer_to_an_earlier_one() {
     let owners = Arc::new(Noted::default());
     let mut gateway = gateway(0, &owners);
