@@ -19,6 +19,7 @@ pub mod prefixes;
 mod recovery;
 pub mod room;
 pub mod service;
+mod state_bytes;
 pub mod totals;
 pub mod validator;
 mod watchers;

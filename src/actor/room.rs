@@ -5,6 +5,7 @@
 //! replacement, which sends them the room as it is then.
 
 mod recovery;
+mod state;
 mod webhook;
 
 use std::time::Duration;
@@ -15,6 +16,7 @@ use crate::actor::directory::Unused;
 use crate::actor::listing::{OwnerActor, Recovered, Stop};
 use crate::actor::owner_call::{Due, QueuedCall};
 use crate::actor::places::Places;
+use crate::actor::state_bytes::StateBytes;
 use crate::actor::totals::{Counted, Created};
 use crate::actor::{Shared, no_room};
 use crate::clock;
@@ -46,6 +48,8 @@ pub struct Room {
     interest: Interest,
     /// Its place among the rooms of its creator.
     created: Option<Created>,
+    /// What is counted of its state.
+    state_bytes: StateBytes,
     seen: u64,
     /// Whether gateways are still announcing what the actor before this one had.
     is_recovering: bool,
@@ -68,6 +72,7 @@ impl OwnerActor for Room {
             places: Places::default(),
             interest: Interest::default(),
             created: None,
+            state_bytes: StateBytes::new(&shared.totals.states),
             seen: 0,
             is_recovering: is_replacement,
             is_replacement,
@@ -354,9 +359,11 @@ impl Room {
                 user,
                 actions,
                 clock,
+                address,
                 id,
             } => {
-                let acted = model.act(caller.key, &user, actions, &clock, now_ms);
+                let from = (caller, address);
+                let acted = self.act(from, &user, actions, &clock, now_ms);
                 (caller, Some(id), acted)
             }
             RoomCall::Detach { caller, user } => {
@@ -388,13 +395,9 @@ impl Room {
         }
     }
 
-    fn is_member(&self, user: &UserId) -> bool {
-        let members = self.model.as_ref().map(Model::members);
-        members.is_some_and(|members| members.get(user.as_str()).is_some())
-    }
-
     /// After every step: sets the timer, and says so where the room ended.
     fn settle(&mut self, ctx: &mut Context<Self>) {
+        self.settle_state();
         if self.is_recovering {
             return;
         }

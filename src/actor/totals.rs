@@ -14,6 +14,7 @@ use prometheus_client::metrics::gauge::Gauge;
 use crate::actor::beginning::Beginnings;
 use crate::actor::history_bytes::Histories;
 use crate::actor::invited::Invited;
+use crate::actor::state_bytes::States;
 use crate::metric::Metrics;
 use turntable_core::id::UserId;
 use turntable_core::model::ledger::{Ledger, LedgerFull, LedgerLimits};
@@ -37,6 +38,8 @@ pub struct Totals {
     pub(super) beginnings: Beginnings,
     /// What channels retain.
     pub(super) histories: Arc<Histories>,
+    /// What rooms retain.
+    pub(super) states: Arc<States>,
     invites_gauge: Gauge,
     metrics: Arc<Metrics>,
 }
@@ -90,6 +93,7 @@ impl Totals {
             invited: Invited::default(),
             beginnings: Beginnings::default(),
             histories: Arc::new(Histories::new(&metrics)),
+            states: Arc::default(),
             invites_gauge: metrics.invites.clone(),
             metrics,
         }

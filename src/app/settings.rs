@@ -21,6 +21,7 @@ use crate::watched::Watched;
 use crate::webhook::Webhooks;
 use turntable_core::model::attribute_rule::AttributeRules;
 use turntable_core::model::permission::Roles;
+use turntable_core::model::room::RoomSettings;
 use turntable_core::model::service::function::FunctionSettings;
 
 /// The settings of every part that watches them.
@@ -134,7 +135,7 @@ fn actors(
         attributes: config.attributes.clone(),
         attribute_rules: Arc::new(rules),
         validators: validators.clone(),
-        room: Arc::new(config.room.clone()),
+        room: Arc::new(rooms(config)),
         channel: config.channel.clone(),
         channels: config.namespaces(),
         games: config.games()?,
@@ -144,6 +145,24 @@ fn actors(
         sessions_per_user_max: config.session.sessions_per_user_max,
         sessions: config.portal.sessions,
     })
+}
+
+/// The states of rooms have this part of `server.memory_bytes_max`, and those of one address
+/// this part of it, where no number says how much.
+const STATE_SHARES: (u64, usize) = (8, 4);
+
+/// The settings of rooms, with the bounds of their states; 0 where nothing is known.
+fn rooms(config: &Config) -> RoomSettings {
+    let mut room = config.room.clone();
+    let (of_memory, of_total) = STATE_SHARES;
+    if room.state_total_bytes_max == 0 {
+        let bytes = memory::budget_bytes(config.server.memory_bytes_max).unwrap_or_default();
+        room.state_total_bytes_max = usize::try_from(bytes / of_memory).unwrap_or_default();
+    }
+    if room.state_bytes_per_address_max == 0 {
+        room.state_bytes_per_address_max = room.state_total_bytes_max.div_ceil(of_total);
+    }
+    room
 }
 
 /// The settings of what users offer. What a session has of calls leaves half of its outbox

@@ -81,6 +81,59 @@ fn rooms_and_channels_that_one_address_began_are_limited() {
 }
 
 #[test]
+fn states_of_rooms_are_limited_by_address_and_in_all() {
+    let server = Server::configured(
+        "[games.g]\nkeep_state = true\n",
+        &[
+            ("room.state_total_bytes_max", "150"),
+            ("room.state_bytes_per_address_max", "100"),
+            ("room.empty_ms", "50"),
+        ],
+    );
+    let mut mel = server.user("1:1");
+    let mut far = Client::greeted_from(server.address, [127, 0, 0, 9]);
+    far.identify("1:2");
+    let join = |client: &mut Client, room: &str, user: &str| {
+        let join = json!({"channel": room, "self": user, "game": "g"});
+        client.request("joingame", join);
+    };
+    for room in ["a", "b"] {
+        join(&mut mel, room, "1:1");
+    }
+    join(&mut far, "c", "1:2");
+    let state = |room: &str, user: &str, bytes: usize| {
+        let state = "x".repeat(bytes - 2);
+        let action = json!({"timestamp": 0, "from": user, "data": {"state": state}});
+        json!({"channel": room, "actions": [action]})
+    };
+    let play = |client: &mut Client, data: Value| {
+        client.command("game", data);
+        client.expect("game");
+    };
+    play(&mut mel, state("a", "1:1", 60));
+    let over = state("b", "1:1", 41);
+    assert_eq!(refused(&mut mel, "game", over, "too_many"), 100);
+    play(&mut mel, state("b", "1:1", 40));
+    let over = state("c", "1:2", 51);
+    assert_eq!(refused(&mut far, "game", over, "unavailable"), 150);
+    // One that is no longer than before fits, and so does one without.
+    play(&mut mel, state("a", "1:1", 60));
+    let action = json!({"timestamp": 0, "from": "1:2", "data": {"move": 1}});
+    play(&mut far, json!({"channel": "c", "actions": [action]}));
+    for key in [
+        "room.state_total_bytes_max",
+        "room.state_bytes_per_address_max",
+    ] {
+        assert_eq!(server.metric(&limit_reached(key)), 1.0, "{key}");
+    }
+    // The state of a room that has ended does not count.
+    mel.request("leavegame", json!({"channel": "a"}));
+    server.await_metric(ROOMS, 2.0);
+    play(&mut far, state("c", "1:2", 51));
+    play(&mut mel, state("b", "1:1", 60));
+}
+
+#[test]
 fn rooms_of_the_server_are_limited() {
     let server = Server::with(&[("room.rooms_max", "1")]);
     let (mut mel, mut tom) = (server.user("1:1"), server.user("1:2"));

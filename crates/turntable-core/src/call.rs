@@ -241,6 +241,7 @@ pub enum RoomCall {
         user: UserId,
         actions: Vec<Action>,
         clock: SenderClock,
+        address: Option<Address>,
         id: Option<RequestId>,
     },
     /// `declineinvite`.

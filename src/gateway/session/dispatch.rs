@@ -140,7 +140,7 @@ impl Gateway {
         actions: Vec<Action>,
         id: Option<RequestId>,
     ) {
-        let caller = self.sessions.caller(session);
+        let (caller, address) = (self.sessions.caller(session), self.address(session));
         let (Some(caller), Some(entry)) = (caller, self.sessions.get_mut(session)) else {
             return;
         };
@@ -171,6 +171,7 @@ impl Gateway {
             user: entry.session.user.clone(),
             actions,
             clock,
+            address,
             id,
         };
         self.shared.owners.room(channel, call);

@@ -62,6 +62,29 @@ impl Room {
         Ok(Vec::new())
     }
 
+    /// How long the state is that these actions of a member's session leave, where the game
+    /// keeps one and they change it. One of the same tick may still come behind it.
+    #[must_use]
+    pub fn next_state_bytes(
+        &self,
+        session: SessionKey,
+        user: &UserId,
+        actions: &[Action],
+    ) -> Option<usize> {
+        let member = self.members.get(user.as_str());
+        if !self.game.settings().keep_state || !member.is_some_and(|member| member.has(session)) {
+            return None;
+        }
+        stored_state::bytes(actions)
+    }
+
+    /// How long the state is; `None` while actions wait that may change it.
+    #[must_use]
+    pub fn settled_state_bytes(&self) -> Option<usize> {
+        let bytes = self.state.as_ref().map_or(0, |state| state.as_json().len());
+        self.tick.ends_ms().is_none().then_some(bytes)
+    }
+
     /// Checks a whole message.
     fn check(
         &mut self,

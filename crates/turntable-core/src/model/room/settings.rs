@@ -35,6 +35,10 @@ pub struct RoomSettings {
     pub rooms_max: usize,
     /// Rooms that began because of the clients of one address.
     pub rooms_per_address_max: usize,
+    /// Bytes of the states of all rooms; 0: an eighth of what the process may use.
+    pub state_total_bytes_max: usize,
+    /// Those that clients of one address wrote; 0: a quarter of those of all.
+    pub state_bytes_per_address_max: usize,
     /// Rooms that one user created.
     pub rooms_per_user_max: usize,
     /// Rooms that begin because of the clients of one address.
@@ -63,6 +67,8 @@ impl RoomSettings {
         ("invites_total_max", 0, 100_000_000),
         ("rooms_max", 1, 10_000_000),
         ("rooms_per_address_max", 1, 10_000_000),
+        ("state_total_bytes_max", 0, 1_099_511_627_776),
+        ("state_bytes_per_address_max", 0, 1_099_511_627_776),
         ("rooms_per_user_max", 1, 1_000_000),
         ("tick_bytes_max", 1_024, 1_048_576),
     ];
@@ -87,6 +93,11 @@ impl RoomSettings {
                 ("invites_total_max", self.invites_total_max as u64),
                 ("rooms_max", self.rooms_max as u64),
                 ("rooms_per_address_max", self.rooms_per_address_max as u64),
+                ("state_total_bytes_max", self.state_total_bytes_max as u64),
+                (
+                    "state_bytes_per_address_max",
+                    self.state_bytes_per_address_max as u64,
+                ),
                 ("rooms_per_user_max", self.rooms_per_user_max as u64),
                 ("tick_bytes_max", self.tick_bytes_max as u64),
             ],
@@ -109,6 +120,8 @@ impl Default for RoomSettings {
             invites_total_max: 100_000,
             rooms_max: 100_000,
             rooms_per_address_max: 50_000,
+            state_total_bytes_max: 0,
+            state_bytes_per_address_max: 0,
             rooms_per_user_max: 64,
             new_by_address: BucketSettings::new(100, 5_000),
             tick_bytes_max: 65_536,

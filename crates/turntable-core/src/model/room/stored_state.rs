@@ -13,16 +13,25 @@ struct WithState<'a> {
     state: &'a RawValue,
 }
 
-/// Applies `actions` in the order in which they are sent.
-pub(super) fn apply(actions: &[Action], stored: &mut Option<Payload>) {
-    let last = actions.iter().rev().find_map(|action| {
+/// The state of the last action that has one.
+fn last(actions: &[Action]) -> Option<&str> {
+    actions.iter().rev().find_map(|action| {
         let json = action.data.as_json();
         // An array is read as a struct too, and is none.
         let is_hash = json.trim_start().starts_with('{');
         let data: WithState<'_> = is_hash.then(|| serde_json::from_str(json).ok())??;
         Some(data.state.get())
-    });
-    if let Some(json) = last {
+    })
+}
+
+/// How long the state is that `actions` leave, where one of them has any.
+pub(super) fn bytes(actions: &[Action]) -> Option<usize> {
+    last(actions).map(|json| if json == "null" { 0 } else { json.len() })
+}
+
+/// Applies `actions` in the order in which they are sent.
+pub(super) fn apply(actions: &[Action], stored: &mut Option<Payload>) {
+    if let Some(json) = last(actions) {
         *stored = (json != "null").then(|| Payload::from_json(json));
     }
 }

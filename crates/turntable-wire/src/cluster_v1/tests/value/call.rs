@@ -215,15 +215,24 @@ fn room_call() -> impl Strategy<Value = RoomCall> {
             user,
             id
         }),
-        (caller(), user(), actions, sender_clock(), request()).prop_map(
-            |(caller, user, actions, clock, id)| RoomCall::Act {
-                caller,
-                user,
-                actions,
-                clock,
-                id
-            }
-        ),
+        (
+            caller(),
+            user(),
+            actions,
+            sender_clock(),
+            address(),
+            request()
+        )
+            .prop_map(
+                |(caller, user, actions, clock, address, id)| RoomCall::Act {
+                    caller,
+                    user,
+                    actions,
+                    clock,
+                    address,
+                    id
+                }
+            ),
         (caller(), user(), request()).prop_map(|(caller, user, id)| RoomCall::Decline {
             caller,
             user,

@@ -1,0 +1,203 @@
+//! What rooms retain as the states of their games, together and by the address that wrote
+//! them. The table is the node's: it is locked where a state is written or a room ends, and
+//! not by other actions.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use parking_lot::Mutex;
+
+use crate::metric::Metrics;
+use turntable_core::address::Address;
+use turntable_core::model::room::RoomSettings;
+use turntable_core::packet::ErrorBody;
+use turntable_core::reason::ErrorCode;
+use turntable_core::spare::Spare;
+
+const TOTAL_KEY: &str = "room.state_total_bytes_max";
+const ADDRESS_KEY: &str = "room.state_bytes_per_address_max";
+
+/// The states of a node.
+#[derive(Debug, Default)]
+pub(super) struct States(Mutex<Table>);
+
+#[derive(Debug, Default)]
+struct Table {
+    total: usize,
+    by_address: HashMap<Address, usize>,
+}
+
+impl Table {
+    fn of(&self, address: Address) -> usize {
+        self.by_address.get(&address).copied().unwrap_or_default()
+    }
+
+    /// One room has `new` in place of `old`.
+    fn replace(&mut self, old: Written, new: Written) {
+        self.total = self.total.saturating_sub(old.bytes) + new.bytes;
+        if let Some(address) = new.by {
+            *self.by_address.entry(address).or_default() += new.bytes;
+        }
+        let Some(address) = old.by else {
+            return;
+        };
+        if let Some(bytes) = self.by_address.get_mut(&address) {
+            *bytes = bytes.saturating_sub(old.bytes);
+            if *bytes == 0 {
+                self.by_address.remove(&address);
+                self.by_address.give_back();
+            }
+        }
+    }
+}
+
+/// The state of a room, and who wrote it.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct Written {
+    bytes: usize,
+    by: Option<Address>,
+}
+
+/// The state of one room. It is counted out when the room ends, also by a panic.
+#[derive(Debug)]
+pub(super) struct StateBytes {
+    all: Arc<States>,
+    own: Written,
+}
+
+impl StateBytes {
+    /// That of a room without one.
+    pub(super) fn new(all: &Arc<States>) -> Self {
+        Self {
+            all: all.clone(),
+            own: Written::default(),
+        }
+    }
+
+    /// A client at an address is about to write a state of so many bytes. Returns what was
+    /// counted before, should it not.
+    ///
+    /// # Errors
+    /// `too_many` over `room.state_bytes_per_address_max`, `unavailable` over
+    /// `room.state_total_bytes_max`. One that is no longer than before fits.
+    pub(super) fn take(
+        &mut self,
+        bytes: usize,
+        by: Option<Address>,
+        settings: &RoomSettings,
+        metrics: &Metrics,
+    ) -> Result<Written, ErrorBody> {
+        let (old, new) = (self.own, Written { bytes, by });
+        let mut table = self.all.0.lock();
+        // Without a number there is no bound.
+        let is_over = |bytes: usize, max: usize| max > 0 && bytes > max;
+        let grows = bytes > old.bytes;
+        let own = if by == old.by { old.bytes } else { 0 };
+        let of_address = by.map_or(0, |address| table.of(address));
+        let (max, all) = (
+            settings.state_bytes_per_address_max,
+            of_address.saturating_sub(own).saturating_add(bytes),
+        );
+        if bytes > own && is_over(all, max) {
+            drop(table);
+            metrics.reach(ADDRESS_KEY);
+            let message = format!(
+                "the states of games that clients of your address wrote have at most {max} \
+                 bytes ({ADDRESS_KEY}); send shorter ones, or leave rooms"
+            );
+            let error = ErrorBody::new(ErrorCode::TooMany, message);
+            return Err(error.with("max", max as u64));
+        }
+        let max = settings.state_total_bytes_max;
+        let all = table.total.saturating_sub(old.bytes).saturating_add(bytes);
+        if grows && is_over(all, max) {
+            drop(table);
+            metrics.reach(TOTAL_KEY);
+            let message = format!(
+                "the server has as many bytes of states of games as it may ({TOTAL_KEY}); \
+                 try again later"
+            );
+            let error = ErrorBody::new(ErrorCode::Unavailable, message);
+            return Err(error.with("max", max as u64));
+        }
+        table.replace(old, new);
+        self.own = new;
+        Ok(old)
+    }
+
+    /// Nothing was written: it is as before.
+    pub(super) fn put_back(&mut self, before: Written) {
+        let old = std::mem::replace(&mut self.own, before);
+        self.all.0.lock().replace(old, before);
+    }
+
+    /// The room has a state of so many bytes now. Another action of the same tick may have
+    /// been the last one.
+    pub(super) fn settle(&mut self, bytes: usize) {
+        if bytes != self.own.bytes {
+            self.put_back(Written { bytes, ..self.own });
+        }
+    }
+}
+
+impl Drop for StateBytes {
+    fn drop(&mut self) {
+        self.settle(0);
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    fn settings(per_address: usize, total: usize) -> RoomSettings {
+        RoomSettings {
+            state_bytes_per_address_max: per_address,
+            state_total_bytes_max: total,
+            ..RoomSettings::default()
+        }
+    }
+
+    #[test]
+    fn address_and_node_have_a_bound_each() {
+        let (all, metrics) = (Arc::new(States::default()), Metrics::default());
+        let settings = settings(100, 150);
+        let [mut one, mut two, mut three] = [(); 3].map(|()| StateBytes::new(&all));
+        let [near, far] = [1, 2].map(|number| Some(Address::from_number(number)));
+        let take = |room: &mut StateBytes, bytes, by| {
+            let taken = room.take(bytes, by, &settings, &metrics);
+            taken.map(|_| ()).map_err(|error| error.code)
+        };
+        assert_eq!(take(&mut one, 60, near), Ok(()));
+        assert_eq!(take(&mut two, 41, near), Err(ErrorCode::TooMany));
+        assert_eq!(take(&mut two, 40, near), Ok(()));
+        assert_eq!(take(&mut three, 51, far), Err(ErrorCode::Unavailable));
+        assert_eq!(take(&mut three, 50, far), Ok(()));
+        // What is there can be replaced, also by another.
+        assert_eq!(take(&mut one, 60, near), Ok(()));
+        assert_eq!(take(&mut two, 40, far), Ok(()));
+        assert_eq!(take(&mut two, 41, far), Err(ErrorCode::Unavailable));
+        drop(one);
+        assert_eq!(take(&mut two, 50, far), Ok(()));
+        assert_eq!(take(&mut two, 51, far), Err(ErrorCode::TooMany));
+        drop((two, three));
+        let table = all.0.lock();
+        assert_eq!((table.total, table.by_address.len()), (0, 0));
+    }
+
+    #[test]
+    fn what_is_not_written_or_shorter_does_not_count() {
+        let (all, metrics) = (Arc::new(States::default()), Metrics::default());
+        let mut room = StateBytes::new(&all);
+        let settings = settings(0, 0);
+        let by = Some(Address::from_number(1));
+        let before = room.take(1_000_000, by, &settings, &metrics).unwrap();
+        room.put_back(before);
+        assert_eq!(all.0.lock().total, 0);
+        room.take(70, by, &settings, &metrics).unwrap();
+        room.settle(20);
+        let table = all.0.lock();
+        assert_eq!((table.total, table.of(Address::from_number(1))), (20, 20));
+    }
+}
