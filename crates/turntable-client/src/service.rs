@@ -355,6 +355,10 @@ mod tests {
             .function("panic", async |_, _, (): ()| -> Result<(), _> {
                 panic!("a fault for a test")
             })
+            .function("odd", async |_, _, (): ()| {
+                // Keys that JSON does not have.
+                Ok(BTreeMap::from([(vec![1, 2], 3)]))
+            })
     }
 
     #[tokio::test]
@@ -367,11 +371,12 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn wrong_arguments_unknown_functions_and_panics_are_answered() {
+    async fn wrong_arguments_unknown_functions_panics_and_odd_results_are_answered() {
         for (f, args, code) in [
             ("sum:add", "\"two\"", "bad_message"),
             ("sum:nosuch", "1", "not_found"),
             ("sum:panic", "null", "internal"),
+            ("sum:odd", "null", "internal"),
         ] {
             let text = answer(adder(), f, args).await;
             assert!(text.contains(&format!("\"code\":\"{code}\"")), "{text}");
