@@ -56,8 +56,7 @@ for (const [name, options] of Object.entries({ ...TRANSPORTS, "changing transpor
   test(`${name}: ${CUTS} random cuts; publish, game and call exactly once and in order, up and down`, { skip, timeout: 600_000 }, async (t) => {
     const proxy = await cuttingProxy(t, url);
     const platform = name === "changing transports" ? changing(t) : {};
-    const reconnect = name === "longpoll" ? { min_ms: 100, max_ms: 200 } : { min_ms: 1, max_ms: 20 };
-    const mel = user(t, { ...options, ...platform, reconnect, timeout_ms: 60_000 }, proxy.url);
+    const mel = user(t, { ...options, ...platform, reconnect: { min_ms: 1, max_ms: 20 }, timeout_ms: 60_000 }, proxy.url);
     const tom = user(t);
     await Promise.all([mel.ready, tom.ready]);
     const path = `cuts/${randomUUID()}`;
