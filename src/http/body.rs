@@ -3,12 +3,13 @@
 //! What has come of a body is charged to its address at once, and counts as input that is
 //! not whole until it is: clients that send a part only get no memory for nothing.
 
+use std::pin::pin;
 use std::time::Duration;
 
 use actix_rt::time::timeout;
 use actix_web::http::header;
 use actix_web::{HttpRequest, web};
-use futures_util::StreamExt as _;
+use futures_util::{FutureExt as _, StreamExt as _};
 
 use crate::clock;
 use crate::gateway::admission::IncompleteShare;
@@ -132,7 +133,14 @@ impl Admission {
             socket.read_body();
         }
         let limit = Duration::from_millis(limit_ms);
-        let read = timeout(limit, body.read(payload, declared)).await;
+        let read = {
+            let mut reading = pin!(body.read(payload, declared));
+            // One that came with its head needs no timer.
+            match reading.as_mut().now_or_never() {
+                Some(read) => Ok(read),
+                None => timeout(limit, reading).await,
+            }
+        };
         if let Some(socket) = socket {
             socket.stop_body();
         }
