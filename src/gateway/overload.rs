@@ -127,10 +127,11 @@ impl Shared {
         self.metrics.memory_pressure.set(pressure as i64);
         if relief != Relief::None {
             self.relieve(relief, used_bytes.saturating_sub(within(max_bytes)));
-            if matches!(relief, Relief::Half | Relief::All) {
-                self.store.relieve(relief == Relief::All);
+            let is_last = matches!(relief, Relief::Shares | Relief::All);
+            if is_last || relief == Relief::Half {
+                self.store.relieve(is_last);
             }
-            if relief == Relief::All {
+            if is_last {
                 self.owners.call(Call::ForgetHistories);
             }
         }

@@ -55,7 +55,10 @@ impl Gateway {
                 let bytes = outbox.waiting_bytes() + outbox.retained_bytes() + answered;
                 (size_of_val(entry) + bytes, since_ms.max(1))
             }
-            (_, Some(key)) if relief == Relief::All || self.is_behind(key, now_ms) => {
+            (_, Some(key))
+                if matches!(relief, Relief::Shares | Relief::All)
+                    || self.is_behind(key, now_ms) =>
+            {
                 (outbox.waiting_bytes() + self.stalled_bytes(key), 0)
             }
             _ => return None,

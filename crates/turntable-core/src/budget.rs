@@ -50,6 +50,9 @@ pub enum Relief {
     Stalled,
     /// Those, and half of what the sessions without a connection have.
     Half,
+    /// Of the sessions without a connection what addresses have beyond the even share of
+    /// all, and what is retained for a resume.
+    Shares,
     /// All sessions without a connection, and what is retained for a resume.
     All,
 }
@@ -124,6 +127,7 @@ impl MemoryBudget {
             _ if !is_over => Relief::None,
             1 => Relief::Stalled,
             2 => Relief::Half,
+            3 => Relief::Shares,
             _ => Relief::All,
         };
         Verdict {
@@ -194,7 +198,7 @@ mod tests {
                 (Pressure::None, Relief::None),
                 (Pressure::Evicting, Relief::Stalled),
                 (Pressure::Evicting, Relief::Half),
-                (Pressure::Evicting, Relief::All),
+                (Pressure::Evicting, Relief::Shares),
                 (Pressure::Refusing, Relief::All),
                 (Pressure::Refusing, Relief::All),
             ]

@@ -70,11 +70,12 @@ impl Holdings {
         let all = bytes_of(&self.detached);
         sessions.extend(match relief {
             Relief::Half => oldest(self.detached, all.div_ceil(2)),
+            Relief::Shares => beyond_share(&self.detached),
             _ => oldest(self.detached, all),
         });
         Going {
             sessions,
-            forgets_retained: relief == Relief::All,
+            forgets_retained: relief != Relief::Half,
         }
     }
 }
@@ -130,14 +131,29 @@ fn fullest(stalled: &[Holding], excess_bytes: usize) -> Vec<Holding> {
     take(&mut addresses, |_, taken| taken < excess_bytes)
 }
 
-/// The sessions without a connection that go to free so many bytes.
-fn oldest(detached: Vec<Holding>, goal_bytes: usize) -> Vec<Holding> {
-    let mut addresses = by_address(&detached);
+/// By address, the oldest last.
+fn aged(detached: &[Holding]) -> BTreeMap<Option<Address>, OfAddress> {
+    let mut addresses = by_address(detached);
     for (_, sessions) in addresses.values_mut() {
-        // The oldest last.
         sessions
             .sort_unstable_by_key(|holding| std::cmp::Reverse((holding.since_ms, holding.session)));
     }
+    addresses
+}
+
+/// What addresses have beyond the even share of all, where several have something.
+fn beyond_share(detached: &[Holding]) -> Vec<Holding> {
+    let mut addresses = aged(detached);
+    let even = bytes_of(detached) / addresses.len().max(1);
+    let is_alone = addresses.len() < 2;
+    take(&mut addresses, |total, _| {
+        is_alone && total > 0 || total > even
+    })
+}
+
+/// The sessions without a connection that go to free so many bytes.
+fn oldest(detached: Vec<Holding>, goal_bytes: usize) -> Vec<Holding> {
+    let mut addresses = aged(&detached);
     let even = bytes_of(&detached) / addresses.len().max(1);
     let mut going = take(&mut addresses, |total, taken| {
         total > even && taken < goal_bytes
@@ -214,6 +230,10 @@ mod tests {
         };
         let half = numbers(&holdings.clone().going(Relief::Half, 1).sessions);
         assert_eq!(half, (10..21).collect::<Vec<_>>());
+        // Where that is not enough, it is down to its share before others lose anything.
+        let shares = holdings.clone().going(Relief::Shares, 1);
+        assert_eq!(numbers(&shares.sessions), (10..23).collect::<Vec<_>>());
+        assert!(shares.forgets_retained);
         let all = holdings.going(Relief::All, 1);
         assert_eq!(all.sessions.len(), 22);
         assert!(all.forgets_retained);
