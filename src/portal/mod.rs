@@ -24,12 +24,12 @@ mod jwt;
 mod key;
 pub(crate) mod password;
 pub mod permission;
+mod place;
 mod refusal;
 pub mod revocation;
 pub mod settings;
 pub(crate) mod watch;
 
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
@@ -50,6 +50,7 @@ use crate::portal::erased::Erased;
 use crate::portal::in_force::InForce;
 use crate::portal::key::Key;
 use crate::portal::password::table::Passwords;
+use crate::portal::place::{PlaceMaxima, Places};
 use crate::portal::revocation::{Revocation, Revocations, Since};
 use crate::portal::settings::PortalSettings;
 use crate::portal::watch::WatchBackend;
@@ -57,7 +58,6 @@ use crate::store::Store;
 use crate::watched::Watched;
 use turntable_core::id::UserId;
 use turntable_core::key::SessionKey;
-use turntable_core::limit::Limit;
 use turntable_core::packet::{ErrorBody, Reason};
 use turntable_core::reason::ErrorCode;
 
@@ -129,7 +129,7 @@ pub struct Portal {
     auth: Arc<AuthTable>,
     attempts: Arc<Attempts>,
     revocations: Arc<Revocations>,
-    checking: Arc<AtomicUsize>,
+    checking: Arc<Places>,
     watch_backend: WatchBackend,
     threads: OnceLock<Mutex<Option<Runtime>>>,
 }
@@ -245,14 +245,13 @@ impl Portal {
         undecided: Undecided,
         then: impl FnOnce(Decision) + Send + 'static,
     ) -> Result<(), ErrorBody> {
-        let max = self.settings().checking_max;
-        let place = Place::take(&self.checking, max).ok_or_else(|| {
-            ErrorBody::new(
-                ErrorCode::Unavailable,
-                "too many clients are identifying (portal.checking_max); try again",
-            )
-            .by(Limit::Checking)
-        })?;
+        let settings = self.settings();
+        let maxima = PlaceMaxima {
+            total: settings.checking_max,
+            per_address: settings.checking_per_address_max,
+        };
+        let address = undecided.course.claim().address();
+        let place = self.checking.take(address, maxima)?;
         let portal = self.clone();
         self.spawn(async move {
             let decision = portal.finish(undecided.course).await;
@@ -437,22 +436,6 @@ impl Drop for Portal {
         if let Some(threads) = self.threads.take().and_then(Mutex::into_inner) {
             threads.shutdown_background();
         }
-    }
-}
-
-/// A place among the claims that are checked off the workers.
-struct Place(Arc<AtomicUsize>);
-
-impl Place {
-    fn take(count: &Arc<AtomicUsize>, max: usize) -> Option<Self> {
-        let place = Self(count.clone());
-        (count.fetch_add(1, Ordering::Relaxed) < max).then_some(place)
-    }
-}
-
-impl Drop for Place {
-    fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::Relaxed);
     }
 }
 

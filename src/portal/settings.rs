@@ -20,6 +20,8 @@ pub struct PortalSettings {
     pub checker_timeout_ms: u64,
     /// Identifications that run off the workers at once.
     pub checking_max: usize,
+    /// Those of clients of one address.
+    pub checking_per_address_max: usize,
     /// Refused credentials after which a connection is closed.
     pub attempts_max: u32,
     /// Refused credentials of one address.
@@ -201,6 +203,7 @@ impl PortalSettings {
     pub const RANGES: &[(&str, u64, u64)] = &[
         ("checker_timeout_ms", 10, 60_000),
         ("checking_max", 1, 1_000_000),
+        ("checking_per_address_max", 1, 1_000_000),
         ("attempts_max", 1, 100),
         ("sessions_max", 1, 100_000_000),
         ("renewal_grace_ms", 0, 3_600_000),
@@ -222,6 +225,7 @@ impl Default for PortalSettings {
             default_realm: "1".to_owned(),
             checker_timeout_ms: 5_000,
             checking_max: 1_000,
+            checking_per_address_max: 250,
             attempts_max: 3,
             address_failures: Failures {
                 per_minute: 30,

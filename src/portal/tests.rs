@@ -5,6 +5,7 @@ use std::sync::mpsc;
 use super::checker::{Checking, Refusal};
 use super::*;
 use crate::store::memory::MemoryStore;
+use turntable_core::limit::Limit;
 use turntable_core::payload::Payload;
 
 /// A checker that does what its name says.

@@ -62,6 +62,7 @@ pub enum Limit {
     ServiceQueue,
     ServiceInstances,
     Checking,
+    CheckingPerAddress,
     AddressFailures,
     UserFailures,
     SignUps,
@@ -70,12 +71,13 @@ pub enum Limit {
 
 impl Limit {
     /// Every limit, in the order of config.toml.
-    pub const ALL: [Self; 55] = [
+    pub const ALL: [Self; 56] = [
         Self::Connections,
         Self::ConnectionsPerAddress,
         Self::MessageBytes,
         Self::SocketUnidentified,
         Self::Checking,
+        Self::CheckingPerAddress,
         Self::AddressFailures,
         Self::UserFailures,
         Self::SignUps,
@@ -140,6 +142,7 @@ impl Limit {
             Self::Unidentified => "session.unidentified_per_address_max",
             Self::OutboxBytes => "session.outbox_bytes_max",
             Self::Checking => "portal.checking_max",
+            Self::CheckingPerAddress => "portal.checking_per_address_max",
             Self::AddressFailures => "portal.address_failures",
             Self::UserFailures => "portal.user_failures",
             Self::SignUps => "portal.password.sign_ups",
