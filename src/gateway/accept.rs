@@ -2,7 +2,7 @@
 //!
 //! One path for all transports. A transport gets the value and a `View` of this
 //! gateway, and decides what becomes of it (`Decision`). It may answer a request that it
-//! refuses, and count a connection ([`View::admit`]), whose permit is dropped with the
+//! refuses, and count a connection (`View::admit`), whose permit is dropped with the
 //! decision; it changes nothing else. The gateway carries the decision out: one place that
 //! inserts, resumes, charges and hands requests to connections.
 //!
