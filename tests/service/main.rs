@@ -61,14 +61,9 @@ pub fn provider(server: &Server, service: &str, functions: &[&str]) -> Client {
     client
 }
 
-/// The next message, except changes of services.
+/// The next message, except changes of services, which `await_state` sees.
 pub fn next(client: &mut Client) -> Value {
-    loop {
-        let message = client.next();
-        if message["command"] != "service" {
-            return message;
-        }
-    }
+    client.next_but("service")
 }
 
 /// Waits until the service has this state for the client.

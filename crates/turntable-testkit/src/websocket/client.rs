@@ -1,5 +1,6 @@
 //! A WebSocket client of version 1 by hand, so that it can be slow and wrong.
 
+use std::collections::VecDeque;
 use std::io::{ErrorKind, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::time::{Duration, Instant};
@@ -38,6 +39,9 @@ pub struct Client {
     /// The socket.
     pub stream: TcpStream,
     buffer: Vec<u8>,
+    /// Messages that `next_but` passed over, in order; `await_command` takes
+    /// them first.
+    set_aside: VecDeque<Value>,
     /// The answer to the handshake.
     pub response: Response,
 }
@@ -75,6 +79,7 @@ impl Client {
         Self {
             stream,
             buffer,
+            set_aside: VecDeque::new(),
             response,
         }
     }
@@ -248,8 +253,26 @@ impl Client {
         message["data"].take()
     }
 
-    /// The data of the next message of this command; others are skipped.
+    /// The next message that is not of this command. Those of the command are
+    /// set aside for `await_command`: a change that comes before an answer is
+    /// awaited behind it.
+    pub fn next_but(&mut self, command: &str) -> Value {
+        loop {
+            let message = self.next();
+            if message["command"] != command {
+                return message;
+            }
+            self.set_aside.push_back(message);
+        }
+    }
+
+    /// The data of the next message of this command, also of one that was set
+    /// aside; others are skipped.
     pub fn await_command(&mut self, command: &str) -> Value {
+        let is_meant = |message: &Value| message["command"] == command;
+        if let Some(index) = self.set_aside.iter().position(is_meant) {
+            return self.set_aside.remove(index).unwrap()["data"].take();
+        }
         loop {
             let mut message = self.next();
             if message["command"] == command {
