@@ -25,7 +25,7 @@ use crate::actor::room::Room;
 use crate::actor::service::Service;
 use crate::actor::{Shared, no_room};
 use crate::clock;
-use crate::cluster::burst::{Burst, give_way};
+use crate::cluster::burst::{Burst, begin_when_drained, give_way};
 use crate::cluster::envelope::Envelope;
 use crate::log_limit::LogLimit;
 use turntable_core::call::{AvatarCall, Call, ChannelCall, RoomCall, ServiceCall, Stamped};
@@ -373,6 +373,9 @@ impl Actor for Directory {
 
     fn started(&mut self, ctx: &mut Self::Context) {
         ctx.run_interval(SURVEY, |directory, _| directory.survey());
+        ctx.spawn(begin_when_drained(|directory: &mut Self| {
+            &mut directory.burst
+        }));
         owner_call::count_in(self.shared.worker, self.shared.mailboxes.clone());
         // There is one directory for these surroundings.
         let _ = self.shared.directory.set(ctx.address());

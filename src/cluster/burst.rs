@@ -1,36 +1,82 @@
-//! How many messages an actor handles before others on its thread have their turn.
+//! How long an actor handles messages before others on its thread have their turn.
 //!
 //! actix drains a mailbox without giving way. While another thread fills it as fast as it is
 //! drained, nothing else on its thread would run: neither a gateway's sockets nor the
-//! owners. So an actor that many send to gives way after a number of messages.
+//! owners. So an actor that many send to gives way after a time. A number of messages would
+//! be too many of those that name a thousand users, and too few of others: each time that a
+//! gateway gives way, it writes what it has, and a burst is to be one write to each socket.
 
-use std::pin::pin;
-use std::task::Context;
+use std::pin::{Pin, pin};
+use std::task::{Context, Poll};
+use std::time::{Duration, Instant};
 
 use actix::fut::wrap_future;
 use actix::{Actor, ActorFuture};
 
-/// Messages of one mailbox in a row.
-const MESSAGES: u32 = 128;
+/// How long messages of one mailbox are handled in a row.
+const LASTS_MAX: Duration = Duration::from_millis(1);
 
-/// Counts the messages since others had their turn. Pure.
+/// Messages between two looks at the clock.
+const MESSAGES_PER_LOOK: u32 = 4;
+
+/// Measures how long messages are handled since others had their turn.
 #[derive(Debug, Default)]
-pub struct Burst(u32);
+pub struct Burst {
+    messages: u32,
+    /// When the clock was looked at first.
+    since: Option<Instant>,
+}
 
 impl Burst {
     /// One more is handled. Returns whether others have their turn behind it.
-    pub const fn is_over(&mut self) -> bool {
-        self.0 += 1;
-        let is_over = self.0 >= MESSAGES;
+    pub fn is_over(&mut self) -> bool {
+        self.is_over_at(Instant::now)
+    }
+
+    /// The same by this clock. Few messages do not look at it.
+    fn is_over_at(&mut self, now: impl FnOnce() -> Instant) -> bool {
+        self.messages += 1;
+        if self.messages < MESSAGES_PER_LOOK {
+            return false;
+        }
+        self.messages = 0;
+        let now = now();
+        let since = *self.since.get_or_insert(now);
+        let is_over = now.saturating_duration_since(since) >= LASTS_MAX;
         if is_over {
-            self.0 = 0;
+            self.begin();
         }
         is_over
     }
 
     /// Others had their turn.
     pub const fn begin(&mut self) {
-        self.0 = 0;
+        self.messages = 0;
+        self.since = None;
+    }
+}
+
+/// Begins an actor's burst whenever its mailbox is empty or it gave way; for `ctx.spawn`.
+pub fn begin_when_drained<A: Actor>(
+    burst: fn(&mut A) -> &mut Burst,
+) -> impl ActorFuture<A, Output = ()> {
+    BeginWhenDrained(burst)
+}
+
+/// actix polls it behind the mailbox.
+struct BeginWhenDrained<A>(fn(&mut A) -> &mut Burst);
+
+impl<A: Actor> ActorFuture<A> for BeginWhenDrained<A> {
+    type Output = ();
+
+    fn poll(
+        self: Pin<&mut Self>,
+        actor: &mut A,
+        _: &mut A::Context,
+        _: &mut Context<'_>,
+    ) -> Poll<()> {
+        (self.0)(actor).begin();
+        Poll::Pending
     }
 }
 
@@ -76,6 +122,8 @@ mod tests {
         type Result = ();
 
         fn handle(&mut self, Work: Work, ctx: &mut Self::Context) {
+            let start = Instant::now();
+            while start.elapsed() < LASTS_MAX / 4 {}
             self.seen.push(self.others.get());
             if self.burst.is_over() {
                 ctx.wait(give_way());
@@ -104,7 +152,7 @@ mod tests {
             seen: Vec::new(),
         };
         let busy = busy.start();
-        for _ in 0..10 * MESSAGES {
+        for _ in 0..100 {
             busy.do_send(Work);
         }
         actix_rt::spawn(async move {
@@ -113,11 +161,38 @@ mod tests {
                 tokio::task::yield_now().await;
             }
         });
-        let seen = busy.send(Seen).await.unwrap_or_default();
-        assert_eq!(seen.len(), 10 * MESSAGES as usize);
-        // Once between two bursts; which of both is first changes.
-        assert!(seen.last().is_some_and(|others| *others >= 8), "{seen:?}");
-        let within = seen.chunks(MESSAGES as usize);
-        assert!(within.clone().all(|burst| burst.first() == burst.last()));
+        let mut seen = busy.send(Seen).await.unwrap_or_default();
+        assert_eq!(seen.len(), 100);
+        // Each burst is of eight; others run once for each, but in any order.
+        seen.dedup();
+        assert!((6..=14).contains(&seen.len()), "{seen:?}");
+    }
+
+    #[test]
+    fn burst_is_over_by_its_time_not_by_the_number_of_its_messages() {
+        let start = Instant::now();
+        let mut burst = Burst::default();
+        for _ in 0..1_000 {
+            assert!(!burst.is_over_at(|| start), "they took no time");
+        }
+        let end = start + LASTS_MAX;
+        let late = (0..MESSAGES_PER_LOOK).filter(|_| burst.is_over_at(|| end));
+        assert_eq!(late.count(), 1);
+        // The next begins when it is looked at.
+        assert!((0..1_000).all(|_| !burst.is_over_at(|| end)));
+        burst.begin();
+        let later = end + LASTS_MAX;
+        assert!((0..1_000).all(|_| !burst.is_over_at(|| later)));
+    }
+
+    #[test]
+    fn few_messages_do_not_look_at_the_clock() {
+        let mut burst = Burst::default();
+        for _ in 0..100 {
+            burst.begin();
+            for _ in 1..MESSAGES_PER_LOOK {
+                assert!(!burst.is_over_at(|| panic!("the clock is looked at")));
+            }
+        }
     }
 }

@@ -30,7 +30,7 @@ const LITTLE_WORK: usize = 1_000;
 const LITTLE_BYTES: usize = 512;
 
 /// What a command counts for beside them.
-const COMMAND_WORK: usize = 8;
+const COMMAND_WORK: usize = 4;
 
 /// Commands that are taken of one read or one request before its connection waits for others.
 pub(crate) const COMMANDS_AT_ONCE: usize = 32;
@@ -45,7 +45,7 @@ pub(crate) struct Intake {
     work: usize,
     /// Whether none of those that wait went on in the last turn.
     has_waited: bool,
-    /// Messages of the mailbox since the last turn.
+    /// The messages of the mailbox since the last turn.
     pub(crate) burst: Burst,
 }
 

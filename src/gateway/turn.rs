@@ -4,14 +4,14 @@
 //! sees as one descriptor. actix drains the gateway's mailbox before it polls
 //! this future, so a turn is: deliveries of owners, then input of sockets, then
 //! timers, and then one write per socket, however much there was. A mailbox that others
-//! fill as fast as it is drained would leave no turn: after a number of messages there is
-//! one, and what else this thread has to do runs (`cluster/burst.rs`).
+//! fill as fast as it is drained would leave no turn: after a time there is one, and what
+//! else this thread has to do runs (`cluster/burst.rs`).
 
 use std::pin::Pin;
 use std::task::{Context as TaskContext, Poll};
 use std::time::Duration;
 
-use actix::{ActorFuture, ActorFutureExt as _, AsyncContext as _, Context};
+use actix::{ActorFuture, AsyncContext as _, Context};
 use mio::event::Event;
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
@@ -219,23 +219,6 @@ impl ActorFuture<Gateway> for Turns {
     }
 }
 
-/// Takes one turn, between two messages.
-struct TurnBetween;
-
-impl ActorFuture<Gateway> for TurnBetween {
-    type Output = ();
-
-    fn poll(
-        self: Pin<&mut Self>,
-        gateway: &mut Gateway,
-        _: &mut Context<Gateway>,
-        cx: &mut TaskContext<'_>,
-    ) -> Poll<()> {
-        gateway.take_turn(cx);
-        Poll::Ready(())
-    }
-}
-
 impl Turn {
     fn take(&mut self, gateway: &mut Gateway, cx: &mut TaskContext<'_>) {
         let turn = self;
@@ -291,8 +274,8 @@ impl Gateway {
     /// A message of the mailbox was handled.
     pub(crate) fn handled(&mut self, ctx: &mut Context<Self>) {
         if self.intake.burst.is_over() {
-            // The turn is behind it: then the sockets were looked at.
-            ctx.wait(give_way().then(|(), _: &mut Self, _| TurnBetween));
+            // actix runs the turn next, and the mailbox when others have run.
+            ctx.wait(give_way());
         }
     }
 
