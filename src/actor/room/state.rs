@@ -24,8 +24,10 @@ impl Room {
             return Err(no_room("game"));
         };
         let next = model.next_state_bytes(caller.key, user, &actions);
-        let settings = self.shared.settings();
+        // Most actions write no state; they read no settings, whose count of readers all
+        // workers share.
         let before = next.map(|bytes| {
+            let settings = self.shared.settings();
             let (room, metrics) = (&settings.room, &self.shared.metrics);
             let taken = self.state_bytes.take(bytes, address, room, metrics);
             taken.map_err(|error| error.of("game"))

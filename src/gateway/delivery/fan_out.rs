@@ -111,7 +111,9 @@ impl FanOut<'_> {
                 }
                 continue;
             }
-            entry.has_caught_up();
+            if at >= receivers.named || has_offset {
+                entry.has_caught_up();
+            }
             if entry.is_gathering && gathers.keep(index, &noted) {
                 continue;
             }
