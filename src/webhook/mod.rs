@@ -9,10 +9,12 @@
 //! Actors never wait: an event that has no room is dropped and counted. Events are sent
 //! at least once, those about one user or room in their order.
 
+mod event;
 mod queue;
 pub mod settings;
 mod signature;
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -20,7 +22,7 @@ use std::time::{Duration, Instant};
 use http::header::{CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER};
 use parking_lot::Mutex;
 use prometheus_client::metrics::counter::Counter;
-use serde_json::{Map, Value, json};
+use serde::Serialize;
 use tokio::sync::Notify;
 use tokio::task::JoinSet;
 
@@ -30,11 +32,11 @@ use crate::http_client::{Answer, AnswerLimits, Bytes, HttpClient};
 use crate::log_limit::LogLimit;
 use crate::metric::{Label, Metrics};
 use crate::watched::Watched;
+use event::{Attributes, Body, Opaque};
 use queue::{Event, Failed, Next, Queue};
 use settings::{Kind, WebhookSettings, read_secret};
 use turntable_core::id::UserId;
 use turntable_core::model::avatar::AttributeChanges;
-use turntable_core::payload::Payload;
 
 /// Each attempt may fail.
 static FAILED: LogLimit = LogLimit::new();
@@ -142,21 +144,17 @@ impl Webhooks {
         let names = &target.settings.attributes;
         let is_named = |name: &str| names.iter().any(|known| known == name);
         let named = changed.iter().filter(|(name, _)| is_named(name));
-        let read = |value: &Option<Payload>| {
-            let value = value.as_ref().map(Payload::as_json);
-            value.map_or(Ok(Value::Null), serde_json::from_str)
-        };
-        let named = named.filter_map(|(name, value)| Some((name.to_string(), read(value).ok()?)));
-        let named: Map<String, Value> = named.collect();
-        if !named.is_empty() {
+        let named = named.map(|(name, value)| (&**name, value.as_ref().map(Opaque)));
+        let attributes: BTreeMap<_, _> = named.collect();
+        if !attributes.is_empty() {
             let user = user.as_str();
-            let data = || json!({ "user": user, "attributes": named });
+            let data = || Attributes { user, attributes };
             self.emit(Kind::UserAttributes, user, data);
         }
     }
 
     /// Sends an event about a user or room, if the configuration wants it.
-    pub fn emit(&self, kind: Kind, about: &str, data: impl FnOnce() -> Value) {
+    pub fn emit<D: Serialize>(&self, kind: Kind, about: &str, data: impl FnOnce() -> D) {
         let target = self.target.get();
         if target.endpoint.is_none() || !target.settings.events.contains(&kind) {
             return;
@@ -164,11 +162,21 @@ impl Webhooks {
         let (data, now_ms) = (data(), clock::now_ms());
         let waiting = &mut *self.waiting.lock();
         let id = waiting.ids.next_id().to_string();
-        let body = json!({"id": id, "type": kind.name(), "time": now_ms, "data": data});
+        let body = serde_json::to_string(&Body {
+            id: &id,
+            kind: kind.name(),
+            time: now_ms,
+            data,
+        });
+        let Ok(body) = body else {
+            // What clients chose was checked to be JSON.
+            self.count("dropped").inc();
+            return;
+        };
         let event = Event {
             id: id.into(),
             about: about.into(),
-            body: body.to_string().into(),
+            body: body.into(),
         };
         if waiting.queue.push(event, &target.settings.limits(), now_ms) {
             self.survey(&waiting.queue);

@@ -1,0 +1,64 @@
+//! What events say: their JSON. What clients chose is written as it came, so numbers keep
+//! their digits.
+
+use std::collections::BTreeMap;
+
+use serde::ser::Error;
+use serde::{Serialize, Serializer};
+use serde_json::value::RawValue;
+
+use turntable_core::payload::Payload;
+
+/// An event as it is sent.
+#[derive(Debug, Serialize)]
+pub(super) struct Body<'a, D> {
+    pub(super) id: &'a str,
+    #[serde(rename = "type")]
+    pub(super) kind: &'static str,
+    /// Unix ms.
+    pub(super) time: u64,
+    pub(super) data: D,
+}
+
+/// The data of `user.attributes`.
+#[derive(Debug, Serialize)]
+pub(super) struct Attributes<'a> {
+    pub(super) user: &'a str,
+    /// `None` for one that was removed.
+    pub(super) attributes: BTreeMap<&'a str, Option<Opaque<'a>>>,
+}
+
+/// What a client chose.
+#[derive(Debug)]
+pub(super) struct Opaque<'a>(pub(super) &'a Payload);
+
+impl Serialize for Opaque<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let raw: &RawValue = serde_json::from_str(self.0.as_json()).map_err(S::Error::custom)?;
+        raw.serialize(serializer)
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_client_chose_keeps_its_digits() {
+        let size = Payload::from_json(r#"{"b": 1.50, "a": 12345678901234567890123}"#);
+        let body = Body {
+            id: "1",
+            kind: "user.attributes",
+            time: 5,
+            data: Attributes {
+                user: "1:5",
+                attributes: BTreeMap::from([("age", None), ("size", Some(Opaque(&size)))]),
+            },
+        };
+        assert_eq!(
+            serde_json::to_string(&body).unwrap(),
+            r#"{"id":"1","type":"user.attributes","time":5,"data":{"user":"1:5","attributes":{"age":null,"size":{"b": 1.50, "a": 12345678901234567890123}}}}"#
+        );
+    }
+}
