@@ -307,6 +307,7 @@ impl Room {
                 }
                 Effect::EnteredGame(user) => self.playing(&user, true),
                 Effect::LeftGame(user) => self.playing(&user, false),
+                Effect::Report(report) => self.tell_result(&report),
                 Effect::Ended(_) => {
                     self.tell_ended(clock::now_ms());
                     self.model = None;

@@ -54,7 +54,11 @@ pub fn range(path: &[&str]) -> Option<(u64, u64)> {
         }
         ["channel" | "room", "bytes", key] => (BucketSettings::BYTE_RANGES, key),
         ["limits", _, key]
-        | ["room", "invites_to_user" | "new_by_address", key]
+        | [
+            "room",
+            "invites_to_user" | "new_by_address" | "results",
+            key,
+        ]
         | ["channel", "new_by_user" | "new_by_address", key]
         | ["channels", _, "publish_rate", key] => (BucketSettings::RANGES, key),
         ["avatar", key] => (AvatarSettings::RANGES, key),

@@ -7,6 +7,7 @@ use serde::ser::Error;
 use serde::{Serialize, Serializer};
 use serde_json::value::RawValue;
 
+use turntable_core::model::room::ResultReport;
 use turntable_core::payload::Payload;
 
 /// An event as it is sent.
@@ -26,6 +27,44 @@ pub(super) struct Attributes<'a> {
     pub(super) user: &'a str,
     /// `None` for one that was removed.
     pub(super) attributes: BTreeMap<&'a str, Option<Opaque<'a>>>,
+}
+
+/// The data of `room.result`.
+#[derive(Debug, Serialize)]
+pub(super) struct RoomResult<'a> {
+    channel: &'a str,
+    game: &'a str,
+    by: &'a str,
+    members: BTreeMap<&'a str, Member<'a>>,
+    result: Opaque<'a>,
+    /// Unix ms.
+    timestamp: u64,
+}
+
+/// A member, as `joined` has it.
+#[derive(Debug, Serialize)]
+struct Member<'a> {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    team: Option<&'a str>,
+    state: &'static str,
+}
+
+impl<'a> RoomResult<'a> {
+    /// The data for a result that a member of this room claims.
+    pub(super) fn new(channel: &'a str, game: &'a str, report: &'a ResultReport) -> Self {
+        let members = report.members.iter().map(|member| {
+            let (team, state) = (member.team.as_deref(), member.state.name());
+            (member.user.as_str(), Member { team, state })
+        });
+        Self {
+            channel,
+            game,
+            by: report.by.as_str(),
+            members: members.collect(),
+            result: Opaque(&report.result),
+            timestamp: report.timestamp_ms,
+        }
+    }
 }
 
 /// What a client chose.

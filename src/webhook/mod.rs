@@ -1,4 +1,5 @@
-//! Webhooks: your backend hears when users come and go, and when rooms begin and end.
+//! Webhooks: your backend hears when users come and go, when rooms begin and end, and what
+//! results their members claim.
 //!
 //! ```text
 //! actor ── emit ──► queue (bounded) ──► thread `webhooks` ──► POST url
@@ -32,11 +33,12 @@ use crate::http_client::{Answer, AnswerLimits, Bytes, HttpClient};
 use crate::log_limit::LogLimit;
 use crate::metric::{Label, Metrics};
 use crate::watched::Watched;
-use event::{Attributes, Body, Opaque};
+use event::{Attributes, Body, Opaque, RoomResult};
 use queue::{Event, Failed, Next, Queue};
 use settings::{Kind, WebhookSettings, read_secret};
 use turntable_core::id::UserId;
 use turntable_core::model::avatar::AttributeChanges;
+use turntable_core::model::room::ResultReport;
 
 /// Each attempt may fail.
 static FAILED: LogLimit = LogLimit::new();
@@ -151,6 +153,12 @@ impl Webhooks {
             let data = || Attributes { user, attributes };
             self.emit(Kind::UserAttributes, user, data);
         }
+    }
+
+    /// Tells of a result that a member of a room claims.
+    pub fn emit_result(&self, channel: &str, game: &str, report: &ResultReport) {
+        let data = || RoomResult::new(channel, game, report);
+        self.emit(Kind::RoomResult, channel, data);
     }
 
     /// Sends an event about a user or room, if the configuration wants it.

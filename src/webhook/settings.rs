@@ -29,6 +29,9 @@ pub enum Kind {
     /// A room has its first member.
     #[serde(rename = "room.created")]
     RoomCreated,
+    /// A member of a room claims a result.
+    #[serde(rename = "room.result")]
+    RoomResult,
     /// A room ended.
     #[serde(rename = "room.ended")]
     RoomEnded,
@@ -36,11 +39,12 @@ pub enum Kind {
 
 impl Kind {
     /// All of them.
-    pub const ALL: [Self; 5] = [
+    pub const ALL: [Self; 6] = [
         Self::UserOnline,
         Self::UserOffline,
         Self::UserAttributes,
         Self::RoomCreated,
+        Self::RoomResult,
         Self::RoomEnded,
     ];
 
@@ -52,6 +56,7 @@ impl Kind {
             Self::UserOffline => "user.offline",
             Self::UserAttributes => "user.attributes",
             Self::RoomCreated => "room.created",
+            Self::RoomResult => "room.result",
             Self::RoomEnded => "room.ended",
         }
     }

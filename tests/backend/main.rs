@@ -9,5 +9,6 @@
 mod embedded;
 mod factory;
 mod receiver;
+mod result;
 mod watch;
 mod webhook;

@@ -12,7 +12,7 @@ use crate::receiver::{Backend, Request};
 use turntable_testkit::Server;
 use turntable_testkit::http::send;
 
-const SECRET: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
+pub(crate) const SECRET: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
 
 fn server(backend: &Backend, keys: &[(&str, &str)]) -> Server {
     let mut all = vec![
@@ -27,7 +27,7 @@ fn server(backend: &Backend, keys: &[(&str, &str)]) -> Server {
 }
 
 /// The event of a request, whose signature must be right.
-fn event(request: &Request) -> Value {
+pub(crate) fn event(request: &Request) -> Value {
     let (id, second) = (
         request.header("webhook-id"),
         request.header("webhook-timestamp"),

@@ -67,11 +67,13 @@ pub enum Limit {
     UserFailures,
     SignUps,
     PasswordUsers,
+    RoomResults,
+    ResultBytes,
 }
 
 impl Limit {
     /// Every limit, in the order of config.toml.
-    pub const ALL: [Self; 56] = [
+    pub const ALL: [Self; 58] = [
         Self::Connections,
         Self::ConnectionsPerAddress,
         Self::MessageBytes,
@@ -119,6 +121,8 @@ impl Limit {
         Self::RoomInvitesToUser,
         Self::RoomNewByAddress,
         Self::RoomBytes,
+        Self::RoomResults,
+        Self::ResultBytes,
         Self::ChannelNewByUser,
         Self::ChannelNewByAddress,
         Self::ChannelBytes,
@@ -184,6 +188,8 @@ impl Limit {
             Self::ChannelNewByUser => "channel.new_by_user",
             Self::ChannelNewByAddress => "channel.new_by_address",
             Self::RoomBytes => "room.bytes",
+            Self::RoomResults => "room.results",
+            Self::ResultBytes => "room.result_bytes_max",
             Self::ChannelBytes => "channel.bytes",
             Self::ChannelRate => "channels.PATTERN.publish_rate",
             Self::TeamMembers => "games.NAME.team_members_max",

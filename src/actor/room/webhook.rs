@@ -1,8 +1,10 @@
-//! What a backend hears of a room: that it was created, and that it ended.
+//! What a backend hears of a room: that it was created, the results that its members claim,
+//! and that it ended.
 
 use crate::actor::room::Room;
 use crate::webhook::settings::Kind;
 use turntable_core::id::UserId;
+use turntable_core::model::room::ResultReport;
 
 impl Room {
     /// Tells the backend of the room, with its first member.
@@ -12,6 +14,14 @@ impl Room {
         }
         self.reported_ms = Some(now_ms);
         self.tell(Kind::RoomCreated, "by", user.as_str().into());
+    }
+
+    /// Tells the backend of a result that a member claims.
+    pub(super) fn tell_result(&self, report: &ResultReport) {
+        if let Some(model) = &self.model {
+            let (channel, game) = (self.channel.as_str(), model.game().name());
+            self.shared.webhooks.emit_result(channel, game, report);
+        }
     }
 
     /// Tells the backend that the room ended.

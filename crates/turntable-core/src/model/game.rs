@@ -44,6 +44,9 @@ pub struct GameSettings {
     /// Whether an action whose data contains a member `state` sets the state that
     /// later members get; `null` clears it.
     pub keep_state: bool,
+    /// Whether a member `result` of an action's data that is not `null` is reported to the
+    /// backend.
+    pub report_result: bool,
     /// Whether every string in `data` that has the form of a user id must name a
     /// member of the room.
     pub member_ids: bool,

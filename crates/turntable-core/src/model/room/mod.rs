@@ -12,6 +12,7 @@ mod bytes;
 mod invitation;
 mod member;
 mod play;
+mod result;
 mod seat;
 mod settings;
 mod snapshot;
@@ -24,6 +25,7 @@ mod tests;
 use std::sync::Arc;
 
 pub use member::{Member, Members};
+pub use result::ResultReport;
 pub use settings::RoomSettings;
 pub use snapshot::RoomSnapshot;
 
@@ -36,6 +38,7 @@ use crate::payload::Payload;
 use crate::rate::Bucket;
 use crate::reason::ErrorCode;
 use invitation::Invitations;
+use result::ResultRate;
 use tick::Tick;
 
 /// What a room wants done, in this order.
@@ -74,6 +77,8 @@ pub enum Effect {
     EnteredGame(UserId),
     /// The user is no member any more.
     LeftGame(UserId),
+    /// Report a result that a member claims to the backend.
+    Report(Box<ResultReport>),
     /// The room is over; it takes no more inputs.
     Ended(EndReason),
 }
@@ -107,6 +112,8 @@ pub struct Room {
     empty_until_ms: Option<u64>,
     /// What it sent to each member.
     bytes: Bucket,
+    /// What it reported of results.
+    result_rate: ResultRate,
     ended: bool,
 }
 
@@ -132,6 +139,7 @@ impl Room {
             state: None,
             left: Vec::new(),
             bytes: Bucket::default(),
+            result_rate: ResultRate::default(),
             ended: false,
         }
     }

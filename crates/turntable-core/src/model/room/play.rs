@@ -20,7 +20,8 @@ impl Room {
     /// # Errors
     /// `not_member`, `too_many` actions, `forbidden` (another's `from`, another
     /// team), or what a rule of the game says; `details.index` is the action.
-    /// `rate_limited` where the members would get more than `room.bytes`.
+    /// `rate_limited` where the members would get more than `room.bytes`, or the backend
+    /// more results than `room.results`; `too_large` for a long result.
     pub fn act(
         &mut self,
         session: SessionKey,
@@ -39,8 +40,12 @@ impl Room {
         if actions.is_empty() {
             return Ok(Vec::new());
         }
-        self.take_actions(&actions, now_ms)
-            .map_err(|error| error.of("game"))?;
+        let results = self.find_results(&actions)?;
+        self.take_results(user, &results, now_ms)?;
+        if let Err(error) = self.take_actions(&actions, now_ms) {
+            self.give_back_results(&results);
+            return Err(error.of("game"));
+        }
         for rule in &mut self.rules {
             rule.accepted(user, actions.len(), now_ms);
         }
@@ -54,12 +59,15 @@ impl Room {
                 action.timestamp_ms = corrected_ms as f64;
             }
         }
+        let reports = self.report(user, results, &actions, now_ms);
         let tick_ms = self.game.settings().tick_ms;
         self.tick.push(actions, now_ms.saturating_add(tick_ms));
         if tick_ms == 0 || self.tick.bytes() >= self.settings.tick_bytes_max {
-            return Ok(self.flush());
+            let mut effects = self.flush();
+            effects.extend(reports);
+            return Ok(effects);
         }
-        Ok(Vec::new())
+        Ok(reports)
     }
 
     /// How long the state is that these actions of a member's session leave, where the game
@@ -109,11 +117,13 @@ impl Room {
             .by(Limit::RoomActions));
         }
         let room = RoomView::new(&self.members);
-        let keep_state = self.game.settings().keep_state;
+        let settings = self.game.settings();
+        // What is read here has to be the same to members and backend.
+        let is_read = settings.keep_state || settings.report_result;
         for (index, action) in actions.iter().enumerate() {
             let inspection = Inspection::new(action, index).of(actions.len());
             check_sender(user, member, action)
-                .and_then(|()| match keep_state {
+                .and_then(|()| match is_read {
                     true => check_keys(action.data.as_json()),
                     false => Ok(()),
                 })

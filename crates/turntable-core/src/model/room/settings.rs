@@ -50,6 +50,10 @@ pub struct RoomSettings {
     pub invites_to_user: BucketSettings,
     /// Bytes that a room sends to each of its members.
     pub bytes: BucketSettings,
+    /// Results that a room reports.
+    pub results: BucketSettings,
+    /// Bytes of one of them.
+    pub result_bytes_max: usize,
 }
 
 impl RoomSettings {
@@ -71,6 +75,7 @@ impl RoomSettings {
         ("state_bytes_per_address_max", 0, 1_099_511_627_776),
         ("rooms_per_user_max", 1, 1_000_000),
         ("tick_bytes_max", 1_024, 1_048_576),
+        ("result_bytes_max", 1, 16_777_216),
     ];
 
     /// Checks every value.
@@ -100,6 +105,7 @@ impl RoomSettings {
                 ),
                 ("rooms_per_user_max", self.rooms_per_user_max as u64),
                 ("tick_bytes_max", self.tick_bytes_max as u64),
+                ("result_bytes_max", self.result_bytes_max as u64),
             ],
         )
     }
@@ -127,6 +133,8 @@ impl Default for RoomSettings {
             tick_bytes_max: 65_536,
             invites_to_user: BucketSettings::new(2, 64),
             bytes: FAN_OUT_BYTES,
+            results: BucketSettings::new(1, 64),
+            result_bytes_max: 4_096,
         }
     }
 }

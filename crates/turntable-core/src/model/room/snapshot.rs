@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use super::invitation::InvitationSnapshot;
 use super::member::MemberSnapshot;
+use super::result::{ResultRate, ResultRateSnapshot};
 use super::tick::TickSnapshot;
 use super::{Room, RoomSettings};
 use crate::id::{ChannelId, UserId};
@@ -35,6 +36,7 @@ pub struct RoomSnapshot {
     left: Vec<(UserId, u64)>,
     empty_ms: Option<u64>,
     bytes: BucketExport,
+    result_rate: ResultRateSnapshot,
     has_ended: bool,
 }
 
@@ -69,6 +71,7 @@ impl Room {
                 .empty_until_ms
                 .map(|until_ms| remaining::until(until_ms, now_ms)),
             bytes: self.bytes.export(now_ms),
+            result_rate: self.result_rate.save(now_ms),
             has_ended: self.ended,
         }
     }
@@ -104,6 +107,7 @@ impl Room {
                 .collect(),
             empty_until_ms: snapshot.empty_ms.map(|ms| remaining::from_now(ms, now_ms)),
             bytes: Bucket::import(snapshot.bytes, now_ms),
+            result_rate: ResultRate::restore(snapshot.result_rate, now_ms),
             ended: snapshot.has_ended,
         }
     }

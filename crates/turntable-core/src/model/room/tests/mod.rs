@@ -9,6 +9,7 @@
 mod admission;
 mod play;
 mod property;
+mod result;
 mod seat;
 mod snapshot;
 

@@ -316,6 +316,7 @@ impl World {
             }
             Effect::EnteredGame(user) => assert!(self.playing.insert(user)),
             Effect::LeftGame(user) => assert!(self.playing.remove(&user)),
+            Effect::Report(_) => panic!("this game reports no results"),
             Effect::Ended(_) => assert!(self.room.members().is_empty()),
         }
     }

@@ -22,6 +22,7 @@ enum Input {
         slot: u32,
         stamps: Vec<i32>,
         state: Option<u32>,
+        result: bool,
     },
     Decline(u32),
     Detach(u32),
@@ -45,8 +46,8 @@ fn input() -> impl Strategy<Value = Input> {
         5 => (slot.clone(), team, 0..USERS)
             .prop_map(|(slot, team, invite)| Input::Join { slot, team, invite }),
         1 => slot.clone().prop_map(Input::Leave),
-        8 => (slot.clone(), stamps, state)
-            .prop_map(|(slot, stamps, state)| Input::Act { slot, stamps, state }),
+        8 => (slot.clone(), stamps, state, any::<bool>())
+            .prop_map(|(slot, stamps, state, result)| Input::Act { slot, stamps, state, result }),
         1 => (0..USERS).prop_map(Input::Decline),
         2 => slot.clone().prop_map(Input::Detach),
         2 => slot.clone().prop_map(Input::Attach),
@@ -66,6 +67,7 @@ fn game(tick_ms: u64) -> Arc<Game> {
         tick_ms,
         seat_ms: Some(300),
         keep_state: true,
+        report_result: true,
         actions_per_second: 5,
         ..GameSettings::default()
     };
@@ -80,6 +82,7 @@ fn settings() -> Arc<RoomSettings> {
         tick_bytes_max: 1_024,
         // A dozen messages.
         bytes: BucketSettings::new(500, 2_000),
+        results: BucketSettings::new(2, 2),
         ..RoomSettings::default()
     })
 }
@@ -126,8 +129,10 @@ impl World {
                 slot,
                 stamps,
                 state,
+                result,
             } => {
                 let data = match state {
+                    _ if *result => r#"{"result":1}"#.to_owned(),
                     Some(0) => r#"{"state":null}"#.to_owned(),
                     Some(state) => format!(r#"{{"state":{state}}}"#),
                     None => "1".to_owned(),
@@ -190,6 +195,11 @@ fn relative(effect: Effect, begin_ms: u64) -> Effect {
                 action.timestamp_ms -= begin_ms as f64;
             }
             Effect::Broadcast(Packet::Game { channel, actions })
+        }
+        Effect::Report(mut report) => {
+            // It may lie before the beginning.
+            report.timestamp_ms = report.timestamp_ms.wrapping_sub(begin_ms);
+            Effect::Report(report)
         }
         Effect::Send {
             session,
