@@ -28,6 +28,7 @@ pub fn demos() -> BTreeMap<String, GameSettings> {
     let four = GameSettings {
         members_max: Some(32),
         keep_state: true,
+        report_result: true,
         actions_per_second: 20,
         ..GameSettings::default()
     };

@@ -4,7 +4,8 @@
  * changes its own state only by valid actions, in the room's order.
  *
  * Actions' data (docs/demos.md): `{"sit": seat}`, `{"stand": true}`,
- * `{"move": column}`, `{"new_round": number}`, each with `"state"`.
+ * `{"move": column}`, `{"new_round": number}`, each with `"state"`; and
+ * `{"result": result}`, which changes nothing.
  */
 
 export const COLUMNS = 7;

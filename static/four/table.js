@@ -58,10 +58,13 @@ export class Table {
 
   apply(action) {
     if (action.data.keep === true) return; // Only for the server's stored state.
+    if (action.data.result !== undefined && action.data.state === undefined) return; // Only for a backend.
     if (action.from === this.self) this.busy = false;
     const next = apply(this.state, action, (id) => this.isMember(id));
     if (next) {
+      const ended = this.state.winner === null && next.winner !== null;
       this.setState(next, action);
+      if (ended) this.report();
       return;
     }
     if (action.from === this.self && action.data.sit !== undefined) this.sitDown();
@@ -84,6 +87,13 @@ export class Table {
     // Not queued: the action may be invalid after a reconnection.
     this.busy = this.room.act({ ...data, state }, { queue: false });
     return this.busy;
+  }
+
+  /** Both players report the round that ended: a backend counts it if they agree (docs/webhooks.md). */
+  report() {
+    if (this.seat === null) return;
+    const { round, seats, winner } = this.state;
+    this.room.act({ result: { round, players: seats, winner: winner === "draw" ? null : seats[winner] } });
   }
 
   sitDown() {
