@@ -71,15 +71,23 @@ fn resume_of_an_earlier_connection_does_not_take_the_session_back() {
     // Each may begin anywhere: the count is not what refuses it.
     for attempt in [1, 2] {
         let late = poll.send(&format!("?batch=1&received=0&attempt={attempt}"), "[]");
+        assert_eq!(late.error(), (410, "session_expired".into()));
+        let late = poll.send(&format!("?batch=1&attempt={attempt}"), "[]");
         let entries = late.json();
         assert_eq!(entries[0]["args"]["code"], 4002, "{entries}");
-        let query = format!(
-            "format=ndjson&id={}&received=0&attempt={attempt}",
-            poll.session
-        );
-        http::get(server.address, &format!("/tunnel?{query}"));
+        for format in ["ndjson", "longpoll"] {
+            let query = format!("id={}&received=0&attempt={attempt}", poll.session);
+            let target = format!("/tunnel?{query}&format={format}");
+            let late = http::get(server.address, &target);
+            assert_eq!(late.error(), (410, "session_expired".into()));
+        }
+        // Its client begins another session on the same connection.
         let mut other = ask_to_resume(&server, &poll.session, 0, attempt);
-        other.expect_close(4002);
+        let refused = other.expect("error");
+        assert_eq!(refused["code"], "session_expired", "{refused}");
+        other.command("idme", json!("1:1"));
+        let welcome = other.expect("welcome");
+        assert_ne!(welcome["session"], poll.session.as_str(), "{welcome}");
     }
     client.request("publish", json!({"channel": "c", "data": 1}));
     // A later one does.

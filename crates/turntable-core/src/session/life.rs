@@ -224,10 +224,10 @@ impl<F: OutboxFrame> Session<F> {
                     ..
                 },
                 _,
-            ) if self.is_late(attempt) => effects.push(Effect::Close {
-                connection,
-                reason: CloseReason::Replaced,
-            }),
+            ) if self.is_late(attempt) => {
+                // The session goes on where the later one is.
+                effects.push(Effect::RefuseResume(connection));
+            }
             (
                 Input::Resume {
                     connection,

@@ -239,16 +239,13 @@ fn resume_of_an_earlier_attempt_changes_nothing() {
     step(&mut session, resume(2), NOW);
     assert!(session.is_late(Some(1)) && !session.is_late(Some(2)) && !session.is_late(None));
     let before = session.life();
-    let closed = [Effect::Close {
-        connection: connection(2),
-        reason: CloseReason::Replaced,
-    }];
-    assert_eq!(step(&mut session, resume(1), NOW), closed);
+    let refused = [Effect::RefuseResume(connection(2))];
+    assert_eq!(step(&mut session, resume(1), NOW), refused);
     assert_eq!(session.life(), before, "the later attempt has it");
     step(&mut session, Input::Lost(connection(3)), NOW);
     assert_eq!(
         step(&mut session, resume(1), NOW),
-        closed,
+        refused,
         "nor while it waits"
     );
     step(&mut session, resume(2), NOW);

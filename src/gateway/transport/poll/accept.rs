@@ -146,11 +146,16 @@ impl Arrived {
         session: &SessionEntry,
         view: &View<'_>,
     ) -> Decision {
+        let (received, batch) = (self.request.received, self.request.batch);
         if session.session.is_late(self.attempt) {
+            // One that wants the session back cannot have it; the others may belong to a
+            // client that had it until now.
+            if received.is_some() {
+                return refused(self.request, expired());
+            }
             self.request.close(CloseReason::Replaced);
             return Decision::Answered;
         }
-        let (received, batch) = (self.request.received, self.request.batch);
         // A takeover is carried out once, like everything that is numbered.
         let is_again = |answered: Option<&Answered>| {
             answered.is_some_and(|answered| answered.is_to(batch, received))
