@@ -4,27 +4,25 @@
  * @module
  */
 
-import { Attributes } from "./attributes.js";
-import { Channels } from "./channels.js";
-import { Clock } from "./clock.js";
 import { ClientState } from "./client_state.js";
-import { DesiredState } from "./desired_state.js";
 import { Dispatcher } from "./dispatcher.js";
 import { Emitter } from "./emitter.js";
 import { TurntableError } from "./error.js";
-import { Friends } from "./friends.js";
+import { Features } from "./features.js";
 import { Heartbeat } from "./heartbeat.js";
 import { addressed, resolveOptions } from "./options.js";
 import { PageLifecycle } from "./page_lifecycle.js";
-import { Rooms } from "./rooms.js";
-import { Services, stub } from "./services.js";
+import { stub } from "./services.js";
 import { Session } from "./session.js";
 import { SessionStore } from "./session_store.js";
 import { textAndSize } from "./transports/transport.js";
 
+/** @import { Attributes } from "./attributes.js" */
 /** @import { Channel, ChannelOptions } from "./channel.js" */
+/** @import { Clock } from "./clock.js" */
 /** @import { Disconnection } from "./disconnection.js" */
 /** @import { ClientEvents, ConnectOptions, Limits, StateChange, Welcome } from "./events.js" */
+/** @import { Friends } from "./friends.js" */
 /** @import { JoinOptions, Room } from "./room.js" */
 /** @import { DirectConnection, Functions, Provided, ServiceInfo } from "./services.js" */
 /** @import { StoredSession } from "./session_store.js" */
@@ -33,10 +31,7 @@ import { textAndSize } from "./transports/transport.js";
 /** @extends {Emitter<ClientEvents>} */
 export class Client extends Emitter {
   #session;
-  #desired;
-  #rooms;
-  #channels;
-  #services;
+  #features;
   #heartbeat;
   #state;
   /** @type {Welcome | undefined} */
@@ -70,7 +65,7 @@ export class Client extends Emitter {
   constructor(url, options) {
     super();
     const { session, store, clock_interval_ms } = resolveOptions(url, options);
-    const { environment: env, timeout_ms } = session;
+    const env = session.environment;
     this.#user = options.user ?? session.guest?.user;
     this.#encoding = options.encoding ?? "v1";
     this.#store = store && new SessionStore(store);
@@ -83,7 +78,7 @@ export class Client extends Emitter {
       message: (command, data, id) => this.#message(command, data, id),
       disconnected: (disconnection, fatal) => this.#disconnected(disconnection, fatal),
       error: (error) => {
-        this.#channels.failed(error);
+        this.#features.channels.failed(error);
         this.#report(error);
       },
       // An answer to a poll answers every probe.
@@ -98,7 +93,7 @@ export class Client extends Emitter {
     this.#heartbeat = new Heartbeat(
       { environment: env, interval_ms: clock_interval_ms },
       {
-        attentive: () => this.#page.visible && (this.#session.awaiting || this.#rooms.playing),
+        attentive: () => this.#page.visible && (this.#session.awaiting || this.#features.rooms.playing),
         awaiting_since: () => this.#session.awaiting_since,
         probe: () => {
           // A clock exchange over poll measures nothing.
@@ -110,21 +105,17 @@ export class Client extends Emitter {
         dead: () => this.#session.connection.drop(4008, "no answer of the server to a probe"),
       },
     );
-    this.#desired = new DesiredState(this.#session);
-    this.clock = new Clock(this.#session, { environment: env, timeout_ms });
-    this.friends = new Friends(this.#session, this.#desired, (error) => this.#report(error));
-    this.attributes = new Attributes(this.#session);
-    this.#services = new Services(this.#session, this.#desired, (error) => this.#report(error));
-    this.#channels = new Channels(this.#session, {
-      listening: () => this.hasListeners("channel"),
-      given: (channel) => this.emit("channel", channel),
-    });
-    this.#rooms = new Rooms({
-      session: this.#session,
-      clock: this.clock,
+    this.#features = new Features(this.#session, session, {
       user: () => this.user ?? "",
       report: (error, heard) => this.#report(error, heard),
+      channels: {
+        listening: () => this.hasListeners("channel"),
+        given: (channel) => this.emit("channel", channel),
+      },
     });
+    this.friends = this.#features.friends;
+    this.attributes = this.#features.attributes;
+    this.clock = this.#features.clock;
     this.#state = new ClientState((change) => this.emit("state", change));
     this.ready = this.#state.ready;
     this.#dispatcher = new Dispatcher({
@@ -132,12 +123,7 @@ export class Client extends Emitter {
       join: (channel, options) => this.join(channel, options),
       decline: (channel) => this.decline(channel),
       goaway: (reconnect_ms, url) => this.#session.connection.goaway(reconnect_ms, url),
-      friends: this.friends,
-      rooms: this.#rooms,
-      channels: this.#channels,
-      services: this.#services,
-      attributes: this.attributes,
-      clock: this.clock,
+      features: this.#features,
     });
     this.#page = new PageLifecycle((network) => this.#changed(network), this.#store);
     this.#store?.start(() => this.#snapshot());
@@ -256,7 +242,7 @@ export class Client extends Emitter {
    * @returns {Promise<Room>}
    */
   join(channel, options) {
-    return this.#rooms.join(channel, options ?? {});
+    return this.#features.rooms.join(channel, options ?? {});
   }
 
   /**
@@ -265,7 +251,7 @@ export class Client extends Emitter {
    * @returns {Room | undefined} undefined if the room is not joined
    */
   room(channel) {
-    return this.#rooms.get(channel);
+    return this.#features.rooms.get(channel);
   }
 
   /**
@@ -283,7 +269,7 @@ export class Client extends Emitter {
    * @returns {Promise<Channel>}
    */
   channel(path, options) {
-    return this.#channels.join(path, options ?? {});
+    return this.#features.channels.join(path, options ?? {});
   }
 
   /**
@@ -294,7 +280,7 @@ export class Client extends Emitter {
    * @returns {Promise<any>} rejects with a TurntableError
    */
   call(f, args, { user } = {}) {
-    return this.#services.call(f, args, user);
+    return this.#features.services.call(f, args, user);
   }
 
   /**
@@ -303,7 +289,7 @@ export class Client extends Emitter {
    * @returns {Record<string, (args?: any) => Promise<any>>}
    */
   service(name) {
-    return stub(this.#services, name);
+    return stub(this.#features.services, name);
   }
 
   /**
@@ -313,12 +299,12 @@ export class Client extends Emitter {
    * @returns {Promise<DirectConnection>} rejects with a TurntableError
    */
   direct(service) {
-    return this.#services.direct(service);
+    return this.#features.services.direct(service);
   }
 
   /** The server's services by name. @returns {ReadonlyMap<string, ServiceInfo>} */
   get services() {
-    return this.#services.known;
+    return this.#features.services.known;
   }
 
   /**
@@ -331,7 +317,7 @@ export class Client extends Emitter {
    *   functions of its user, when the server has confirmed
    */
   provide(name, functions) {
-    return this.#services.provide(name, functions);
+    return this.#features.services.provide(name, functions);
   }
 
   /**
@@ -341,7 +327,7 @@ export class Client extends Emitter {
    * @returns {Promise<void>} resolves when they are answered
    */
   withdraw(name) {
-    return this.#services.withdraw(name);
+    return this.#features.services.withdraw(name);
   }
 
   /**
@@ -351,7 +337,7 @@ export class Client extends Emitter {
   #welcomed(welcome, { first, resumed, sent }) {
     this.#welcome = welcome;
     this.#kind = first ? "first" : resumed ? "resumed" : "reset";
-    if (!resumed) this.#reset();
+    if (!resumed) this.#features.reset();
     const { push, name } = this.#session.transport;
     this.#heartbeat.start(welcome.heartbeat_ms);
     this.#setTransport(/** @type {TransportName} */ (name));
@@ -361,9 +347,9 @@ export class Client extends Emitter {
     welcome.time ??= Math.round(this.clock.now());
     this.attributes.welcomed(welcome.attributes, resumed);
     if (this.#closing) return;
-    this.#services.replace(welcome.services);
+    this.#features.services.replace(welcome.services);
     // Joins go before the queued messages: actions require membership.
-    this.#restore(resumed);
+    this.#features.restore(resumed);
     this.friends.restore(resumed);
   }
 
@@ -375,25 +361,11 @@ export class Client extends Emitter {
     // What belonged to the user before, the server has left. What is watched goes on.
     const is_another = this.#welcome?.user !== welcome.user;
     this.#welcome = welcome;
-    if (is_another) this.#reset();
+    if (is_another) this.#features.reset();
     this.attributes.replace(welcome.attributes);
-    this.#services.replace(welcome.services);
+    this.#features.services.replace(welcome.services);
     // A listener may have closed the client.
-    if (is_another && !this.#closing) this.#restore(false);
-  }
-
-  /** The server has none of the rooms, the channels and the running calls any more. */
-  #reset() {
-    this.#rooms.reset();
-    this.#channels.reset();
-    this.#services.reset();
-  }
-
-  /** @param {boolean} resumed */
-  #restore(resumed) {
-    this.#desired.restore(resumed);
-    this.#rooms.restore(resumed);
-    this.#channels.restore(resumed);
+    if (is_another && !this.#closing) this.#features.restore(false);
   }
 
   /**
@@ -470,10 +442,7 @@ export class Client extends Emitter {
     this.clock.reset();
     this.#page.close();
     this.#store?.clear();
-    this.#desired.close(error);
-    this.friends.close(error);
-    this.#rooms.close(error);
-    this.#channels.close(error);
+    this.#features.close(error);
     this.#state.closed(details, error);
     this.mute();
     this.#session.gate.closed = true;

@@ -3,14 +3,9 @@
  * @module
  */
 
-/** @import { Attributes } from "./attributes.js" */
-/** @import { Channels } from "./channels.js" */
-/** @import { Clock } from "./clock.js" */
 /** @import { ClientEvents } from "./events.js" */
-/** @import { Friends } from "./friends.js" */
+/** @import { Features } from "./features.js" */
 /** @import { JoinOptions, Room } from "./room.js" */
-/** @import { Rooms } from "./rooms.js" */
-/** @import { Services } from "./services.js" */
 
 /**
  * @typedef {object} Handlers
@@ -18,12 +13,7 @@
  * @property {(channel: string, options: JoinOptions) => Promise<Room>} join
  * @property {(channel: string) => void} decline
  * @property {(reconnect_ms: number, url: string | undefined) => void} goaway
- * @property {Friends} friends
- * @property {Rooms} rooms
- * @property {Channels} channels
- * @property {Services} services
- * @property {Attributes} attributes
- * @property {Clock} clock
+ * @property {Features} features
  */
 
 export class Dispatcher {
@@ -41,15 +31,16 @@ export class Dispatcher {
    */
   dispatch(command, data, id) {
     const to = this.#handlers;
+    const { attributes, channels, clock, friends, rooms, services } = to.features;
     switch (command) {
       case "welcome":
         to.emit("welcome", data);
         break;
       case "userchange":
-        to.friends.changed(data);
+        friends.changed(data);
         break;
       case "profiles":
-        to.friends.profilesChanged(data);
+        friends.profilesChanged(data);
         break;
       case "invite":
         to.emit("invite", {
@@ -60,36 +51,36 @@ export class Dispatcher {
         break;
       case "joined":
         // Only channels have an epoch.
-        if (data?.epoch === undefined) to.rooms.joined(data, id);
-        else to.channels.joined(data, id);
+        if (data?.epoch === undefined) rooms.joined(data, id);
+        else channels.joined(data, id);
         break;
       case "invitereply":
-        to.rooms.message(command, data);
+        rooms.message(command, data);
         to.emit("invitereply", data);
         break;
       case "memberchange":
-        if (data?.epoch === undefined) to.rooms.message(command, data);
-        else to.channels.memberChange(data);
+        if (data?.epoch === undefined) rooms.message(command, data);
+        else channels.memberChange(data);
         break;
       case "game":
-        to.rooms.message(command, data);
+        rooms.message(command, data);
         break;
       case "message":
-        to.channels.message(data);
+        channels.message(data);
         break;
       case "call":
         if (data?.f === "user:message") to.emit("usermessage", data.args);
-        void to.services.called(data, id);
+        void services.called(data, id);
         break;
       case "attributes":
-        to.attributes.changed(data);
+        attributes.changed(data);
         break;
       case "service":
-        to.services.changed(data);
+        services.changed(data);
         to.emit("service", data);
         break;
       case "time":
-        to.clock.answered(data);
+        clock.answered(data);
         break;
       case "goaway":
         to.goaway(data?.reconnect_ms, data?.url);

@@ -3,18 +3,21 @@
  * built on it and emits the events.
  * @module
  */
-import { Attributes } from "./attributes.js";
-import { Clock } from "./clock.js";
 import { Emitter } from "./emitter.js";
-import { Friends } from "./friends.js";
+import type { Attributes } from "./attributes.js";
 import type { Channel, ChannelOptions } from "./channel.js";
+import type { Clock } from "./clock.js";
 import type { ClientEvents, ConnectOptions, Limits, Welcome } from "./events.js";
+import type { Friends } from "./friends.js";
 import type { JoinOptions, Room } from "./room.js";
 import type { DirectConnection, Functions, Provided, ServiceInfo } from "./services.js";
 import type { TransportName } from "./transports/registry.js";
+/** @import { Attributes } from "./attributes.js" */
 /** @import { Channel, ChannelOptions } from "./channel.js" */
+/** @import { Clock } from "./clock.js" */
 /** @import { Disconnection } from "./disconnection.js" */
 /** @import { ClientEvents, ConnectOptions, Limits, StateChange, Welcome } from "./events.js" */
+/** @import { Friends } from "./friends.js" */
 /** @import { JoinOptions, Room } from "./room.js" */
 /** @import { DirectConnection, Functions, Provided, ServiceInfo } from "./services.js" */
 /** @import { StoredSession } from "./session_store.js" */
