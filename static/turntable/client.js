@@ -125,7 +125,13 @@ export class Client extends Emitter {
       goaway: (reconnect_ms, url) => this.#session.connection.goaway(reconnect_ms, url),
       features: this.#features,
     });
-    this.#page = new PageLifecycle((network) => this.#changed(network), this.#store);
+    this.#page = new PageLifecycle({
+      changed: (network) => this.#changed(network),
+      hidden: () => this.#store?.release(),
+      restored: () => {
+        if (this.#store?.reclaim() === false) this.#session.forget();
+      },
+    });
     this.#store?.start(() => this.#snapshot());
     const begin = (/** @type {StoredSession | undefined} */ record) => {
       this.attributes.restore(record?.welcome?.attributes);

@@ -4,18 +4,20 @@
  * @module
  */
 
-/** @import { SessionStore } from "./session_store.js" */
+/**
+ * @typedef {object} PageHooks
+ * @property {(network: boolean) => void} changed called when the network or the visibility has
+ *   changed: a connection may be dead, or possible again. network: whether it is another one
+ * @property {() => void} hidden the page is left; the browser may restore it
+ * @property {() => void} restored from the back/forward cache
+ */
 
 export class PageLifecycle {
   /** @type {(() => void)[]} */
   #removers = [];
 
-  /**
-   * @param {(network: boolean) => void} changed called when the network or the visibility has
-   *   changed: a connection may be dead, or possible again. network: whether it is another one
-   * @param {SessionStore | undefined} store
-   */
-  constructor(changed, store) {
+  /** @param {PageHooks} hooks */
+  constructor({ changed, hidden, restored }) {
     const { document, navigator } = globalThis;
     const network = () => changed(true);
     const page = () => changed(false);
@@ -34,10 +36,10 @@ export class PageLifecycle {
     this.#listen(document, "resume", page);
     this.#listen(globalThis, "pageshow", (event) => {
       if (!event?.persisted) return;
-      store?.reclaim();
+      restored();
       changed(false);
     });
-    if (store) this.#listen(globalThis, "pagehide", () => store.release());
+    this.#listen(globalThis, "pagehide", hidden);
   }
 
   /** Whether a user can see the page; true where there is none. */

@@ -12,7 +12,7 @@
 
 import { Commands } from "./commands.js";
 import { Connection } from "./connection.js";
-import { refusal } from "./disconnection.js";
+import { MOVED, refusal } from "./disconnection.js";
 import { TurntableError } from "./error.js";
 import { pageLeaves, sayGoodbye } from "./goodbye.js";
 import { Identity, isTemporary } from "./identity.js";
@@ -153,6 +153,12 @@ export class Session extends Commands {
     this.#connection_number = attempt;
     this.restored(last_id);
     this.connection.startWith(transport);
+  }
+
+  /** A later page has continued the session: the next connection begins another one. */
+  forget() {
+    this.secret = undefined;
+    if (this.online) this.connection.drop(MOVED, "a later page of the tab has continued the session");
   }
 
   /**

@@ -6,6 +6,12 @@
  * record contains the page's id (`owner`); the page removes it when it is hidden.
  * Each page also holds a Web Lock named by its id. A record with an owner can be
  * used only if the owner's lock is free, because then that page has crashed.
+ *
+ * A page that the browser restores from its back/forward cache may find that a later
+ * page of the tab has continued the session. It begins another one: the messages of
+ * the later page, and its commands, are unknown to it. Where the record does not show
+ * it, because the later page has just been left or a third one has written since, the
+ * server refuses the resume by the number of the connection.
  * @module
  */
 
@@ -48,6 +54,8 @@ export class SessionStore {
   /** @type {() => void} */
   #unlock = () => {};
   #open = true;
+  /** Whether the record is one of a later page, until this page has a session to store. */
+  #is_later = false;
 
   /** @param {SessionStoreOptions} options */
   constructor({ name, url, environment, storage = platformStorage(), locks = globalThis.navigator?.locks }) {
@@ -96,9 +104,17 @@ export class SessionStore {
     if (this.#open) this.#write(undefined);
   }
 
-  /** The page was restored from the back/forward cache. */
+  /**
+   * The page was restored from the back/forward cache.
+   * @returns {boolean} whether the session is still its own: no later page has continued it
+   */
   reclaim() {
-    if (this.#open) this.#write(this.#owner);
+    if (!this.#open) return true;
+    const own = this.#snapshot();
+    const found = this.#read();
+    this.#is_later = own !== undefined && found?.session === own.session && found.attempt > own.attempt;
+    if (!this.#is_later) this.#write(this.#owner);
+    return !this.#is_later;
   }
 
   /** The client is closed: removes the record. */
@@ -121,10 +137,11 @@ export class SessionStore {
     const record = this.#snapshot();
     try {
       if (record) this.#storage?.setItem(this.#key, JSON.stringify({ ...record, owner }));
-      else this.#storage?.removeItem(this.#key);
+      else if (!this.#is_later) this.#storage?.removeItem(this.#key);
     } catch {
       // The storage is full or access is denied: a reload starts a new session.
     }
+    if (record) this.#is_later = false;
   }
 
   /** @returns {(StoredSession & {owner?: string}) | undefined} */

@@ -224,15 +224,16 @@ export class Visitor {
  * its address is loaded. An `insecure` page accepts any certificate.
  * @param {string} name
  * @param {(stage: {server: Server, t: import("node:test").TestContext, open: (path: string, options?: {user?: string, viewport?: {width: number, height: number}, touch?: boolean, dark?: boolean, insecure?: boolean, before?: (page: import("playwright-core").Page) => Promise<unknown>}) => Promise<Visitor>}) => Promise<void>} play
- * @param {{settings?: Record<string, string>, timeout_ms?: number}} [options]
+ * @param {{settings?: Record<string, string>, timeout_ms?: number, restores?: boolean}} [options] restores: whether
+ *   the browser restores pages that were left (back/forward cache)
  */
-export function scene(name, play, { settings = {}, timeout_ms = SCENE_MS } = {}) {
+export function scene(name, play, { settings = {}, timeout_ms = SCENE_MS, restores = false } = {}) {
   test(name, { timeout: timeout_ms }, async (t) => {
     const server = await new Server(settings).start();
     /** @type {Visitor[]} */
     const visitors = [];
     const open = async (path, { user, viewport, touch = false, dark = false, insecure = false, before } = {}) => {
-      const context = await (await browser()).newContext({
+      const context = await (await browser(restores)).newContext({
         viewport: viewport ?? { width: 1280, height: 800 },
         hasTouch: touch,
         colorScheme: dark ? "dark" : "light",
@@ -307,15 +308,20 @@ async function screenshots(name, visitors) {
   return notes;
 }
 
-/** @type {Promise<import("playwright-core").Browser>|null} one per test file */
-let started = null;
+/** @type {Map<boolean, Promise<import("playwright-core").Browser>>} of this test file, by whether they restore pages */
+const started = new Map();
 
-function browser() {
-  started ??= chromium.launch({ executablePath: executable(), args: CHROMIUM_ARGS, headless: true });
-  return started;
+/** @param {boolean} restores */
+function browser(restores) {
+  const ignoreDefaultArgs = restores ? ["--disable-back-forward-cache"] : [];
+  const launched = started.get(restores) ?? chromium.launch({ executablePath: executable(), args: CHROMIUM_ARGS, headless: true, ignoreDefaultArgs });
+  started.set(restores, launched);
+  return launched;
 }
 
-after(async () => (await started)?.close());
+after(async () => {
+  for (const launched of started.values()) await (await launched).close();
+});
 
 /** The Chromium executable: `CHROMIUM`, or the first of the usual names in PATH. */
 function executable() {

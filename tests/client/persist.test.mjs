@@ -94,6 +94,11 @@ class Tab {
           session.connection = null;
         }
       },
+      /** The browser restores the page from its back/forward cache. */
+      back: () => {
+        state.dead = false;
+        listeners.get("pageshow")?.({ persisted: true });
+      },
     };
   }
 }
@@ -258,3 +263,62 @@ test("a client works without persistence if access to the storage is denied", as
   await tt.ready;
   leave();
 });
+
+for (const transports of [["websocket"], ["tunnel"], ["longpoll"], ["poll"]]) {
+  test(`${transports[0]}: a page from the back/forward cache resumes its session, if no later page has continued it`, async (t) => {
+    const server = await fake(t);
+    const tab = new Tab(t, server);
+    const first = tab.page({ transports });
+    await first.tt.ready;
+    const secret = first.tt.session;
+    first.leave();
+    server.session.send("attributes", { number: 1 });
+    first.back();
+    // Requests of before may still be under way: then there is nothing to resume.
+    assert.deepEqual(await first.tt.request("lookup", [1]), { echo: [1] });
+    assert.deepEqual([first.tt.attributes.get("number"), first.tt.session], [1, secret]);
+    if (["websocket", "tunnel"].includes(transports[0])) assert.deepEqual(first.how, ["resumed"]);
+    assert.ok(JSON.parse([...tab.items.values()][0]).owner, "the record is that of a page in use");
+  });
+
+  test(`${transports[0]}: pages of one tab whose session a later one has continued go on with sessions of their own`, async (t) => {
+    const server = await fake(t);
+    const tab = new Tab(t, server);
+    const first = tab.page({ transports });
+    await first.tt.ready;
+    const secret = first.tt.session;
+    first.leave();
+    const second = tab.page({ transports });
+    await second.tt.ready;
+    assert.deepEqual([second.how, second.tt.session], [["resumed"], secret]);
+    const commands = server.sessions.get(secret).commands.length;
+    second.leave();
+
+    first.back();
+    assert.deepEqual(await first.tt.request("lookup", [1]), { echo: [1] });
+    assert.deepEqual(first.how, ["reset"]);
+    assert.notEqual(first.tt.session, secret);
+    assert.equal(server.sessions.get(secret).commands.filter(({ command }) => command !== "time").length, commands, "it sends nothing in the session of the later page");
+    first.leave();
+
+    // No page has continued the session of the second one since.
+    second.back();
+    assert.deepEqual(await second.tt.request("lookup", [2]), { echo: [2] });
+    assert.equal(second.tt.session, secret);
+    second.leave();
+
+    // A reload of the tab goes on with the last one.
+    const third = tab.page({ transports });
+    await third.tt.ready;
+    assert.deepEqual([third.how, third.tt.session], [["resumed"], secret]);
+    third.leave();
+
+    // A page that cannot connect has not destroyed the record of the later one.
+    const record = () => JSON.parse([...tab.items.values()][0]);
+    const { attempt } = record();
+    server.away = true;
+    second.back();
+    second.leave();
+    assert.deepEqual([record().session, record().attempt], [secret, attempt]);
+  });
+}

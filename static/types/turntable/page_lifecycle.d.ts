@@ -3,16 +3,32 @@
  * restored.
  * @module
  */
-import type { SessionStore } from "./session_store.js";
-/** @import { SessionStore } from "./session_store.js" */
+export type PageHooks = {
+    /**
+     * called when the network or the visibility has
+     * changed: a connection may be dead, or possible again. network: whether it is another one
+     */
+    changed: (network: boolean) => void;
+    /**
+     * the page is left; the browser may restore it
+     */
+    hidden: () => void;
+    /**
+     * from the back/forward cache
+     */
+    restored: () => void;
+};
+/**
+ * @typedef {object} PageHooks
+ * @property {(network: boolean) => void} changed called when the network or the visibility has
+ *   changed: a connection may be dead, or possible again. network: whether it is another one
+ * @property {() => void} hidden the page is left; the browser may restore it
+ * @property {() => void} restored from the back/forward cache
+ */
 export declare class PageLifecycle {
     #private;
-    /**
-     * @param {(network: boolean) => void} changed called when the network or the visibility has
-     *   changed: a connection may be dead, or possible again. network: whether it is another one
-     * @param {SessionStore | undefined} store
-     */
-    constructor(changed: (network: boolean) => void, store: SessionStore | undefined);
+    /** @param {PageHooks} hooks */
+    constructor({ changed, hidden, restored }: PageHooks);
     /** Whether a user can see the page; true where there is none. */
     get visible(): boolean;
     /** Removes all listeners. */

@@ -81,6 +81,8 @@ export declare class Session extends Commands {
      * @param {StoredSession} stored
      */
     restore({ session, received, last_id, attempt, transport, welcome }: StoredSession): void;
+    /** A later page has continued the session: the next connection begins another one. */
+    forget(): void;
     /**
      * Whether a command sent now can reach the server: the connection has
      * received its welcome and is not closing.

@@ -6,6 +6,12 @@
  * record contains the page's id (`owner`); the page removes it when it is hidden.
  * Each page also holds a Web Lock named by its id. A record with an owner can be
  * used only if the owner's lock is free, because then that page has crashed.
+ *
+ * A page that the browser restores from its back/forward cache may find that a later
+ * page of the tab has continued the session. It begins another one: the messages of
+ * the later page, and its commands, are unknown to it. Where the record does not show
+ * it, because the later page has just been left or a third one has written since, the
+ * server refuses the resume by the number of the connection.
  * @module
  */
 import type { Environment } from "./environment.js";
@@ -58,8 +64,11 @@ export declare class SessionStore {
     changed(): void;
     /** The page is hidden: a later page may use the record. */
     release(): void;
-    /** The page was restored from the back/forward cache. */
-    reclaim(): void;
+    /**
+     * The page was restored from the back/forward cache.
+     * @returns {boolean} whether the session is still its own: no later page has continued it
+     */
+    reclaim(): boolean;
     /** The client is closed: removes the record. */
     clear(): void;
 }
