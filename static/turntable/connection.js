@@ -47,6 +47,11 @@ const FIRST_RESPONSE_MS = 5000;
 const SLOW_MS = 2000;
 /** More time for an attempt when the server answered another request meanwhile. */
 const EXTRA_MS = 1000;
+/**
+ * Time in which a new session in place of one that was taken over is not replaced by another one: two
+ * clients would replace each other in turns, where a server permits one session of a user.
+ */
+const RENEWED_MS = 60_000;
 
 export class Connection {
   #options;
@@ -71,6 +76,8 @@ export class Connection {
   #clearing = false;
   /** Whether a slot for a stream is being claimed. */
   #claiming = false;
+  /** Local ms when the last session was taken over. */
+  #replaced_at = -Infinity;
   #closed = false;
 
   /** The pending attempt. @readonly */
@@ -407,7 +414,7 @@ export class Connection {
     this.#upgrade.cancel();
     const bounds = this.#options.reconnect;
     if (this.#closed) return;
-    const again = reconnects(code) || (code === REPLACED && this.#options.renew) || this.#hooks.returns(code);
+    const again = reconnects(code) || (code === REPLACED && this.#renews()) || this.#hooks.returns(code);
     const retry_ms = bounds && again ? this.#backoff.delay(code, bounds, cut) : undefined;
     if (retry_ms !== undefined) {
       this.retry.schedule(retry_ms);
@@ -417,6 +424,14 @@ export class Connection {
       this.#options.streams?.release();
     }
     this.#hooks.disconnected(disconnection(code, text, retry_ms));
+  }
+
+  /** Another connection has the session: whether another one begins. */
+  #renews() {
+    const now_ms = this.#env.local();
+    const before_ms = this.#replaced_at;
+    this.#replaced_at = now_ms;
+    return this.#options.renew && now_ms - before_ms >= RENEWED_MS;
   }
 
   /** The pending attempt is due. */

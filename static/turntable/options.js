@@ -21,7 +21,7 @@ import { TRANSPORTS, createTransports, platformOf } from "./transports/registry.
  * @property {Transport[]} transports in order of preference
  * @property {{WebSocket: any, EventSource: any, fetch: any}} platform
  * @property {StreamSlots | undefined} streams
- * @property {boolean} renew
+ * @property {boolean} renew whether a new session begins when another connection has taken over the last one
  * @property {{min_ms: number, max_ms: number} | false} reconnect
  * @property {number} timeout_ms
  * @property {number} queue_max

@@ -252,6 +252,18 @@ test("a client whose session is taken over starts a new one, once", async (t) =>
   assert.equal(server.sessions.size, 2);
 });
 
+test("a client whose new session is replaced at once, too, is closed", async (t) => {
+  const server = await fake(t);
+  const { tt } = new Tab(t, server).page();
+  await tt.ready;
+  const reset = tt.once("reset");
+  server.session.connection.replaced();
+  await reset;
+  const closed = new Promise((resolve) => tt.on("state", (change) => change.state === "closed" && resolve(change)));
+  server.session.connection.replaced();
+  assert.equal((await closed).code, 4002);
+});
+
 test("a client works without persistence if access to the storage is denied", async (t) => {
   const server = await fake(t);
   const forbidden = () => {

@@ -20,6 +20,9 @@ export type SessionOptions = {
         fetch: any;
     };
     streams: StreamSlots | undefined;
+    /**
+     * whether a new session begins when another connection has taken over the last one
+     */
     renew: boolean;
     reconnect: {
         min_ms: number;
