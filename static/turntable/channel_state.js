@@ -8,7 +8,7 @@
 
 /** Messages that are remembered. */
 const IDS_MAX = 1000;
-/** Messages that wait for those that were missed before them. */
+/** Messages that wait for those that were missed before them. What comes behind these is in the gap. */
 const DEFERRED_MAX = 1000;
 /** What was missed is requested once in so many ms: a client that is too slow gets more by it. */
 const ASK_MS = 10_000;
@@ -72,17 +72,23 @@ export class ChannelState {
   }
 
   /**
-   * Missed messages may be requested, by a join again from the position of now. Until it is
+   * How long until missed messages may be requested again.
+   * @param {number} now_ms
+   * @returns {number} in ms; 0: now
+   */
+  askable_in_ms(now_ms) {
+    return Math.max(0, this.#asked_ms + ASK_MS - now_ms);
+  }
+
+  /**
+   * Missed messages are requested, by a join again from the position of now. Until it is
    * answered messages wait.
    * @param {number} now_ms
-   * @returns {boolean}
    */
-  mayAsk(now_ms) {
-    if (!this.active || this.stale || now_ms < this.#asked_ms + ASK_MS) return false;
+  ask(now_ms) {
     this.#asked_ms = now_ms;
     this.#deferred = [];
     this.stale = true;
-    return true;
   }
 
   /** Whether messages wait for the answer. */
@@ -90,16 +96,19 @@ export class ChannelState {
     return this.#deferred !== undefined;
   }
 
-  /** They cannot be requested now. */
+  /**
+   * They cannot be requested: the subscription is as before.
+   * @returns {ChannelMessage[]} what waited
+   */
   withdraw() {
-    this.#deferred = undefined;
     this.stale = false;
+    return this.release(false);
   }
 
   /**
    * The channel was joined again.
    * @param {boolean} recovered whether all that was missed follows, and what waited too
-   * @returns {ChannelMessage[]} what waited and does not come again
+   * @returns {ChannelMessage[]} what waited and does not come again, the first DEFERRED_MAX of it
    */
   release(recovered) {
     const deferred = this.#deferred ?? [];

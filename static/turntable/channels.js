@@ -5,6 +5,7 @@
  */
 
 import { Channel } from "./channel.js";
+import { ChannelChecks } from "./channel_checks.js";
 import { ChannelState } from "./channel_state.js";
 import { TurntableError } from "./error.js";
 import { Holding } from "./holding.js";
@@ -32,6 +33,7 @@ export class Channels {
   #hooks;
   /** @type {Map<string, Subscription>} */
   #subscriptions = new Map();
+  #checks;
 
   /**
    * @param {Session} session
@@ -40,6 +42,7 @@ export class Channels {
   constructor(session, hooks) {
     this.#session = session;
     this.#hooks = hooks;
+    this.#checks = new ChannelChecks(session, (subscription) => this.#missed(subscription, subscription.state.offset));
     session.deferBy(({ command, data }) => command === "publish" && this.#joins(String(data?.channel)));
   }
 
@@ -89,7 +92,9 @@ export class Channels {
       released: (channel, last) => {
         if (subscription.given === channel) subscription.given = undefined;
         channel.mute();
-        if (last) this.#renew(subscription);
+        if (!last) return;
+        this.#renew(subscription);
+        this.#checks.next();
       },
       unused: () => {
         if (this.#subscriptions.get(key) === subscription) this.#subscriptions.delete(key);
@@ -104,6 +109,7 @@ export class Channels {
         subscription.offered = undefined;
         if (offered) this.joined(offered, undefined);
       },
+      unchanged: () => this.#unchanged(subscription),
     });
     /** @type {Subscription} */
     const subscription = { holding, state: new ChannelState(key) };
@@ -146,6 +152,7 @@ export class Channels {
       }
     }
     if (id === undefined) this.#session.resolveFirst((request) => request.command === "joinchannel" && normalizeId(request.data.channel) === path, data);
+    this.#checks.next();
   }
 
   /**
@@ -213,28 +220,55 @@ export class Channels {
    */
   failed({ code, command, details }) {
     if (code !== "rate_limited" || command !== "joinchannel" || details?.retry_ms > 0) return;
-    for (const subscription of this.#subscriptions.values()) {
-      const { state } = subscription;
-      if (state.active && !state.stale) this.#missed(subscription, state.offset);
-    }
+    for (const subscription of this.#subscriptions.values()) this.#checks.add(subscription);
+    this.#checks.next();
   }
 
   /**
-   * Asks for missed messages, or reports the gap.
+   * Requests missed messages, or reports the gap.
    * @param {Subscription} subscription
    * @param {number} offset behind them
    */
-  #missed({ state, holding, given }, offset) {
+  #missed(subscription, offset) {
+    const { state, holding, given } = subscription;
+    const now_ms = this.#session.environment.local();
     // The user may not be allowed to join by itself what the server gave.
-    if (!given && state.mayAsk(this.#session.environment.local())) {
+    if (!given && state.askable_in_ms(now_ms) === 0) {
+      state.ask(now_ms);
       if (holding.again()) return;
       state.withdraw();
     }
+    this.#gap(subscription, offset);
+  }
+
+  /**
+   * The join for missed messages was refused. The server goes on with the subscription.
+   * @param {Subscription} subscription
+   */
+  #unchanged(subscription) {
+    const { state } = subscription;
+    const waited = state.withdraw();
+    let offset = (waited[0]?.offset ?? state.offset + 1) - 1;
+    this.#gap(subscription, offset);
+    for (const message of waited) {
+      if (message.offset > offset + 1) this.#gap(subscription, message.offset - 1);
+      offset = message.offset;
+      this.#received(state.path, message, false);
+    }
+    this.#checks.next();
+  }
+
+  /**
+   * @param {Subscription} subscription
+   * @param {number} offset from which the channel continues
+   */
+  #gap({ state, holding }, offset) {
     for (const channel of holding.holders) channel.emit("gap", { epoch: state.epoch, offset });
   }
 
   /** A new session has started. */
   reset() {
+    this.#checks.clear();
     for (const subscription of this.#subscriptions.values()) {
       const { state, holding, given } = subscription;
       if (state.active) state.stale = true;
@@ -251,12 +285,14 @@ export class Channels {
   /** @param {boolean} resumed */
   restore(resumed) {
     for (const { holding } of [...this.#subscriptions.values()]) holding.restore(resumed);
+    this.#checks.next();
   }
 
   /** @param {TurntableError} error */
   close(error) {
     const subscriptions = [...this.#subscriptions.values()];
     this.#subscriptions.clear();
+    this.#checks.clear();
     for (const { holding, state } of subscriptions) {
       const channels = holding.holders;
       state.active = false;

@@ -41,6 +41,8 @@ import { INTERRUPTED } from "./requests.js";
  * @property {(holder: Holder, last: boolean) => void} released a holder has released the place
  * @property {() => void} unused neither a holder nor a join is left
  * @property {(error: TurntableError) => void} refused the join after a new session was refused
+ * @property {(error: TurntableError) => void} [unchanged] a join again in the same session was refused: the
+ *   server still has the place
  */
 
 /** Errors after which the server may or may not have the place. */
@@ -68,6 +70,8 @@ export class Holding {
   /** Whether the join of a new session was not sent yet. */
   #rejoin_due = false;
   #rejoining = false;
+  /** Whether that join is one again, in the session that has the place. */
+  #again = false;
   /** @type {any} */
   #timer;
 
@@ -195,6 +199,7 @@ export class Holding {
       // The new session has no place.
       this.#session.environment.clearTimeout(this.#timer);
       this.#placed = false;
+      this.#again = false;
       this.#rejoin_due = this.#holders.size > 0;
       for (const caller of [...this.#callers]) if (caller.aborted) this.#callers.delete(caller);
       // What was queued for the place in the lost session has no place in this one.
@@ -211,6 +216,7 @@ export class Holding {
    */
   again() {
     if (!this.#placed || this.#rejoining || this.#rejoin_due || this.#leaving || this.#holders.size === 0 || !this.#session.online) return false;
+    this.#again = true;
     this.#rejoin();
     return true;
   }
@@ -276,7 +282,7 @@ export class Holding {
     });
   }
 
-  /** Joins in a new session, for all holders. */
+  /** Joins in a new session, or again in this one, for all holders. */
   #rejoin() {
     this.#rejoin_due = false;
     this.#rejoining = true;
@@ -285,11 +291,19 @@ export class Holding {
       if (!error || UNCERTAIN.has(error.code)) this.#placed = true;
       if (this.#holders.size === 0) this.#leaveAfterAll();
       else if (error && TEMPORARY.has(error.code)) this.#later(error, () => this.#rejoin());
-      else if (error) this.#hooks.refused(error);
+      else this.#rejoined(error);
     }, () => {
       this.#rejoining = false;
       this.#rejoin_due = this.#holders.size > 0;
     });
+  }
+
+  /** @param {TurntableError | undefined} error of the join for all holders */
+  #rejoined(error) {
+    const again = this.#again;
+    this.#again = false;
+    if (error && again) this.#hooks.unchanged?.(error);
+    else if (error) this.#hooks.refused(error);
   }
 
   /**

@@ -230,8 +230,8 @@ test("messages that were left out and are not retained are a gap", async (t) => 
   assert.deepEqual(events, [1, 4, 5, "gap 5", 6]);
 });
 
-test("a client that stays too slow asks once, and hears of later gaps", async (t) => {
-  const { tt, peer, events, publish } = await reading(t);
+test("a client that stays too slow asks once in ten seconds, and hears of the gaps between", async (t) => {
+  const { tt, env, peer, events, publish } = await reading(t);
   publish(1);
   // What was left out is the last that was published.
   peer.send("error", LEFT_OUT);
@@ -241,5 +241,77 @@ test("a client that stays too slow asks once, and hears of later gaps", async (t
   publish(2, 5);
   peer.send("error", LEFT_OUT);
   await peer.settle(tt);
-  assert.deepEqual(events, [1, 2, "gap 4", 5, "gap 5"]);
+  assert.deepEqual(events, [1, 2, "gap 4", 5]);
+  assert.deepEqual(peer.unread, []);
+  env.advance(10_000);
+  const again = await peer.next("joinchannel");
+  assert.deepEqual(again.data.since, { epoch: "e", offset: 5 });
+});
+
+/** Three more channels, of an open client that has joined one already. */
+async function channels({ tt, peer }) {
+  const promises = ["b", "c", "d"].map((path) => tt.channel(path));
+  for (const { data, id } of await Promise.all(promises.map(() => peer.next("joinchannel")))) {
+    peer.send("joined", { channel: data.channel, epoch: "e", offset: 0, recovered: false }, id);
+  }
+  return Promise.all(promises);
+}
+
+/** Answers the join again that is awaited, and resolves with its channel. */
+async function answer(tt, peer, offset = 0) {
+  const { data, id } = await peer.next("joinchannel");
+  assert.ok(data.since, "it is no first join");
+  peer.send("joined", { channel: data.channel, epoch: "e", offset, recovered: true }, id);
+  await peer.settle(tt);
+  return data.channel;
+}
+
+test("channels in which no offset shows what was left out are joined again one by one", async (t) => {
+  const session = await reading(t);
+  const { tt, peer, publish, events } = session;
+  await channels(session);
+  peer.send("error", LEFT_OUT);
+  await peer.settle(tt);
+  assert.deepEqual(peer.unread.map(({ data }) => data.channel), ["chat"], "the others wait for the answer");
+  // An offset that shows a gap needs no check.
+  peer.send("message", { channel: "c", id: "c2", offset: 2, time: 1, data: 2 });
+  await peer.settle(tt);
+  assert.equal(await answer(tt, peer, 1), "chat");
+  publish(1);
+  assert.equal(await answer(tt, peer), "c");
+  assert.equal(await answer(tt, peer), "b");
+  assert.equal(await answer(tt, peer), "d");
+  await peer.settle(tt);
+  assert.deepEqual(peer.unread, []);
+  assert.deepEqual(events, [1]);
+});
+
+test("the checks of channels go on after a resume, and a left channel does not stop them", async (t) => {
+  const session = await reading(t);
+  const { tt, peer, channel } = session;
+  await channels(session);
+  peer.send("error", LEFT_OUT);
+  await peer.next("joinchannel");
+  const next = await reconnect(session);
+  await next.admit({ resumed: true, accepted: 4 });
+  // The server did not take the first one.
+  const { data } = await next.next("joinchannel");
+  assert.equal(data.channel, "chat");
+  const left = channel.leave();
+  assert.equal(await answer(tt, next), "b");
+  void left.catch(() => {});
+  assert.equal(await answer(tt, next), "c");
+});
+
+test("a join for missed messages that is refused is a gap, and the channel goes on", async (t) => {
+  const { tt, peer, channel, events, publish } = await reading(t);
+  const left = [];
+  channel.on("left", (event) => left.push(event));
+  publish(1, 4);
+  const { id } = await peer.next("joinchannel");
+  publish(5, 7);
+  peer.send("error", { code: "forbidden", message: "no", command: "joinchannel" }, id);
+  publish(8);
+  await peer.settle(tt);
+  assert.deepEqual([events, left], [[1, "gap 3", 4, 5, "gap 6", 7, 8], []]);
 });

@@ -32,20 +32,28 @@ export declare class ChannelState {
      */
     misses({ channel, offset, epoch }: ChannelMessage): boolean;
     /**
-     * Missed messages may be requested, by a join again from the position of now. Until it is
+     * How long until missed messages may be requested again.
+     * @param {number} now_ms
+     * @returns {number} in ms; 0: now
+     */
+    askable_in_ms(now_ms: number): number;
+    /**
+     * Missed messages are requested, by a join again from the position of now. Until it is
      * answered messages wait.
      * @param {number} now_ms
-     * @returns {boolean}
      */
-    mayAsk(now_ms: number): boolean;
+    ask(now_ms: number): void;
     /** Whether messages wait for the answer. */
     get defers(): boolean;
-    /** They cannot be requested now. */
-    withdraw(): void;
+    /**
+     * They cannot be requested: the subscription is as before.
+     * @returns {ChannelMessage[]} what waited
+     */
+    withdraw(): ChannelMessage[];
     /**
      * The channel was joined again.
      * @param {boolean} recovered whether all that was missed follows, and what waited too
-     * @returns {ChannelMessage[]} what waited and does not come again
+     * @returns {ChannelMessage[]} what waited and does not come again, the first DEFERRED_MAX of it
      */
     release(recovered: boolean): ChannelMessage[];
     /**

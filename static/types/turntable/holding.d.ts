@@ -63,6 +63,11 @@ export type HoldingHooks<Holder> = {
      * the join after a new session was refused
      */
     refused: (error: TurntableError) => void;
+    /**
+     * a join again in the same session was refused: the
+     * server still has the place
+     */
+    unchanged?: (error: TurntableError) => void;
 };
 /** @template Holder */
 export declare class Holding<Holder> {
