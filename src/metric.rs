@@ -105,6 +105,10 @@ pub struct Metrics {
     pub invites: Gauge,
     /// Bytes of the messages that channels retain.
     pub history_bytes: Gauge,
+    /// Bytes of the states that rooms retain.
+    pub state_bytes: Gauge,
+    /// How many bytes these may have; 0 without a bound.
+    pub state_bytes_max: Gauge,
     /// Users that are watched and have no avatar.
     pub absent_watched: Gauge,
     /// Bytes that a store in memory has of absent users.

@@ -6,6 +6,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use parking_lot::Mutex;
+use prometheus_client::metrics::gauge::Gauge;
 
 use crate::metric::Metrics;
 use turntable_core::address::Address;
@@ -18,8 +19,28 @@ const TOTAL_KEY: &str = "room.state_total_bytes_max";
 const ADDRESS_KEY: &str = "room.state_bytes_per_address_max";
 
 /// The states of a node.
-#[derive(Debug, Default)]
-pub(super) struct States(Mutex<Table>);
+#[derive(Debug)]
+pub(super) struct States {
+    table: Mutex<Table>,
+    /// The total as a metric.
+    gauge: Gauge,
+}
+
+impl States {
+    /// None.
+    pub(super) fn new(metrics: &Metrics) -> Self {
+        Self {
+            table: Mutex::default(),
+            gauge: metrics.state_bytes.clone(),
+        }
+    }
+
+    /// One room has `new` in place of `old`.
+    fn replace(&self, table: &mut Table, old: Written, new: Written) {
+        table.replace(old, new);
+        self.gauge.set(table.total as i64);
+    }
+}
 
 #[derive(Debug, Default)]
 struct Table {
@@ -88,7 +109,7 @@ impl StateBytes {
         metrics: &Metrics,
     ) -> Result<Written, ErrorBody> {
         let (old, new) = (self.own, Written { bytes, by });
-        let mut table = self.all.0.lock();
+        let mut table = self.all.table.lock();
         // Without a number there is no bound.
         let is_over = |bytes: usize, max: usize| max > 0 && bytes > max;
         let grows = bytes > old.bytes;
@@ -120,7 +141,7 @@ impl StateBytes {
             let error = ErrorBody::new(ErrorCode::Unavailable, message);
             return Err(error.with("max", max as u64));
         }
-        table.replace(old, new);
+        self.all.replace(&mut table, old, new);
         self.own = new;
         Ok(old)
     }
@@ -128,7 +149,8 @@ impl StateBytes {
     /// Nothing was written: it is as before.
     pub(super) fn put_back(&mut self, before: Written) {
         let old = std::mem::replace(&mut self.own, before);
-        self.all.0.lock().replace(old, before);
+        let mut table = self.all.table.lock();
+        self.all.replace(&mut table, old, before);
     }
 
     /// The room has a state of so many bytes now. Another action of the same tick may have
@@ -161,7 +183,8 @@ mod tests {
 
     #[test]
     fn address_and_node_have_a_bound_each() {
-        let (all, metrics) = (Arc::new(States::default()), Metrics::default());
+        let metrics = Metrics::default();
+        let all = Arc::new(States::new(&metrics));
         let settings = settings(100, 150);
         let [mut one, mut two, mut three] = [(); 3].map(|()| StateBytes::new(&all));
         let [near, far] = [1, 2].map(|number| Some(Address::from_number(number)));
@@ -178,26 +201,30 @@ mod tests {
         assert_eq!(take(&mut one, 60, near), Ok(()));
         assert_eq!(take(&mut two, 40, far), Ok(()));
         assert_eq!(take(&mut two, 41, far), Err(ErrorCode::Unavailable));
+        assert_eq!(metrics.state_bytes.get(), 150);
         drop(one);
+        assert_eq!(metrics.state_bytes.get(), 90);
         assert_eq!(take(&mut two, 50, far), Ok(()));
         assert_eq!(take(&mut two, 51, far), Err(ErrorCode::TooMany));
         drop((two, three));
-        let table = all.0.lock();
+        let table = all.table.lock();
         assert_eq!((table.total, table.by_address.len()), (0, 0));
+        assert_eq!(metrics.state_bytes.get(), 0);
     }
 
     #[test]
     fn what_is_not_written_or_shorter_does_not_count() {
-        let (all, metrics) = (Arc::new(States::default()), Metrics::default());
+        let metrics = Metrics::default();
+        let all = Arc::new(States::new(&metrics));
         let mut room = StateBytes::new(&all);
         let settings = settings(0, 0);
         let by = Some(Address::from_number(1));
         let before = room.take(1_000_000, by, &settings, &metrics).unwrap();
         room.put_back(before);
-        assert_eq!(all.0.lock().total, 0);
+        assert_eq!(all.table.lock().total, 0);
         room.take(70, by, &settings, &metrics).unwrap();
         room.settle(20);
-        let table = all.0.lock();
+        let table = all.table.lock();
         assert_eq!((table.total, table.of(Address::from_number(1))), (20, 20));
     }
 }

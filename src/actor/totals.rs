@@ -93,7 +93,7 @@ impl Totals {
             invited: Invited::default(),
             beginnings: Beginnings::default(),
             histories: Arc::new(Histories::new(&metrics)),
-            states: Arc::default(),
+            states: Arc::new(States::new(&metrics)),
             invites_gauge: metrics.invites.clone(),
             metrics,
         }

@@ -13,6 +13,7 @@ use crate::gateway::settings::GatewaySettings;
 use crate::gateway::transport::settings::TransportSections;
 use crate::http::settings::{HttpSettings, ServerSettings};
 use crate::memory;
+use crate::metric::Metrics;
 use crate::portal::factory::Factory;
 use crate::portal::permission::PermissionBook;
 use crate::service::LocalServices;
@@ -66,6 +67,12 @@ impl NodeSettings {
         })
     }
 
+    /// Brings the metrics of bounds that depend on the machine up to date.
+    pub(super) fn show_bounds(&self, metrics: &Metrics) {
+        let max = self.actors.get().room.state_total_bytes_max;
+        metrics.state_bytes_max.set(max as i64);
+    }
+
     /// Puts another configuration in force.
     ///
     /// # Errors
@@ -79,6 +86,7 @@ impl NodeSettings {
             .backends
             .beside(&self.local_services, &config.services)?;
         self.actors.set(actors);
+        self.show_bounds(&shared.metrics);
         self.http.set(http(&config));
         let services = services(&config, &self.local_services);
         shared.settings.set(gateways(&config, services.clone()));

@@ -126,6 +126,16 @@ impl Metrics {
             &self.history_bytes,
         );
         add(
+            "room_state_bytes",
+            "Bytes of the states that rooms retain",
+            &self.state_bytes,
+        );
+        add(
+            "room_state_bytes_max",
+            "How many bytes the states of rooms may have; 0: no bound",
+            &self.state_bytes_max,
+        );
+        add(
             "absent_watched",
             "Users that are watched and have no avatar",
             &self.absent_watched,

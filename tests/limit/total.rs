@@ -126,6 +126,8 @@ fn states_of_rooms_are_limited_by_address_and_in_all() {
     ] {
         assert_eq!(server.metric(&limit_reached(key)), 1.0, "{key}");
     }
+    let of_states = |name: &str| server.metric(&format!("turntable_room_state_bytes{name}"));
+    assert_eq!([of_states(""), of_states("_max")], [100.0, 150.0]);
     // The state of a room that has ended does not count.
     mel.request("leavegame", json!({"channel": "a"}));
     server.await_metric(ROOMS, 2.0);
