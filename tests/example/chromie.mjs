@@ -125,8 +125,9 @@ await $av.set({ username: "Pom" });
 const cookie = await $av.account.cookie();
 const melanie = await open({ username: "Melanie", password: "open sesame" });
 await melanie.started.next();
-await $av.chat.join();
 await melanie.$av.chat.join();
+// The program learns of the new name by a webhook.
+while (!(await $av.chat.join()).includes("Pom")) await new Promise((resolve) => setTimeout(resolve, 10));
 await $av.chat.say({ text: "hi" });
 for (const { messages } of [pomke, melanie]) assert.deepEqual(await messages.next(), { from: "Pom", text: "hi" });
 
