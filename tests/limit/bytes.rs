@@ -189,6 +189,8 @@ fn many_publishers_do_not_close_listeners_of_a_channel() {
     let server = Server::with(&[
         ("limits.bytes.per_second", "0"),
         ("limits.address_publish.per_second", "0"),
+        // The burst alone, however long all of it takes.
+        ("channel.bytes.per_second", "1"),
     ]);
     let mut listener = on_channel(&server, "2:1");
     let mut publishers: Vec<Client> = (0..4).map(|n| server.user(&format!("1:{n}"))).collect();

@@ -178,10 +178,16 @@ fn listener_at_ten_mbits_stays_while_one_address_floods_two_channels() {
     stays_open(&Server::start(), ONE, to, 10_000, "limits.address_publish");
 }
 
+/// With a tenth of everything: small messages are so many that a machine which has other things
+/// to do takes no flood of the full rate.
 #[test]
-fn listener_at_ten_mbits_stays_under_a_flood_of_small_messages() {
-    let to = To::Channels(&["a", "b"]);
-    stays_open(&Server::start(), ONE, to, 40, "limits.address_publish");
+fn listener_at_one_mbit_stays_under_a_flood_of_small_messages() {
+    let (to, limit) = (To::Channels(&["a", "b"]), "limits.address_publish");
+    let server = Server::with(&[
+        (limit, "{ per_second = 78643, burst = 52428 }"),
+        ("session.outbox_bytes_max", "104857"),
+    ]);
+    stays_open_at(&server, BYTES_PER_MS / 10, ONE, (to, 40), limit);
 }
 
 #[test]
