@@ -10,7 +10,8 @@
 //! does each user that it names. What else came in since then has its turn before the rest.
 //! Commands that came in one read or one request take turns in the same way: behind some of
 //! them the connection waits (`Effect::Continue`), and goes on in the next turn if this one
-//! had its work.
+//! had its work. So do the parts of a command that names many users, and the commands of
+//! requests beside a connection (`session/command_queue.rs`).
 
 use crate::cluster::burst::Burst;
 use crate::gateway::Gateway;
@@ -20,20 +21,23 @@ use turntable_core::key::ConnKey;
 const LOOK_BYTES: u64 = 16_384;
 
 /// Work of commands in one turn, before the rest waits for the next: users that are named.
-const WORK_PER_TURN: usize = 1_000;
+const WORK_PER_TURN: usize = 256;
 
 /// More of it that sockets may make which have little to be read: their clients do not wait
 /// for those that name many users.
-const LITTLE_WORK: usize = 1_000;
+const LITTLE_WORK: usize = 256;
 
 /// Bytes that are little.
 const LITTLE_BYTES: usize = 512;
 
 /// What a command counts for beside them.
-const COMMAND_WORK: usize = 4;
+const COMMAND_WORK: usize = 1;
 
 /// Commands that are taken of one read or one request before its connection waits for others.
 pub(crate) const COMMANDS_AT_ONCE: usize = 32;
+
+/// Users of a command that are taken before it waits for others.
+pub(crate) const USERS_AT_ONCE: usize = 64;
 
 /// Whether sockets are read. Pure.
 #[derive(Debug, Default)]

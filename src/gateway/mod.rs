@@ -84,7 +84,7 @@ use turntable_core::reason::{CloseReason, ErrorCode};
 use turntable_core::session::life::Input;
 use unidentified::{SocketMark, UnidentifiedConnections};
 use wheel::Wheel;
-use work::Effect;
+use work::{Continued, Effect};
 
 /// What all gateways of a node share.
 #[derive(Debug)]
@@ -201,8 +201,8 @@ pub struct Gateway {
     intake: Intake,
     /// What has to happen next, the last first.
     work: Vec<Effect>,
-    /// Connections that may take what waits, once nothing else has to happen.
-    continued: VecDeque<ConnKey>,
+    /// What goes on once nothing else has to happen.
+    continued: VecDeque<Continued>,
     /// What a hook leaves, in order.
     hook_effects: Vec<Effect>,
     /// What is to be written and read this turn.

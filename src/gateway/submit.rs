@@ -12,7 +12,7 @@ use crate::gateway::Gateway;
 use crate::gateway::delivery::frame::Frame;
 use crate::gateway::peers::Target;
 use crate::gateway::transport::{Dispatch, Hooks, Request};
-use crate::gateway::work::{Command, Effect};
+use crate::gateway::work::Command;
 use turntable_core::id::{SessionId, UserId};
 use turntable_core::key::{ConnKey, SessionSlot};
 use turntable_core::limit::Limit;
@@ -85,7 +85,7 @@ pub enum Taken {
     Yes,
     /// There is no such connection and no such session.
     Gone,
-    /// As much waits for the identification as may.
+    /// As much waits for the identification, or for its turn, as may.
     Full,
     /// It names another user than its own; nothing was taken.
     Foreign,
@@ -251,6 +251,10 @@ impl Gateway {
         if let Err(taken) = submit.sequence.check(&entry.session) {
             return submit.taken.answer(taken);
         }
+        let queue = entry.queue.as_ref();
+        if queue.is_some_and(|queue| !queue.has_room(submit.commands.len())) {
+            return submit.taken.answer(Taken::Full);
+        }
         let first = submit.commands.first();
         let packet = first.and_then(|command| command.as_ref().ok());
         entry.session.count(packet.map(|message| &message.packet));
@@ -261,9 +265,10 @@ impl Gateway {
         if let Err(error) = self.take_request_bytes(session, submit.bytes) {
             return submit.taken.answer(Taken::TooOften(Box::new(error)));
         }
-        let commands = submit.commands.into_iter();
-        self.push_effects(commands.map(|command| Effect::Serve(session, command)));
-        submit.taken.answer(Taken::Yes);
+        if submit.commands.is_empty() {
+            return submit.taken.answer(Taken::Yes);
+        }
+        self.queue_request(session, submit.commands, submit.taken);
     }
 }
 

@@ -8,8 +8,10 @@
 //!
 //! Reading on (`Continue`) comes last: what a client sent behind a command takes
 //! effect when everything that follows from that command is done. Where the commands of this
-//! turn have made as much work as they may (`intake.rs`), it comes in the next turn.
+//! turn have made as much work as they may (`intake.rs`), it comes in the next turn, and so do
+//! commands of a session that take turns (`session/command_queue.rs`).
 
+use std::collections::VecDeque;
 use std::rc::Rc;
 
 use crate::gateway::Gateway;
@@ -17,6 +19,7 @@ use crate::gateway::accept::Resume;
 use crate::gateway::connection::Connection;
 use crate::gateway::connection::io::Io;
 use crate::gateway::delivery::frame::Frame;
+use crate::gateway::intake::USERS_AT_ONCE;
 use crate::gateway::session::life::Details;
 use crate::gateway::session::memory::ResumeFrom;
 use crate::gateway::transport::begin::Insertion;
@@ -45,9 +48,6 @@ pub(crate) const fn is_identification(command: &Command) -> bool {
     }
 }
 
-/// Users that a command may name before what is behind it waits for the turns of others.
-const USERS_AT_ONCE: usize = 100;
-
 /// Whether a command is so much work that what is behind it waits.
 pub(crate) fn is_much(command: &Command) -> bool {
     match command.as_ref().map(|message| &message.packet) {
@@ -61,14 +61,28 @@ pub(crate) fn is_much(command: &Command) -> bool {
     }
 }
 
+/// What goes on once nothing else has to happen, in this turn or in a later one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Continued {
+    /// A connection takes what waits.
+    Connection(ConnKey),
+    /// The commands of a session that take turns with those of others.
+    Commands(SessionSlot),
+}
+
 /// Something that has to happen.
 #[derive(Debug)]
 pub(crate) enum Effect {
     /// A command of a connection's client, in so many bytes; 0 where the request that
     /// brought it was charged.
     Command(ConnKey, Command, usize),
-    /// A command of a session's client, beside its connection.
-    Serve(SessionSlot, Command),
+    /// A command of a session's client, in so many bytes: its turn has come.
+    Serve(SessionSlot, Command, usize),
+    /// The next command of a session whose commands take turns, and so many less one behind it
+    /// in this one.
+    NextCommand(SessionSlot, usize),
+    /// Commands that waited until the session's client was identified.
+    Backlog(SessionSlot, VecDeque<Command>),
     /// The connection may take what waits, unless it is paused. Carried out when
     /// no other effect is left, in this turn or in a later one.
     Continue(ConnKey),
@@ -137,25 +151,32 @@ impl Gateway {
             if let Some(effect) = self.work.pop() {
                 self.carry_out(effect);
             } else if !self.intake.is_spent()
-                && let Some(key) = self.continued.pop_front()
+                && let Some(continued) = self.continued.pop_front()
             {
-                self.continue_connection(key);
+                self.take_turn_of(continued);
             } else {
                 return;
             }
         }
     }
 
-    /// Connections that waited for the end of a turn go on, one at least in each second
-    /// turn. Returns whether some wait for the next.
+    /// Connections and sessions that waited for the end of a turn go on, one at least in each
+    /// second turn. Returns whether some wait for the next.
     pub(crate) fn go_on(&mut self) -> bool {
         if self.intake.goes_on()
-            && let Some(key) = self.continued.pop_front()
+            && let Some(continued) = self.continued.pop_front()
         {
-            self.continue_connection(key);
+            self.take_turn_of(continued);
             self.run();
         }
         !self.continued.is_empty()
+    }
+
+    fn take_turn_of(&mut self, continued: Continued) {
+        match continued {
+            Continued::Connection(key) => self.continue_connection(key),
+            Continued::Commands(session) => self.take_commands_in_turn(session),
+        }
     }
 
     /// Leaves effects, which are carried out in their order and before those
@@ -171,11 +192,10 @@ impl Gateway {
     fn carry_out(&mut self, effect: Effect) {
         match effect {
             Effect::Command(key, command, bytes) => self.command(key, command, bytes),
-            Effect::Serve(session, command) => {
-                self.intake.serves();
-                self.serve(session, command, 0);
-            }
-            Effect::Continue(key) => self.continued.push_back(key),
+            Effect::Serve(session, command, bytes) => self.serve(session, command, bytes),
+            Effect::NextCommand(session, count) => self.next_command(session, count),
+            Effect::Backlog(session, commands) => self.queue_backlog(session, commands),
+            Effect::Continue(key) => self.continued.push_back(Continued::Connection(key)),
             Effect::Identify {
                 connection,
                 user,

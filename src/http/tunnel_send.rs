@@ -304,7 +304,7 @@ async fn await_taken(taken: oneshot::Receiver<Taken>) -> Result<(), ErrorBody> {
         Ok(Taken::Yes) => Ok(()),
         Ok(Taken::Full) => Err(ErrorBody::new(
             ErrorCode::TooMany,
-            "too much waits for this tunnel to be identified; send it again later",
+            "too many commands of this tunnel wait to be carried out; send it again later",
         )),
         Ok(Taken::Unidentified) => Err(unidentified()),
         Ok(Taken::TooOften(error)) => Err(*error),

@@ -97,6 +97,7 @@ macro_rules! transports {
                     return_within_grace_is_not_reported,
                     status_of_an_identification_is_seen_from_the_first_moment,
                     watcher_gets_public_attributes,
+                    commands_behind_one_of_many_users_are_carried_out_behind_it,
                     users_see_each_other_while_both_watch,
                 }
                 permission {

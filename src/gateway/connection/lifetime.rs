@@ -367,7 +367,7 @@ impl Gateway {
     /// The connection takes what waits, unless it has to wait on.
     pub(crate) fn continue_connection(&mut self, key: ConnKey) {
         self.with(key, |connection, cx| {
-            if !connection.is_paused() {
+            if !cx.is_paused(connection) {
                 Dispatch::on_unpaused(connection, cx);
             }
         });

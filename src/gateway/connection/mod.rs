@@ -110,8 +110,8 @@ impl Connection {
         matches!(self.phase, Phase::Identifying(_) | Phase::Checking(_))
     }
 
-    /// Whether what its client sends has to wait.
-    pub(crate) const fn is_paused(&self) -> bool {
+    /// Whether what its client sends has to wait, whatever its session does.
+    pub(crate) fn is_paused(&self) -> bool {
         self.is_claimed() || self.transport.is_paused()
     }
 

@@ -3,6 +3,7 @@
 use crate::clock;
 use crate::gateway::Gateway;
 use crate::gateway::session::permission::may_set;
+use crate::gateway::subscription::listed::Listed;
 use crate::gateway::transport::{Dispatch, Hooks};
 use turntable_core::call::{AvatarCall, RoomCall};
 use turntable_core::id::ChannelId;
@@ -39,8 +40,7 @@ impl Gateway {
             ClientPacket::Bye => self.bye(session),
             ClientPacket::Subscribe(users) => self.subscribe(session, users, id),
             ClientPacket::Unsubscribe(users) => {
-                self.unsubscribe(session, &users);
-                self.reply(session, ReplyData::Done, id);
+                self.take_part(session, Listed::unsubscribe(users, id));
             }
             ClientPacket::Status { state, note } => {
                 if state == Status::Invisible {

@@ -68,6 +68,9 @@ impl SessionEntry {
             watches,
             watching: &watching,
         };
+        if self.queue.is_some() {
+            return None;
+        }
         if self.is_changing {
             // The avatar of the user that it became may still refuse it.
             return None;
@@ -229,7 +232,8 @@ fn limits(settings: &GatewaySettings) -> ImportLimits {
 impl Gateway {
     /// One of the sessions as a value. It stays as it is and has to end before the
     /// value is imported, for a client has one place. `None` where it was not
-    /// admitted, also as another user that it has become, or is over.
+    /// admitted, also as another user that it has become, is over, or has commands that wait
+    /// for their turns ([`Self::finish_commands`]).
     #[must_use]
     pub fn export_session(&self, session: SessionSlot) -> Option<EntryExport> {
         let entry = self.sessions.get(session)?;

@@ -154,6 +154,7 @@ impl Gateway {
             Dispatch::on_attached(connection, attachment, cx);
             cx.mark_dirty();
         });
+        self.pause_in_turn(session);
     }
 
     fn rewind(&mut self, session: SessionSlot, received: u64) {

@@ -4,6 +4,7 @@ pub(crate) mod authenticate;
 pub(crate) mod behind;
 mod blocked;
 pub(crate) mod check;
+pub(crate) mod command_queue;
 pub(crate) mod detached;
 pub(crate) mod dispatch;
 pub mod ended;
@@ -28,6 +29,7 @@ use crate::gateway::delivery::encoding::Encodings;
 use crate::gateway::delivery::frame::Frame;
 use crate::gateway::service::Providing;
 use crate::gateway::session::behind::Behind;
+use crate::gateway::session::command_queue::CommandQueue;
 use crate::gateway::session::memory::TransportMemory;
 use crate::gateway::subscription::profile::ProfileChange;
 use crate::gateway::subscription::sight::Sight;
@@ -72,7 +74,8 @@ pub(crate) struct SessionEntry {
     pub(crate) changed: ThinVec<UserNumber>,
     /// Watched users whose public attributes changed, and since which version.
     pub(crate) profiles: ThinVec<ProfileChange>,
-    /// Watched users whose state is unknown yet; the snapshot waits for them.
+    /// Watched users whose state is unknown yet, and 1 while a `subscribe` has users left: the
+    /// snapshot waits for them.
     pub(crate) unknown: u32,
     /// Requests that are answered behind the next snapshot.
     pub(crate) subscribed: ThinVec<RequestId>,
@@ -90,6 +93,8 @@ pub(crate) struct SessionEntry {
     pub(crate) sight: Option<Box<Sight>>,
     /// When their end is looked at, Unix ms; 0 where no timer is set.
     pub(crate) expiry_timer_ms: u64,
+    /// Its commands that take turns with those of others, while there are any.
+    pub(crate) queue: Option<Box<CommandQueue>>,
     /// How it reads its channels, while it is behind.
     behind: Option<Box<Behind>>,
 }
@@ -120,6 +125,7 @@ impl SessionEntry {
             share: None,
             sight: None,
             expiry_timer_ms: 0,
+            queue: None,
             behind: None,
         };
         entry.limit_waiting(outbox_bytes_max);

@@ -15,6 +15,7 @@ use crate::gateway::Gateway;
 use crate::gateway::delivery::frame::Frame;
 use crate::gateway::question::Responder;
 use crate::gateway::session::life::Details;
+use crate::gateway::subscription::listed::Listed;
 use crate::gateway::turn::Timer;
 use turntable_core::delivery::Answer;
 use turntable_core::id::UserId;
@@ -403,7 +404,7 @@ impl Gateway {
             missing: users.len(),
             found: Vec::with_capacity(users.len()),
         });
-        self.look_up(session, ticket.number(), &users);
+        self.take_part(session, Listed::lookup(users, ticket));
     }
 
     /// The avatar of one user of a lookup was lost meanwhile.

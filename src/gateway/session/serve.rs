@@ -18,7 +18,6 @@ use turntable_core::session::{Refusal, address_error, bytes_error};
 impl Gateway {
     /// A command of a connection's client, in so many bytes.
     pub(crate) fn command(&mut self, key: ConnKey, command: Command, bytes: usize) {
-        self.intake.serves();
         match self
             .connections
             .get(key)
@@ -30,15 +29,18 @@ impl Gateway {
                     let message = command.as_ref().ok();
                     entry.session.count(message.map(|message| &message.packet));
                 }
-                self.serve(session, command, bytes);
+                self.serve_in_turn(session, command, bytes);
             }
-            Some(Phase::Greeting(_)) => match command {
-                Ok(message) => self.greet(key, message),
-                Err(error) => {
-                    let id = error.id.clone();
-                    self.refuse_greeting(key, error.into(), id);
+            Some(Phase::Greeting(_)) => {
+                self.intake.serves();
+                match command {
+                    Ok(message) => self.greet(key, message),
+                    Err(error) => {
+                        let id = error.id.clone();
+                        self.refuse_greeting(key, error.into(), id);
+                    }
                 }
-            },
+            }
             _ => {}
         }
     }
@@ -142,6 +144,7 @@ impl Gateway {
     /// A command of a session, which was counted, in so many bytes: checked, and
     /// passed to its owner.
     pub(crate) fn serve(&mut self, session: SessionSlot, command: Command, bytes: usize) {
+        self.intake.serves();
         let now_ms = clock::now_ms();
         let ClientMessage { id, packet } = match command {
             Ok(message) => message,

@@ -53,7 +53,7 @@ impl Gateway {
         let Some(cost) = Cost::of(packet, listed) else {
             return Ok(false);
         };
-        self.intake.names(cost.named());
+        self.intake.names(cost.at_once());
         let settings = self.settings.clone();
         let share = self.share(session);
         share.map_or(Ok(()), |share| cost.take(share, &settings, now_ms))?;
@@ -129,7 +129,11 @@ impl Gateway {
             return;
         };
         let services = entry.providing.as_ref().map_or(0, |all| all.count());
-        let units = cost::units(&entry.session, services);
+        let later = entry
+            .queue
+            .as_ref()
+            .map_or(0, |queue| queue.watched_later());
+        let units = cost::units(&entry.session, services) + later;
         if let Some(share) = &mut entry.share {
             share.set(units);
         }

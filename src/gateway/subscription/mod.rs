@@ -8,6 +8,7 @@ pub(crate) mod announce;
 mod behind;
 pub(crate) mod below;
 pub(crate) mod gather;
+pub(crate) mod listed;
 pub(crate) mod member;
 pub(crate) mod operator;
 pub(crate) mod profile;
@@ -19,24 +20,18 @@ mod users;
 pub(crate) mod watch;
 
 use crate::gateway::Gateway;
-use crate::gateway::session::pending::Awaited;
 use crate::gateway::session::permission::may_do;
 use below::OwnerCall;
 use gather::PastBelow;
-use profile::ProfileChange;
-use sight::{Rules, Sight};
 use turntable_core::address::Address;
 use turntable_core::call::{AvatarCall, ChannelCall, RoomCall};
 use turntable_core::delivery::Topic;
-use turntable_core::id::{ChannelId, UserId};
-use turntable_core::key::{SessionSlot, UserNumber};
-use turntable_core::limit::Limit;
+use turntable_core::id::ChannelId;
+use turntable_core::key::SessionSlot;
 use turntable_core::model::channel::Past;
 use turntable_core::model::namespace::Access;
-use turntable_core::model::permission::Who;
-use turntable_core::packet::{ErrorBody, JoinChannel, RequestId};
+use turntable_core::packet::{JoinChannel, RequestId};
 use turntable_core::payload::Payload;
-use turntable_core::reason::ErrorCode;
 
 impl Gateway {
     /// Sends owners what they have to know.
@@ -49,139 +44,6 @@ impl Gateway {
                     owners.below(&channel, self.id, is_wanted);
                 }
             }
-        }
-    }
-
-    /// `subscribe`: adds to what the session watches, and owes it a snapshot.
-    pub(crate) fn subscribe(
-        &mut self,
-        session: SessionSlot,
-        users: Vec<UserId>,
-        id: Option<RequestId>,
-    ) {
-        let max = self.settings.presence.watch_max;
-        let Some(entry) = self.sessions.get_mut(session) else {
-            return;
-        };
-        let watches = &mut self.subscriptions.watches;
-        let watching = &mut entry.session.watching;
-        let is_new = |user: &UserId| {
-            watches
-                .number(user)
-                .is_none_or(|number| !watching.contains(&number))
-        };
-        // Without a look at each while it is plain that all have room.
-        if watching.len() + users.len() > max
-            && watching.len() + users.iter().filter(|user| is_new(user)).count() > max
-        {
-            let error = ErrorBody::new(
-                ErrorCode::TooMany,
-                format!("at most {max} users can be watched at one time"),
-            );
-            let error = error.of("subscribe").with("max", max as u64);
-            return self.refuse(session, error.by(Limit::Watched), id);
-        }
-        if !watches.has_room(users.len()) {
-            let message = "the server has no room for more watched users";
-            let error = ErrorBody::new(ErrorCode::Unavailable, message);
-            return self.refuse(session, error.of("subscribe"), id);
-        }
-        watching.reserve_exact(users.len());
-        let own = entry.session.user.clone();
-        let permissions = entry.session.permissions.clone();
-        let rules = Rules::of(&self.settings.presence, &self.shared);
-        let sight = entry.sight.as_deref();
-        let (mut unknown, mut hidden) = (Vec::new(), Sight::hidden_of(sight));
-        for user in users {
-            let watch = watches.add(&user, session.into());
-            if watch.is_first {
-                let call = AvatarCall::Watch { gateway: self.id };
-                self.shared.owners.avatar(&user, call);
-            }
-            if watch.is_new {
-                watching.push(watch.number);
-                if !watch.is_known {
-                    entry.unknown += 1;
-                }
-                let is_seen = rules.sees(Who::new(&own, &permissions), &user);
-                if is_seen != Some(true) {
-                    hidden.push(watch.number);
-                }
-                if is_seen.is_none() {
-                    unknown.push(user);
-                }
-            }
-            entry.changed.push(watch.number);
-            let is_seen = !hidden.contains(&watch.number);
-            if watch.is_known && is_seen && watches.has_profile(watch.number) {
-                entry.profiles.push(match watch.is_new {
-                    true => ProfileChange::all(watch.number),
-                    false => ProfileChange::again(watch.number),
-                });
-            }
-        }
-        hidden.into_iter().for_each(|number| entry.hide(number));
-        let is_complete = entry.unknown == 0;
-        if let Some(id) = &id {
-            entry.subscribed.push(id.clone());
-        }
-        if is_complete {
-            self.lists.snapshots.push(session);
-        } else if let Some(id) = id {
-            // It is answered when the avatars of all users have reported.
-            self.await_answer(Awaited::Answer {
-                session,
-                command: "subscribe",
-                id,
-            });
-        }
-        if !unknown.is_empty() {
-            self.find_out(session, unknown);
-        }
-    }
-
-    /// `unsubscribe`.
-    pub(crate) fn unsubscribe(&mut self, session: SessionSlot, users: &[UserId]) {
-        let mut left = Vec::with_capacity(users.len());
-        for user in users {
-            let Some(number) = self.subscriptions.watches.number(user) else {
-                continue;
-            };
-            let watched = self.subscriptions.watches.at(number);
-            let is_known = watched.is_some_and(|watched| watched.is_known());
-            let Some(entry) = self.sessions.get_mut(session) else {
-                return;
-            };
-            let watching = &mut entry.session.watching;
-            let Some(at) = watching.iter().position(|known| *known == number) else {
-                continue;
-            };
-            watching.swap_remove(at);
-            entry.changed.retain(|known| *known != number);
-            entry.profiles.retain(|known| known.number != number);
-            entry.unhide(number);
-            if !is_known {
-                entry.unknown = entry.unknown.saturating_sub(1);
-                if entry.unknown == 0 {
-                    self.lists.snapshots.push(session);
-                }
-            }
-            left.push(number);
-            self.unwatch(number, session);
-        }
-        self.stop_watching(session, users);
-        left.sort_unstable();
-        if let Some(entry) = self.sessions.get_mut(session) {
-            let frames = entry.session.outbox.frames_mut();
-            frames.for_each(|frame| frame.scrub(&left));
-        }
-    }
-
-    fn unwatch(&mut self, number: UserNumber, session: SessionSlot) {
-        let watches = &mut self.subscriptions.watches;
-        if let Some(user) = watches.remove(number, session.into()) {
-            let call = AvatarCall::Unwatch { gateway: self.id };
-            self.shared.owners.avatar(&user, call);
         }
     }
 

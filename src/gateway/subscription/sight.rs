@@ -268,15 +268,25 @@ impl Gateway {
         self.rules().looks_up(entry.session.who(), user, is_shown)
     }
 
-    /// Looks up the users of a `lookup`: those that its session does not see are absent.
-    pub(crate) fn look_up(&mut self, session: SessionSlot, ticket: u64, users: &[UserId]) {
-        let mut asked = Vec::new();
+    /// Looks up some users of a `lookup`: those that its session does not see are absent.
+    /// Where the backend has to say, they are put into `asked`.
+    pub(super) fn look_up(
+        &mut self,
+        session: SessionSlot,
+        ticket: u64,
+        users: Vec<UserId>,
+        asked: &mut Vec<UserId>,
+    ) {
         for user in users {
-            match self.looks_up(session, user) {
-                Some(is_seen) => self.look_up_one(ticket, user, is_seen),
-                None => asked.push(user.clone()),
+            match self.looks_up(session, &user) {
+                Some(is_seen) => self.look_up_one(ticket, &user, is_seen),
+                None => asked.push(user),
             }
         }
+    }
+
+    /// Asks the backend which of the users of a `lookup` its session may see.
+    pub(super) fn ask_about(&self, session: SessionSlot, ticket: u64, asked: Vec<UserId>) {
         if !asked.is_empty() {
             self.ask_backend(session, asked, move |users, allowed| LookupSighted {
                 ticket,

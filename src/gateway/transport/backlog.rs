@@ -34,6 +34,19 @@ impl Backlog {
         self.0.extend(commands);
     }
 
+    /// Leaves all commands to the session that the connection carries, where they take turns
+    /// before those of later requests. Without a session the same as [`Self::leave_next`].
+    pub(crate) fn leave_all(&mut self, cx: &mut Cx<'_>) {
+        match &cx.session {
+            None => self.leave_next(cx),
+            Some(_) if self.0.is_empty() => {}
+            Some((session, _)) => {
+                let commands = std::mem::take(&mut self.0);
+                cx.effects.push(Effect::Backlog(*session, commands));
+            }
+        }
+    }
+
     /// Leaves the next command as an effect, and comes back for the rest unless
     /// that command pauses the connection.
     pub(crate) fn leave_next(&mut self, cx: &mut Cx<'_>) {

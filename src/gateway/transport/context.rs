@@ -80,6 +80,13 @@ impl Cx<'_> {
         }
     }
 
+    /// Whether what the connection's client sends has to wait, for an identification or
+    /// behind commands of its session that take turns.
+    pub(crate) fn is_paused(&self, connection: &Connection) -> bool {
+        let session = self.session.as_ref();
+        connection.is_paused() || session.is_some_and(|(_, entry)| entry.queue.is_some())
+    }
+
     /// The connection is read next turn, too.
     pub(crate) fn mark_unread(&mut self, connection: &mut Connection) {
         if !std::mem::replace(&mut connection.has_unread, true) {

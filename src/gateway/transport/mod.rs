@@ -167,7 +167,8 @@ pub(crate) trait Hooks {
         let _ = (connection, cx);
     }
 
-    /// The client is being identified; what it sends has to wait.
+    /// The client is being identified, or commands of its session take turns; what it sends
+    /// has to wait.
     fn on_paused(connection: &mut Connection, cx: &mut Cx<'_>) {
         let _ = (connection, cx);
     }
@@ -431,7 +432,7 @@ impl Transport {
     }
 
     /// Whether what the client sends has to wait for something of the transport.
-    pub(crate) const fn is_paused(&self) -> bool {
+    pub(crate) fn is_paused(&self) -> bool {
         match self {
             Self::Engine(engine) => engine.is_paused(),
             _ => false,

@@ -19,7 +19,7 @@ pub(crate) fn read(
     take: fn(&mut Connection, &mut [u8], &mut Cx<'_>) -> bool,
 ) {
     for _ in 0..READS_MAX {
-        if connection.is_paused() || has_waiting(connection) {
+        if cx.is_paused(connection) || has_waiting(connection) {
             // Read when the pause ends, or behind what was read before: the socket reports input only once.
             connection.has_unread = true;
             return;

@@ -37,6 +37,26 @@ pub async fn watcher_gets_state_and_then_changes<T: Transport>() {
     watcher.expect_nothing_pending().await;
 }
 
+pub async fn commands_behind_one_of_many_users_are_carried_out_behind_it<T: Transport>() {
+    let server = Server::start();
+    let mut watcher = Client::<T>::user(&server, "2:1").await;
+    let users: Vec<String> = (0..300).map(|number| format!("1:{number}")).collect();
+    let names: Vec<&str> = users.iter().map(String::as_str).collect();
+    // More than the server takes at once, and one answer.
+    let states = watcher.subscribe(&names).await;
+    assert_eq!(states.as_object().unwrap().len(), 300);
+    watcher.command("unsubscribe", json!(names)).await;
+    watcher.command("subscribe", json!(["1:299"])).await;
+    expect_state(&mut watcher, "1:299", "offline").await;
+    let unseen = Client::<Ws>::user(&server, "1:298").await;
+    let seen = Client::<Ws>::user(&server, "1:299").await;
+    expect_state(&mut watcher, "1:299", "online").await;
+    unseen.bye().await;
+    seen.bye().await;
+    expect_state(&mut watcher, "1:299", "offline").await;
+    watcher.expect_nothing_pending().await;
+}
+
 pub async fn status_of_an_identification_is_seen_from_the_first_moment<T: Transport>() {
     let keys = [("presence.grace_ms", "0"), ("presence.coalesce_ms", "0")];
     let server = Server::with(&keys);

@@ -32,6 +32,8 @@ pub(super) struct Cost {
     added: usize,
     /// The users that it names, or that are written for it.
     users: usize,
+    /// Those of them that are taken in parts.
+    in_parts: usize,
     /// Those that it invites.
     invites: usize,
 }
@@ -55,17 +57,22 @@ impl Cost {
             ClientPacket::LeaveChannel { .. } | ClientPacket::LeaveGame { .. } => (0, 0, 0),
             _ => return None,
         };
+        let in_parts = match packet {
+            ClientPacket::Block { .. } => 0,
+            _ => users,
+        };
         Some(Self {
             command: packet.name(),
             added,
             users,
+            in_parts,
             invites,
         })
     }
 
-    /// The users that it names or invites: each is work.
-    pub(super) const fn named(&self) -> usize {
-        self.users + self.invites
+    /// The users that are named, invited or written at once: each is work.
+    pub(super) const fn at_once(&self) -> usize {
+        self.users - self.in_parts + self.invites
     }
 
     /// Takes it of the share of an address, or refuses the command.
@@ -181,7 +188,11 @@ mod tests {
             let cost = cost(&packet).unwrap();
             let found = (cost.added, cost.users, cost.invites);
             assert_eq!(found, (added, users, invites), "{packet:?}");
-            assert_eq!(cost.named(), users + invites);
+            let at_once = match packet {
+                ClientPacket::Block { .. } => users,
+                _ => invites,
+            };
+            assert_eq!(cost.at_once(), at_once);
         }
         assert_eq!(cost(&ClientPacket::Bye), None);
     }
@@ -193,6 +204,7 @@ mod tests {
             command: "subscribe",
             added,
             users,
+            in_parts: users,
             invites,
         };
         let take = |share: &AddressShare, cost: Cost, now_ms| {

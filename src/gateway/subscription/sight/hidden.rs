@@ -18,11 +18,6 @@ pub(crate) struct Sight {
 }
 
 impl Sight {
-    /// The watched users that read as offline.
-    pub(crate) fn hidden_of(sight: Option<&Self>) -> Vec<UserNumber> {
-        sight.map_or_else(Vec::new, |sight| sight.hidden.to_vec())
-    }
-
     /// The backend is asked again at that time, unless it is before. Returns whether a
     /// timer is needed.
     pub(super) const fn ask_at(&mut self, at_ms: u64) -> bool {
@@ -155,7 +150,6 @@ mod tests {
             entry.hide(UserNumber::from_bits(number));
         }
         assert_eq!(entry.hidden(), [1, 2, 3].map(UserNumber::from_bits));
-        assert_eq!(Sight::hidden_of(entry.sight.as_deref()), entry.hidden());
         for number in [2, 3, 1] {
             assert!(entry.hides(UserNumber::from_bits(number)));
             assert!(entry.unhide(UserNumber::from_bits(number)));
@@ -164,7 +158,7 @@ mod tests {
                     && !entry.unhide(UserNumber::from_bits(number))
             );
         }
-        assert!(entry.sight.is_none() && Sight::hidden_of(None).is_empty());
+        assert!(entry.sight.is_none() && entry.hidden().is_empty());
     }
 
     #[test]

@@ -116,9 +116,9 @@ pub(crate) struct Engine {
     probe: Option<ConnKey>,
     /// Whether that one was probed.
     is_probed: bool,
-    /// The namespace that is being identified; what comes has to wait. There is
-    /// one at most, because the next CONNECT waits, too.
-    paused_by: Option<ConnKey>,
+    /// The namespaces that are being identified, or whose sessions have commands that take
+    /// turns; what comes has to wait. Mostly one, because the next packet waits, too.
+    paused_by: SmallVec<[ConnKey; 1]>,
     /// Whether a namespace has gone, for which packets may still come.
     has_left: bool,
     /// Whether a namespace waits for room in the queue.
@@ -152,7 +152,7 @@ impl Engine {
             connects: Bucket::default(),
             probe: None,
             is_probed: false,
-            paused_by: None,
+            paused_by: SmallVec::new(),
             has_left: false,
             has_blocked: false,
             is_pinged: false,
@@ -252,7 +252,7 @@ impl Engine {
     pub(crate) fn leave_worker(&mut self) {
         self.namespaces.clear();
         self.probe = None;
-        self.paused_by = None;
+        self.paused_by.clear();
         self.is_attachment_timed = false;
     }
 
@@ -262,8 +262,8 @@ impl Engine {
     }
 
     /// Whether what it brings has to wait.
-    pub(crate) const fn is_paused(&self) -> bool {
-        self.paused_by.is_some()
+    pub(crate) fn is_paused(&self) -> bool {
+        !self.paused_by.is_empty()
     }
 
     /// What came of a message, or of a packet with attachments, that is not whole, in bytes.
@@ -408,9 +408,11 @@ fn on_notice(connection: &mut Connection, notice: Notice, cx: &mut Cx<'_>) {
                 expect_namespace(cx.settings, cx);
             }
         }
-        Notice::Paused(namespace) => engine.paused_by = Some(namespace),
-        Notice::Unpaused(namespace) if engine.paused_by == Some(namespace) => {
-            engine.paused_by = None;
+        Notice::Paused(namespace) if !engine.paused_by.contains(&namespace) => {
+            engine.paused_by.push(namespace);
+        }
+        Notice::Unpaused(namespace) if engine.paused_by.contains(&namespace) => {
+            engine.paused_by.retain(|by| *by != namespace);
             cx.push_effect(Effect::Continue(cx.key));
         }
         Notice::Charge(error) => charge::error(connection, *error, cx),
@@ -428,7 +430,8 @@ fn on_notice(connection: &mut Connection, notice: Notice, cx: &mut Cx<'_>) {
             engine.probe = None;
             engine.is_probed = false;
         }
-        Notice::Unpaused(_)
+        Notice::Paused(_)
+        | Notice::Unpaused(_)
         | Notice::Upgraded(_)
         | Notice::ProbeGone(_)
         | Notice::Room

@@ -266,7 +266,7 @@ impl Hooks for Poll {
     }
 
     fn flush(connection: &mut Connection, cx: &mut Cx<'_>) {
-        let is_whole = is_whole(connection);
+        let is_whole = is_whole(connection) && !cx.is_paused(connection);
         let Some(poll) = Self::of(connection) else {
             return;
         };

@@ -142,7 +142,7 @@ fn commands_of_one_request_take_turns_with_those_of_another() {
     for session in &sessions {
         let key = entry(&mut gateway, *session).session.connection().unwrap();
         let request = PollRequest {
-            commands: vec![Ok(message.clone()); 512],
+            commands: vec![Ok(message.clone()); 640],
             batch: None,
             received: None,
             resume_id: None,
@@ -169,11 +169,11 @@ fn commands_of_one_request_take_turns_with_those_of_another() {
     // No turn carries out more than its part, and both get on.
     for turn in rounds.windows(2) {
         let [before, after] = [&turn[0], &turn[1]].map(|round| round.iter().sum::<u64>());
-        assert!(after - before <= 251, "{rounds:?}");
+        assert!(after - before <= 256, "{rounds:?}");
     }
-    assert!(rounds[0].iter().sum::<u64>() <= 251, "{rounds:?}");
-    assert!(rounds[2][1] > 0 && rounds[2][0] < 512, "{rounds:?}");
-    assert_eq!(rounds.last().unwrap(), &[512, 512]);
+    assert!(rounds[0].iter().sum::<u64>() <= 256, "{rounds:?}");
+    assert!(rounds[2][1] > 0 && rounds[2][0] < 640, "{rounds:?}");
+    assert_eq!(rounds.last().unwrap(), &[640, 640]);
 }
 
 #[test]

@@ -240,7 +240,7 @@ impl Hooks for Tunnel {
 
     fn on_unpaused(connection: &mut Connection, cx: &mut Cx<'_>) {
         if let Some(tunnel) = Self::of(connection) {
-            tunnel.backlog.leave_next(cx);
+            tunnel.backlog.leave_all(cx);
         }
         socket::read_on(connection, cx);
     }

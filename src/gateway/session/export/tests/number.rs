@@ -1,6 +1,7 @@
 //! The numbers of watched users are those of a gateway: a value has users.
 
 use super::*;
+use crate::gateway::subscription::listed::Listed;
 use turntable_core::key::SlotKey;
 
 fn number_place(gateway: &Gateway, of: &str) -> Option<u32> {
@@ -17,7 +18,7 @@ fn number_of_an_unwatched_user_is_not_taken_for_another_ones() {
     gateway.presence(&user("1:2"), Presence::Busy);
     gateway.write_snapshots();
     // The snapshot still waits when its user's number becomes another user's.
-    gateway.unsubscribe(slot, &[user("1:2")]);
+    gateway.take_part(slot, Listed::unsubscribe(vec![user("1:2")], None));
     gateway.subscribe(slot, vec![user("1:3")], None);
     written(entry(&mut gateway, slot), 1);
     lose(&mut gateway, slot);
@@ -38,8 +39,8 @@ fn written_userchange_does_not_name_the_next_user_of_a_number() {
     written(entry(&mut gateway, slot), 1);
     let before = number_place(&gateway, "1:2");
     // The number is free when the last session of the gateway gives it up.
-    gateway.unsubscribe(slot, &[user("1:2")]);
-    gateway.unsubscribe(other, &[user("1:2")]);
+    gateway.take_part(slot, Listed::unsubscribe(vec![user("1:2")], None));
+    gateway.take_part(other, Listed::unsubscribe(vec![user("1:2")], None));
     gateway.subscribe(slot, vec![user("1:3")], None);
     assert_eq!(number_place(&gateway, "1:3"), before);
     gateway.presence(&user("1:3"), Presence::Online);
@@ -61,7 +62,7 @@ fn imported_userchange_does_not_name_the_next_user_of_a_number() {
     let arrived = through_json(&from.export_session(slot).unwrap());
     let arrived = into.import_session(arrived).unwrap();
     let before = number_place(&into, "1:2");
-    into.unsubscribe(arrived, &[user("1:2")]);
+    into.take_part(arrived, Listed::unsubscribe(vec![user("1:2")], None));
     into.subscribe(arrived, vec![user("1:9")], None);
     assert_eq!(number_place(&into, "1:9"), before);
     let texts = resumed(&mut into, arrived, 0);
