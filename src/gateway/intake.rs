@@ -47,6 +47,8 @@ pub(crate) struct Intake {
     unlooked_bytes: u64,
     /// What the commands of this turn count for.
     work: usize,
+    /// What sessions left that ended in this turn: users that they watched.
+    left: usize,
     /// Whether none of those that wait went on in the last turn.
     has_waited: bool,
     /// The messages of the mailbox since the last turn.
@@ -84,6 +86,7 @@ impl Intake {
     /// Another turn begins.
     pub(crate) const fn begin_turn(&mut self) {
         self.work = 0;
+        self.left = 0;
         self.burst.begin();
     }
 
@@ -95,6 +98,16 @@ impl Intake {
     /// A command names so many users.
     pub(crate) const fn names(&mut self, users: usize) {
         self.work = self.work.saturating_add(users);
+    }
+
+    /// A session ends that watched so many users.
+    pub(crate) const fn leaves(&mut self, users: usize) {
+        self.left = self.left.saturating_add(COMMAND_WORK + users);
+    }
+
+    /// Whether no more sessions end in this turn because their time is over.
+    pub(crate) const fn has_ended_many(&self) -> bool {
+        self.left >= WORK_PER_TURN
     }
 
     /// So many bytes were read. Returns whether it is time to look at the mailboxes.

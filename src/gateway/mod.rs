@@ -197,6 +197,8 @@ pub struct Gateway {
     /// The last known states of the services.
     services: service::States,
     wheel: Wheel<Timer>,
+    /// Timers that are due, the first first.
+    due: VecDeque<Timer>,
     /// Whether sockets are read.
     intake: Intake,
     /// What has to happen next, the last first.
@@ -261,6 +263,7 @@ impl Gateway {
             pending: Pending::default(),
             services: service::States::default(),
             wheel,
+            due: VecDeque::new(),
             intake: Intake::default(),
             work: Vec::new(),
             continued: VecDeque::new(),

@@ -43,6 +43,7 @@ impl Gateway {
         self.sweep_by_operator();
         self.work.give_back();
         self.continued.give_back();
+        self.due.give_back();
         self.hook_effects.give_back();
         self.lists.give_back();
     }

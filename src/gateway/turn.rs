@@ -233,6 +233,7 @@ impl Turn {
         while turn.tick.poll_tick(cx).is_ready() {
             gateway.tick();
         }
+        has_more |= gateway.take_due();
         gateway.write_snapshots();
         let mut wait_ms = gateway.write_presence(clock::now_ms());
         while wait_ms > 0 {
@@ -345,10 +346,7 @@ impl Gateway {
         self.check_sleep(turntable_sys::suspended_ms());
         let mut due = Vec::new();
         self.wheel.turn(now_ms, &mut due);
-        for timer in due {
-            self.due(timer, now_ms);
-            self.run();
-        }
+        self.due.extend(due);
         if now_ms >= self.mailboxes_surveyed_ms + MAILBOX_SURVEY_MS {
             self.mailboxes_surveyed_ms = now_ms;
             self.shared.mailboxes.survey();
@@ -359,8 +357,21 @@ impl Gateway {
         }
     }
 
+    /// Takes the timers that are due. Sessions that began together end together: when those of
+    /// this turn have left as much as they may, the rest follows in the next. Returns whether
+    /// there is one.
+    fn take_due(&mut self) -> bool {
+        while !self.intake.has_ended_many()
+            && let Some(timer) = self.due.pop_front()
+        {
+            self.is_due(timer, clock::now_ms());
+            self.run();
+        }
+        !self.due.is_empty()
+    }
+
     /// A timer came due.
-    fn due(&mut self, timer: Timer, now_ms: u64) {
+    fn is_due(&mut self, timer: Timer, now_ms: u64) {
         match timer {
             Timer::Identify(key) => self.identification_is_due(key),
             Timer::Linger(key) => self.push_effects([Effect::Lose(key)]),
@@ -403,8 +414,34 @@ impl Gateway {
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used)]
 mod tests {
+    use std::sync::Arc;
+
     use super::*;
+    use crate::gateway::testing::{Noted, crowd, entry, gateway, user};
+
+    #[test]
+    fn sessions_that_end_together_take_turns() {
+        let mut gateway = gateway(0, &Arc::new(Noted::default()));
+        let sessions = crowd(&mut gateway, 8);
+        let settings = gateway.settings.session.clone();
+        for (number, session) in sessions.iter().enumerate() {
+            let users = (0..60).map(|of| user(&format!("{number}:{of}")));
+            gateway.subscribe(*session, users.collect(), None);
+            let lost = entry(&mut gateway, *session);
+            let input = Input::Lost(lost.session.connection().unwrap());
+            lost.session.step(input, 1, &settings);
+            gateway.due.push_back(Timer::Expire(*session));
+        }
+        let mut of_turn = || {
+            gateway.intake.begin_turn();
+            let has_more = gateway.take_due();
+            let left = sessions.iter().filter(|key| gateway.sessions.holds(**key));
+            (has_more, left.count())
+        };
+        assert_eq!([of_turn(), of_turn()], [(true, 3), (false, 0)]);
+    }
 
     #[test]
     fn single_message_is_written_at_once() {

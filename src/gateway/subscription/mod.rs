@@ -269,6 +269,7 @@ impl Gateway {
         let rooms: Vec<ChannelId> = entry.session.rooms().cloned().collect();
         let channels = entry.session.channels().to_vec();
         let watching = std::mem::take(&mut entry.session.watching);
+        self.intake.leaves(watching.len());
         entry.changed.clear();
         entry.profiles.clear();
         entry.sight = None;
