@@ -84,19 +84,33 @@ impl Gateway {
         let Some(connection) = self.connections.get(key) else {
             return false;
         };
-        if let Some(requested_ms) = connection.transport.requested_ms() {
-            return now_ms >= requested_ms.saturating_add(SILENT_MS);
-        }
         let carrier = connection.transport.carrier();
         let carrier = carrier.and_then(|key| self.connections.get(key));
-        carrier.unwrap_or(connection).io.is_some() && connection.queue.is_blocked()
+        let carrier = carrier.unwrap_or(connection);
+        match carrier.transport.fetched_ms(now_ms) {
+            Some(fetched_ms) => now_ms >= fetched_ms.saturating_add(SILENT_MS),
+            None => carrier.io.is_some() && connection.queue.is_blocked(),
+        }
     }
 
-    /// What a connection and the kernel have for a reader that takes nothing now.
+    /// What a connection, the one that carries it and the kernel have for a reader that takes
+    /// nothing now.
     fn stalled_bytes(&self, key: ConnKey) -> usize {
-        let connection = self.connections.get(key);
-        let blocked = connection.filter(|connection| connection.queue.is_blocked());
-        blocked.map_or(0, unsent_bytes)
+        let Some(connection) = self.connections.get(key) else {
+            return 0;
+        };
+        let is_blocked = connection.queue.is_blocked();
+        let own = if is_blocked {
+            unsent_bytes(connection)
+        } else {
+            0
+        };
+        let carrier = connection.transport.carrier();
+        let carrier = carrier.and_then(|key| self.connections.get(key));
+        let carrier = carrier.filter(|carrier| is_blocked || carrier.io.is_none());
+        own + carrier.map_or(0, |carrier| {
+            unsent_bytes(carrier) / carrier.transport.carries().max(1)
+        })
     }
 
     /// Loses connections that were closed and whose clients do not read: they would be
@@ -122,7 +136,7 @@ mod tests {
     use super::*;
     use crate::clock;
     use crate::gateway::delivery::frame::Frame;
-    use crate::gateway::testing::{Noted, begin_as, crowd, entry, gateway};
+    use crate::gateway::testing::{Noted, begin_as, begin_by_requests, crowd, entry, gateway};
     use turntable_core::packet::{ReplyData, ServerPacket};
     use turntable_core::payload::Payload;
     use turntable_core::session::life::Input;
@@ -153,6 +167,36 @@ mod tests {
         gateway.relieve(Relief::Half, 50_000, late_ms);
         assert_eq!(there(&gateway, &sessions), [true, false, true]);
         assert_eq!(gateway.shared.metrics.evicted.get(), 0);
+    }
+
+    #[test]
+    fn client_behind_a_carrier_is_behind_when_it_stays_away() {
+        let mut gateway = gateway(0, &Arc::new(Noted::default()));
+        let begun_ms = clock::now_ms();
+        let session = begin_by_requests(&mut gateway, 1);
+        fall_behind(&mut gateway, session);
+        for relief in [Relief::Stalled, Relief::Half] {
+            assert!(!gateway.relieve(relief, 1, begun_ms + SILENT_MS / 2));
+        }
+        assert_eq!(there(&gateway, &[session]), [true]);
+        assert!(gateway.relieve(Relief::Stalled, 1, begun_ms + 2 * SILENT_MS));
+        assert_eq!(there(&gateway, &[session]), [false]);
+    }
+
+    #[test]
+    fn what_waits_on_the_carrier_of_a_namespace_counts() {
+        let mut gateway = gateway(0, &Arc::new(Noted::default()));
+        let session = begin_by_requests(&mut gateway, 1);
+        fall_behind(&mut gateway, session);
+        let connection = entry(&mut gateway, session).session.connection().unwrap();
+        gateway.flush_connection(connection);
+        assert_eq!(
+            entry(&mut gateway, session).session.outbox.waiting_bytes(),
+            0
+        );
+        let at_ms = clock::now_ms() + 2 * SILENT_MS;
+        assert!(gateway.relieve(Relief::Stalled, 1, at_ms));
+        assert_eq!(there(&gateway, &[session]), [false]);
     }
 
     #[test]

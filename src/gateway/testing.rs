@@ -17,7 +17,8 @@ use crate::gateway::peers::Peers;
 use crate::gateway::session::SessionEntry;
 use crate::gateway::session::life::Details;
 use crate::gateway::settings::GatewaySettings;
-use crate::gateway::transport::without_socket;
+use crate::gateway::transport::begin::Insertion;
+use crate::gateway::transport::testing::{carried, carrier, without_socket};
 use crate::gateway::{Gateway, Shared};
 use crate::metric::Metrics;
 use crate::portal::Portal;
@@ -140,9 +141,28 @@ pub(crate) fn begin(gateway: &mut Gateway) -> SessionSlot {
 
 /// A session with this key that was admitted.
 pub(crate) fn begin_as(gateway: &mut Gateway, number: u64) -> SessionSlot {
+    let connection = connect(gateway);
+    begin_on(gateway, number, connection)
+}
+
+/// The same on a connection that another one carries, whose client fetches by requests.
+pub(crate) fn begin_by_requests(gateway: &mut Gateway, number: u64) -> SessionSlot {
+    let permit = gateway.shared.admit([127, 0, 0, 1].into(), None).unwrap();
+    let name = || SessionId::random().unwrap();
+    let carrier = carrier(name(), permit);
+    let carrier = gateway.insert(carrier, Insertion::Engine).unwrap();
+    gateway.run();
+    let connection = carried(name(), carrier);
+    let opened = gateway
+        .insert(connection, Insertion::Namespace(None))
+        .unwrap();
+    gateway.run();
+    begin_on(gateway, number, opened)
+}
+
+fn begin_on(gateway: &mut Gateway, number: u64, connection: ConnKey) -> SessionSlot {
     let id = SessionId::from_bits([number as u8; 16]);
     let key = SessionKey::from_number(number);
-    let connection = connect(gateway);
     let session = Session::new(key, id, user("1:1"), connection, clock::now_ms());
     let slot = gateway
         .sessions

@@ -17,36 +17,35 @@ pub(crate) mod frames;
 pub(crate) mod incomplete;
 pub(crate) mod notice;
 pub mod poll;
+pub(crate) mod request;
 pub mod settings;
 pub(crate) mod socket;
+#[cfg(test)]
+pub(crate) mod testing;
 pub mod tunnel;
 pub mod upgraded;
 pub mod websocket;
 
-#[cfg(test)]
-use crate::gateway::admission::Permit;
 use crate::gateway::connection::Connection;
 use crate::gateway::delivery::encoding::Encoding;
 use crate::gateway::delivery::frame::Message;
 use crate::gateway::session::memory::{Answered, ResumeFrom};
-use crate::gateway::submit::{Taken, TakenSender};
-use crate::gateway::work::Command;
 use begin::Insertion;
 use context::Cx;
 use engineio::Engine;
 use engineio::namespace::Namespace;
 use engineio::probe::Probe;
-use engineio::request::EngineRequest;
 use frames::FrameInput;
 use notice::Notice;
-use poll::{Poll, PollRequest};
-use tunnel::{Tunnel, TunnelRequest};
+use poll::Poll;
+use tunnel::Tunnel;
 use turntable_core::id::SessionId;
 use turntable_core::key::ConnKey;
 use turntable_core::packet::{ErrorBody, RequestId};
 use turntable_core::reason::CloseReason;
-use turntable_wire::engineio::RequestError;
 use websocket::WebSocket;
+
+pub(crate) use request::Request;
 
 /// The transport of a connection, with its state.
 #[derive(Debug)]
@@ -76,53 +75,6 @@ pub(crate) enum TransportTimer {
     Poll(poll::PollTimer),
     /// Of a session of Engine.IO.
     Engine(engineio::EngineTimer),
-}
-
-/// An HTTP request for a connection.
-#[derive(Debug)]
-pub(crate) enum Request {
-    /// For a tunnel whose client has not identified.
-    Tunnel(Box<TunnelRequest>),
-    /// For a poll.
-    Poll(Box<PollRequest>),
-    /// For a session of Engine.IO.
-    Engine(EngineRequest),
-    /// Commands for a connection whose client has not identified.
-    Commands {
-        /// The commands, in order.
-        commands: Vec<Command>,
-        /// Receives whether they were taken.
-        taken: TakenSender,
-    },
-}
-
-impl Request {
-    /// Whether a client comes with it, which metrics count as accepted.
-    pub(crate) const fn brings_client(&self) -> bool {
-        matches!(self, Self::Tunnel(_))
-    }
-
-    /// Answers with an error, where the transport has answers with any.
-    pub(crate) fn refuse(self, error: ErrorBody) {
-        match self {
-            Self::Poll(request) => request.refuse(error),
-            Self::Commands { taken, .. } => taken.answer(Taken::TooOften(Box::new(error))),
-            Self::Engine(request) => request.refuse(RequestError::BadRequest),
-            // Its socket closes.
-            Self::Tunnel(_) => {}
-        }
-    }
-
-    /// Answers that its connection is gone.
-    pub(crate) fn gone(self) {
-        match self {
-            Self::Poll(request) => request.refuse(poll::accept::expired()),
-            Self::Commands { taken, .. } => taken.answer(Taken::Gone),
-            Self::Engine(request) => request.refuse(RequestError::UnknownSession),
-            // Its socket closes.
-            Self::Tunnel(_) => {}
-        }
-    }
 }
 
 /// How a session came to a connection.
@@ -368,11 +320,20 @@ impl Transport {
         }
     }
 
-    /// When a client that fetches what waits by requests made the last one, Unix ms.
-    pub(crate) const fn requested_ms(&self) -> Option<u64> {
+    /// When a client that fetches what waits by requests did so last, Unix ms; `now_ms` is now.
+    pub(crate) const fn fetched_ms(&self, now_ms: u64) -> Option<u64> {
         match self {
             Self::Poll(poll) => Some(poll.heard_ms()),
+            Self::Engine(engine) => engine.fetched_ms(now_ms),
             _ => None,
+        }
+    }
+
+    /// How many connections it carries.
+    pub(crate) fn carries(&self) -> usize {
+        match self {
+            Self::Engine(engine) => engine.carries(),
+            _ => 0,
         }
     }
 
@@ -490,10 +451,4 @@ impl Transport {
             (Self::Namespace(_), _) => "socketio",
         }
     }
-}
-
-/// A connection without a socket, for tests of the gateway.
-#[cfg(test)]
-pub(crate) fn without_socket(name: SessionId, permit: Permit, now_ms: u64) -> Connection {
-    Poll::connection(name, permit, now_ms)
 }

@@ -96,6 +96,8 @@ pub(crate) struct Engine {
     purpose: Purpose,
     /// The request that waits for packets.
     parked: Option<oneshot::Sender<Answer>>,
+    /// Unix ms of the last request that waited for packets: when it came, or was answered.
+    polled_ms: u64,
     /// A request whose packets wait.
     pushed: Option<Pushed>,
     namespaces: SmallVec<[Carried; 1]>,
@@ -141,6 +143,7 @@ impl Engine {
             carriage,
             purpose,
             parked: None,
+            polled_ms: 0,
             pushed: None,
             namespaces: SmallVec::new(),
             echoes: Vec::new(),
@@ -203,6 +206,7 @@ impl Engine {
         let Some(engine) = Self::of(connection) else {
             return;
         };
+        engine.polled_ms = cx.now_ms;
         let handshake = Handshake {
             sid: engine.name.secret().into(),
             upgrades: match engine.carriage {
@@ -259,6 +263,23 @@ impl Engine {
     /// The name by which its requests find it.
     pub(crate) const fn name(&self) -> SessionId {
         self.name
+    }
+
+    /// When its client last fetched what waits, at `now_ms`; `None` for one with a WebSocket.
+    /// A request that waits now takes what comes.
+    pub(crate) const fn fetched_ms(&self, now_ms: u64) -> Option<u64> {
+        match self.carriage {
+            Carriage::WebSocket => None,
+            Carriage::Polling => Some(match &self.parked {
+                Some(_) => now_ms,
+                None => self.polled_ms,
+            }),
+        }
+    }
+
+    /// The namespaces that it carries.
+    pub(crate) fn carries(&self) -> usize {
+        self.namespaces.len()
     }
 
     /// Whether what it brings has to wait.

@@ -45,7 +45,11 @@ pub(crate) struct Namespace {
 }
 
 impl Namespace {
-    fn connection(name: SessionId, carrier: ConnKey, number: u8) -> Connection {
+    pub(in crate::gateway::transport) fn connection(
+        name: SessionId,
+        carrier: ConnKey,
+        number: u8,
+    ) -> Connection {
         static MARKS: AtomicU32 = AtomicU32::new(1);
         let namespace = Self {
             name,

@@ -29,9 +29,13 @@ fn answer_poll(connection: &mut Connection, cx: &mut Cx<'_>) {
         return;
     }
     let is_closing = connection.is_closing();
-    let Some(respond) = Engine::of(connection).and_then(|engine| engine.parked.take()) else {
+    let Some(engine) = Engine::of(connection) else {
         return;
     };
+    let Some(respond) = engine.parked.take() else {
+        return;
+    };
+    engine.polled_ms = cx.now_ms;
     let reader = connection.reader(cx.encodings, None, cx.now_ms);
     let mut payload = String::new();
     let mut frames = connection.queue.take_direct();

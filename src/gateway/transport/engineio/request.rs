@@ -104,6 +104,7 @@ fn park(connection: &mut Connection, respond: oneshot::Sender<Answer>, cx: &mut 
         return;
     }
     engine.parked = Some(respond);
+    engine.polled_ms = cx.now_ms;
     if engine.is_probed && !has_direct {
         cx.push_direct(connection, packet::frame(&Packet::Noop));
     }
