@@ -266,7 +266,7 @@ fn killed_socketio_server_answers_its_calls_at_once_and_comes_back() {
                 assert_eq!(message["data"]["code"], "service_down", "{message}");
                 answered.push(message["id"].as_u64().unwrap());
             }
-            "service" => is_down = message["data"]["forum"]["state"] == "disabled",
+            "service" => is_down |= message["data"]["forum"]["state"] == "disabled",
             other => panic!("{other}"),
         }
     }

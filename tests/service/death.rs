@@ -22,7 +22,7 @@ fn service_goes_down_with_its_last_instance_and_comes_back() {
         let message = mel.next();
         match message["command"].as_str().unwrap() {
             "error" => answer = Some(message),
-            "service" => is_down = message["data"]["forum"]["state"] == "disabled",
+            "service" => is_down |= message["data"]["forum"]["state"] == "disabled",
             other => panic!("{other}"),
         }
     }

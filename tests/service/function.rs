@@ -216,7 +216,7 @@ fn operator_switches_a_service_off_and_on() {
         let message = mel.next();
         match message["command"].as_str().unwrap() {
             "error" => answer = message,
-            "service" => is_off = message["data"]["forum"]["state"] == "disabled",
+            "service" => is_off |= message["data"]["forum"]["state"] == "disabled",
             other => panic!("{other}"),
         }
     }
