@@ -1,13 +1,10 @@
 //! Instances that are behind with reading: a call does not reach them, and goes to another
-//! one. They are given calls last for a while: their few open calls would make them the
+//! one. They are given calls last for `behind_ms`: their few open calls would make them the
 //! first.
 
 use super::{Effect, Instance, Provider, Service, ServiceSettings};
 use crate::packet::ErrorBody;
 use crate::reason::ErrorCode;
-
-/// How long an instance is given calls last, in ms.
-const BEHIND_MS: u64 = 1_000;
 
 impl Provider {
     pub(super) const fn is_behind(&self) -> bool {
@@ -36,7 +33,7 @@ impl Service {
         if open.at != Some(from) {
             return effects;
         }
-        let until_ms = now_ms.saturating_add(BEHIND_MS);
+        let until_ms = now_ms.saturating_add(settings.behind_ms);
         let before = provider.behind_until_ms.replace(until_ms);
         self.forget_behind(from, before);
         self.behind.insert((until_ms, from));
@@ -132,15 +129,18 @@ mod tests {
         }
         // The other is full.
         assert_eq!(call(&mut service, 4, NOW), []);
-        assert_eq!(service.next_deadline(), Some(NOW + BEHIND_MS));
+        assert_eq!(service.next_deadline(), Some(NOW + 400));
         let settings = ServiceSettings {
             timeout_ms: 10_000,
             ..settings()
         };
+        // Not a moment before.
+        service.expire(&settings, NOW + 399);
+        assert_eq!(service.behind.len(), 1);
         service.reply(other, number, done(), &settings, NOW);
-        let effects = service.expire(&settings, NOW + BEHIND_MS);
+        let effects = service.expire(&settings, NOW + 400);
         assert!(service.behind.is_empty(), "{effects:?}");
-        let effects = service.call(request(5, "write"), &settings, NOW + BEHIND_MS);
+        let effects = service.call(request(5, "write"), &settings, NOW + 400);
         assert_eq!(given(&effects)[0].0, to);
     }
 

@@ -49,6 +49,8 @@ pub struct ServiceSettings {
     pub failures_max: u32,
     /// How long such a pause is.
     pub pause_ms: u64,
+    /// How long an instance whose client is behind with reading is given calls last.
+    pub behind_ms: u64,
     /// Where clients may connect to the service directly. Empty: nowhere.
     pub direct_url: String,
     /// What is spoken there. Empty: what the URL says.
@@ -101,6 +103,7 @@ impl Default for ServiceSettings {
             answer_bytes_max: 1_048_576,
             failures_max: 5,
             pause_ms: 5_000,
+            behind_ms: 1_000,
             direct_url: String::new(),
             direct_protocol: String::new(),
             direct_key: String::new(),
@@ -121,6 +124,7 @@ impl ServiceSettings {
         ("answer_bytes_max", 16, 67_108_864),
         ("failures_max", 1, 1_000_000),
         ("pause_ms", 10, 600_000),
+        ("behind_ms", 10, 60_000),
         ("direct_token_ms", 1_000, 86_400_000),
     ];
 

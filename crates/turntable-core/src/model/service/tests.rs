@@ -17,6 +17,7 @@ pub(super) fn settings() -> ServiceSettings {
         timeout_ms: 1_000,
         failures_max: 2,
         pause_ms: 300,
+        behind_ms: 400,
         ..ServiceSettings::default()
     }
 }
