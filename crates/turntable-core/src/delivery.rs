@@ -118,6 +118,8 @@ pub enum Delivery {
     Attached {
         /// The session.
         to: Place,
+        /// Its user: all sessions of a user have its text once.
+        user: UserId,
         /// The user's attributes.
         attributes: Vec<(Box<str>, Payload)>,
         /// Functions that it may call beside those of its roles.

@@ -17,6 +17,7 @@ impl Avatar {
                 self.places.bind(caller);
                 Delivery::Attached {
                     to,
+                    user: self.user.clone(),
                     attributes: self.model.attributes().to_vec(),
                     services: self.added.clone(),
                     id,

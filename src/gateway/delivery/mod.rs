@@ -126,6 +126,7 @@ impl Gateway {
             } => self.profile(&user, &changes, is_whole),
             Delivery::Attached {
                 to,
+                user,
                 attributes,
                 services,
                 id,
@@ -137,6 +138,7 @@ impl Gateway {
                         false => self.pending.first_answer(session, id),
                     };
                     self.add_functions(session, &services);
+                    self.sessions.share_user(session, user);
                     let details = Details {
                         attributes: self.seen_attributes(session, attributes),
                         id,

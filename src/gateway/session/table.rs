@@ -82,6 +82,16 @@ impl Sessions {
         is_meant.then_some(session)
     }
 
+    /// A session has the id of its user from the avatar, whose text all sessions of the
+    /// user have.
+    pub(crate) fn share_user(&mut self, session: SessionSlot, user: UserId) {
+        if let Some(entry) = self.get_mut(session)
+            && entry.session.user == user
+        {
+            entry.session.user = user;
+        }
+    }
+
     /// All sessions.
     pub(crate) fn slots(&self) -> Vec<SessionSlot> {
         self.iter().map(|(session, _)| session).collect()

@@ -135,9 +135,10 @@ pub(in super::super) fn delivery() -> impl Strategy<Value = Delivery> {
                 is_whole,
             }
         }),
-        (place(), attributes(), vec(text(), 0..3), request()).prop_map(
-            |(to, attributes, services, id)| Delivery::Attached {
+        (place(), user(), attributes(), vec(text(), 0..3), request()).prop_map(
+            |(to, user, attributes, services, id)| Delivery::Attached {
                 to,
+                user,
                 attributes,
                 services,
                 id
