@@ -192,11 +192,12 @@ impl Running {
         Self::start_with(config, Extensions::default())
     }
 
-    /// Starts everything, with what this program adds.
+    /// Starts everything, with what this program adds, after all checks of the configuration.
     ///
     /// # Errors
     /// What prevented its start.
     pub fn start_with(config: Config, extensions: Extensions) -> anyhow::Result<Self> {
+        config.check()?;
         let workers = files::workers(config.server.workers);
         let files = files::of_connections(workers, config.server.connections_max)?;
         let warned = config::Warned::default();

@@ -76,8 +76,9 @@ impl NodeSettings {
     /// Puts another configuration in force.
     ///
     /// # Errors
-    /// What is wrong with a game; then nothing has changed.
+    /// What is wrong with it; then nothing has changed.
     pub(super) fn apply(&self, config: Config, shared: &Shared) -> anyhow::Result<()> {
+        config.check()?;
         let mut actors = actors(&config, &self.local_services, &self.validators)?;
         shared.portal.apply(config.portal.clone())?;
         self.factory.apply(config.avatar.clone());

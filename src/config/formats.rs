@@ -2,7 +2,7 @@
 
 use super::Config;
 use super::check::Conflict;
-use super::problem::{ConfigError, Problem};
+use super::problem::ConfigError;
 use crate::gateway::transport::tunnel::settings::TunnelSettings;
 use turntable_wire::tunnel_format::{Format, built_in};
 
@@ -50,14 +50,6 @@ impl Config {
     /// # Errors
     /// Each invalid format; a loaded configuration has none.
     pub fn formats(&self) -> Result<Vec<Format>, ConfigError> {
-        prepare(&self.tunnel).map_err(|conflicts| {
-            let problem = |conflict: Conflict| Problem {
-                origin: None,
-                key: conflict.keys.into_iter().next().unwrap_or_default(),
-                value: None,
-                message: conflict.message,
-            };
-            ConfigError(conflicts.into_iter().map(problem).collect())
-        })
+        Ok(prepare(&self.tunnel)?)
     }
 }

@@ -7,7 +7,7 @@ use std::path::Path;
 
 use super::Config;
 use super::check::Conflict;
-use super::problem::{ConfigError, Problem};
+use super::problem::ConfigError;
 use turntable_core::model::game::{Game, GameSettings, Games};
 
 /// The maximum length of a game's name, in bytes.
@@ -101,18 +101,6 @@ impl Config {
     /// configuration has checked it before.
     pub fn games(&self) -> Result<Games, ConfigError> {
         let read = |path: &Path| std::fs::read_to_string(path);
-        prepare(&self.games, &read).map_err(|conflicts| {
-            ConfigError(
-                conflicts
-                    .into_iter()
-                    .map(|conflict| Problem {
-                        origin: None,
-                        key: conflict.keys.into_iter().next().unwrap_or_default(),
-                        value: None,
-                        message: conflict.message,
-                    })
-                    .collect(),
-            )
-        })
+        Ok(prepare(&self.games, &read)?)
     }
 }

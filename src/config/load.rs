@@ -15,9 +15,8 @@ use toml::{Table, Value};
 use super::Config;
 use super::check::{self, ENVELOPE_BYTES};
 use super::entry::{self, Entry, FILE_VARIABLE, PREFIX};
-use super::formats;
-use super::games;
-use super::problem::{ConfigError, Origin, Problem};
+use super::problem::{ConfigError, Problem};
+use super::whole;
 
 /// Whether a variable enables something that only debug builds contain.
 fn is_for_tests(name: &str) -> bool {
@@ -197,12 +196,8 @@ impl Layers {
         // An invalid key still has its default here, so checks that involve it are
         // skipped.
         let wrong: BTreeSet<&str> = self.problems.iter().map(|p| p.key.as_str()).collect();
-        let games = games::prepare(&config.games, read).err();
-        let formats = formats::prepare(&config.tunnel).err();
-        let conflicts: Vec<Problem> = check::conflicts(&config)
+        let conflicts: Vec<Problem> = whole::conflicts(&config, read)
             .into_iter()
-            .chain(games.into_iter().flatten())
-            .chain(formats.into_iter().flatten())
             .filter(|conflict| !conflict.keys.iter().any(|key| wrong.contains(key.as_str())))
             .map(|conflict| self.blame(conflict))
             .collect();
@@ -224,22 +219,13 @@ impl Layers {
             let of_key = |(written, _): &&(String, Entry)| written == key;
             self.written.iter().rev().find(of_key)
         });
-        let (origin, key, value): (Option<Origin>, _, _) = match written {
-            Some((key, entry)) => (
-                Some(entry.origin.clone()),
-                key.clone(),
-                Some(entry.text.clone()),
-            ),
-            None => (
-                None,
-                conflict.keys.into_iter().next().unwrap_or_default(),
-                None,
-            ),
+        let Some((key, entry)) = written else {
+            return Problem::from(conflict);
         };
         Problem {
-            origin,
-            key,
-            value,
+            origin: Some(entry.origin.clone()),
+            key: key.clone(),
+            value: Some(entry.text.clone()),
             message: conflict.message,
         }
     }

@@ -3,7 +3,8 @@
 //! Each layer owns the struct of its section and the ranges of its numbers; this module
 //! composes them. `entry` parses a file or a variable, `check` defines the accepted
 //! values, `load` merges defaults, file and environment, `games` compiles games, `channels`
-//! reads patterns, `roles` checks roles, `problem` reports an error and its position.
+//! reads patterns, `roles` checks roles, `whole` runs all checks, `problem` reports an error
+//! and its position.
 
 mod admission;
 pub mod channels;
@@ -18,6 +19,7 @@ mod services;
 #[cfg(test)]
 mod testing;
 mod urls;
+mod whole;
 
 pub use urls::{Warned, warnings};
 

@@ -5,6 +5,8 @@
 
 use std::fmt;
 
+use super::check::Conflict;
+
 /// The position of a value.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Origin {
@@ -60,6 +62,18 @@ pub struct Problem {
     pub message: String,
 }
 
+impl From<Conflict> for Problem {
+    /// Without a position.
+    fn from(conflict: Conflict) -> Self {
+        Self {
+            origin: None,
+            key: conflict.keys.into_iter().next().unwrap_or_default(),
+            value: None,
+            message: conflict.message,
+        }
+    }
+}
+
 /// Values in messages are truncated to this many characters.
 const VALUE_CHARACTERS_MAX: usize = 60;
 
@@ -85,6 +99,12 @@ impl fmt::Display for Problem {
 /// Every problem of a configuration, one per line.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub struct ConfigError(pub Vec<Problem>);
+
+impl From<Vec<Conflict>> for ConfigError {
+    fn from(conflicts: Vec<Conflict>) -> Self {
+        Self(conflicts.into_iter().map(Problem::from).collect())
+    }
+}
 
 impl fmt::Display for ConfigError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use turntable::app::Running;
-use turntable::config::Config;
+use turntable::config::{Config, load};
 use turntable_core::model::game::GameSettings;
 use turntable_core::model::namespace::NamespaceSettings;
 use turntable_core::model::service::ServiceSettings;
@@ -18,6 +18,59 @@ fn config() -> Config {
     config.management.listen = ([127, 0, 0, 1], 0).into();
     config.server.workers = 1;
     config
+}
+
+/// Two services of one user with different tokens, a number out of its range, and a listener
+/// that others reach.
+fn wrong() -> (Config, &'static str) {
+    let mut config = config();
+    config.management.listen = ([0, 0, 0, 0], 0).into();
+    config.poll.batch_max = 0;
+    for (name, token) in [("chat", "one"), ("forum", "other")] {
+        let service = ServiceSettings {
+            providers: vec!["service:x".to_owned()],
+            token: token.to_owned(),
+            ..ServiceSettings::default()
+        };
+        config.services.insert(name.to_owned(), service);
+    }
+    let file = r#"
+        management.listen = "0.0.0.0:0"
+        poll.batch_max = 0
+        services.chat = { providers = ["service:x"], token = "one" }
+        services.forum = { providers = ["service:x"], token = "other" }
+    "#;
+    (config, file)
+}
+
+#[actix_rt::test]
+async fn configuration_of_a_program_is_checked_as_a_file_is() {
+    let (wrong, file) = wrong();
+    let of_file = load::compose(Some(("c.toml", file)), &[], &|_| unreachable!());
+    let mut expected = sentences(&of_file.unwrap_err().to_string());
+    let refused = Running::start(wrong.clone()).err().unwrap();
+    let mut found = sentences(&refused.to_string());
+    expected.sort();
+    found.sort();
+    assert_eq!((found.len(), &found), (3, &expected));
+    // Nothing of it is in force, and the server goes on.
+    let running = Running::start(config()).unwrap();
+    let refused = running.apply(wrong).unwrap_err();
+    assert!(refused.to_string().contains("another token"), "{refused}");
+    let address = running.server;
+    beside(move || {
+        let (mut client, welcome) = identified(address, "1:1");
+        assert_eq!(welcome["data"]["services"], json!({}), "{welcome}");
+        client.request("lookup", json!([]));
+    })
+    .await;
+    running.stop(Duration::ZERO).await;
+}
+
+/// What is wrong, without the keys and where they are.
+fn sentences(problems: &str) -> Vec<String> {
+    let sentence = |line: &str| line.rsplit_once(": ").unwrap().1.to_owned();
+    problems.lines().map(sentence).collect()
 }
 
 /// Does something that blocks while the server runs on.
@@ -91,7 +144,7 @@ async fn applied_settings_hold_for_running_sessions_and_all_parts() {
 fn with_service(token: &str) -> Config {
     let mut config = config();
     let service = ServiceSettings {
-        providers: vec!["service:forum".to_owned(), "1:*".to_owned()],
+        providers: vec!["service:forum".to_owned()],
         token: token.to_owned(),
         ..ServiceSettings::default()
     };

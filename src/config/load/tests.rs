@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)]
 
 use super::*;
+use crate::config::games;
 use turntable_core::model::game::GameSettings;
 
 fn no_schema(_: &Path) -> io::Result<String> {
