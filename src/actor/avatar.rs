@@ -61,7 +61,7 @@ pub struct Avatar {
     watching: Option<Box<Watching>>,
     /// Whether it hides from others whom it watches.
     is_secret: bool,
-    /// Whether a client has shown that it is the user.
+    /// Whether a login has confirmed the user.
     is_known: bool,
     /// Whether its factory has run.
     is_made: bool,

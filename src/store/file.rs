@@ -9,11 +9,14 @@ mod channels;
 mod opening;
 mod users;
 
+use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
 
+use parking_lot::Mutex;
+use prometheus_client::metrics::counter::Counter;
 use redb::{
     Database, ReadableDatabase as _, ReadableTable as _, ReadableTableMetadata as _,
     TableDefinition, WriteTransaction,
@@ -130,7 +133,14 @@ pub(crate) struct File {
     retained: RetainedChannels,
     /// Whether changes of channels were lost.
     pub(super) has_lost: Arc<AtomicBool>,
+    /// Users that have an avatar: their attributes stay.
+    pub(super) present: Present,
+    /// Counts users whose attributes went.
+    pub(super) gone: Counter,
 }
+
+/// Users that have an avatar.
+pub(super) type Present = Arc<Mutex<HashSet<UserId>>>;
 
 impl File {
     /// Opens a file, which is made where there is none.
@@ -149,6 +159,8 @@ impl File {
             life: None,
             retained: RetainedChannels::default(),
             has_lost: Arc::default(),
+            present: Present::default(),
+            gone: Counter::default(),
         };
         file.reopen()
             .map_err(|error| format!("the store {} cannot be opened: {error}", path.display()))?;
@@ -261,14 +273,21 @@ impl File {
         let (Some(database), retained) = (&self.database, &mut self.retained) else {
             return Ok(Vec::new());
         };
-        let fault = match guard(|| write(database, batch, bounds, life, retained)) {
-            Ok(refused) => return Ok(refused),
+        let has_avatar = |user: &str| self.present.lock().contains(user);
+        let write = |batch, bounds, life, retained: &mut RetainedChannels| {
+            write(database, batch, (bounds, &has_avatar), life, retained)
+        };
+        let fault = match guard(|| write(batch, bounds, life, retained)) {
+            Ok(users::Gone { count, refused }) => {
+                self.gone.inc_by(count + refused.len() as u64);
+                return Ok(refused);
+            }
             Err(fault) => fault,
         };
         let none = Batch::default();
         // It takes nothing more after most errors.
-        let goes_on = fault.is_damage
-            && guard(|| write(database, none, Bounds::NONE, None, retained)).is_ok();
+        let goes_on =
+            fault.is_damage && guard(|| write(none, Bounds::NONE, None, retained)).is_ok();
         if !goes_on {
             self.drop_database();
         }
@@ -341,10 +360,10 @@ fn open_singly(transaction: &WriteTransaction) -> Result<(), redb::Error> {
 fn write(
     database: &Database,
     batch: Batch<'_>,
-    bounds: Bounds,
+    (bounds, has_avatar): (Bounds, &dyn Fn(&str) -> bool),
     life: Option<Life>,
     retained: &mut RetainedChannels,
-) -> Result<Vec<String>, redb::Error> {
+) -> Result<users::Gone, redb::Error> {
     let transaction = database.begin_write()?;
     open_singly(&transaction)?;
     {
@@ -390,7 +409,8 @@ fn write(
             }
         }
     }
-    let gone = users::touch(&transaction, batch, bounds.users_max, clock::now_ms())?;
+    let (users_max, now_ms) = (bounds.users_max, clock::now_ms());
+    let gone = users::touch(&transaction, batch, users_max, has_avatar, now_ms)?;
     let mut forgotten = 0;
     if let Some(life) = life {
         for (channel, unwritten) in batch.channels {
@@ -403,9 +423,9 @@ fn write(
         }
     }
     transaction.commit()?;
-    let users::Gone { count, refused } = gone;
-    if !refused.is_empty() {
-        note_full(refused.len());
+    let count = gone.count;
+    if !gone.refused.is_empty() {
+        note_full(gone.refused.len());
     }
     if count > 0
         && let Some(left_out) = GONE.admit(clock::now_ms())
@@ -420,7 +440,7 @@ fn write(
              store.channels_bytes_max{left_out}"
         );
     }
-    Ok(refused)
+    Ok(gone)
 }
 
 fn read(database: &Database, user: &str) -> Result<(Option<Vec<u8>>, Option<u64>), redb::Error> {

@@ -2,9 +2,9 @@
 //!
 //! What is stored of users that are there is not counted: their avatars have it anyway.
 //! Absent users are limited in number and in bytes. Where there is too much, an address
-//! whose users without credentials have more than its share loses first. Otherwise those
-//! go that never showed who they are and were there on one day alone, then the others; of
-//! both those that were seen longest ago.
+//! whose guests and users without credentials have more than its share loses first. Otherwise
+//! one of the new users goes, while they have more than an eighth, else one of the others; of
+//! both the one that was seen longest ago.
 
 mod absent;
 
@@ -14,10 +14,10 @@ use std::sync::Arc;
 
 use parking_lot::Mutex;
 
-use super::{Fact, Load, Record, Saved, Store, Stored, day, note_full};
+use super::{Fact, Load, Record, Saved, Store, Stored, USERS_KEY, day, note_full};
 use crate::clock;
 use crate::metric::Metrics;
-use absent::{Absent, Rank};
+use absent::{Absent, Over, Rank};
 use turntable_core::id::UserId;
 use turntable_core::payload::Payload;
 use turntable_core::spare::Spare;
@@ -47,11 +47,11 @@ struct Users {
 #[derive(Debug)]
 struct Entry {
     record: Record,
-    /// Where the user came from last, if it has shown nothing that says who it is.
+    /// Where the user came from last, if no login confirms it.
     from: Option<IpAddr>,
     /// The day on which it was stored first.
     day: u64,
-    /// Whether it has shown who it is, or was there on another day.
+    /// Whether a login confirmed it, or it was there on another day.
     is_known: bool,
     /// Its place among the absent users; `None` while it has an avatar.
     absentee: Option<Rank>,
@@ -94,10 +94,18 @@ impl MemoryStore {
         of: Option<&UserId>,
     ) -> bool {
         let (mut forgotten, mut has_it) = (0, false);
-        while users.absent.len() > users_max || users.absent.bytes() > bytes_max {
-            let Some(user) = users.absent.take_first() else {
+        loop {
+            let over = match () {
+                () if users.absent.len() > users_max => Over::Users,
+                () if users.absent.bytes() > bytes_max => Over::Bytes,
+                () => break,
+            };
+            let Some(user) = users.absent.take_first(over) else {
                 break;
             };
+            if matches!(over, Over::Users) {
+                self.metrics.reach(USERS_KEY);
+            }
             has_it |= Some(&user) == of;
             users.by_id.remove(&user);
             forgotten += 1;
@@ -341,9 +349,9 @@ mod tests {
     }
 
     #[test]
-    fn new_users_take_no_place_of_those_that_are_known() {
+    fn new_users_have_an_eighth_and_take_no_other_place() {
         const DAY: u64 = 86_400_000;
-        let store = store(3, usize::MAX);
+        let store = store(24, usize::MAX);
         let put = |n: u32, is_known, now_ms| {
             let record = Record {
                 is_known,
@@ -352,29 +360,66 @@ mod tests {
             store.users.lock().save(&user(n), record, now_ms);
             store.avatar_ended(&user(n));
         };
-        // One has identified, one comes on two days.
-        put(1, true, DAY);
-        put(2, false, DAY);
-        store.users.lock().come(&user(2), 2 * DAY);
-        store.avatar_ended(&user(2));
-        for n in 3..1_000 {
-            put(n, false, 2 * DAY + u64::from(n));
+        let left = |numbers: std::ops::Range<u32>| {
+            let left = numbers.filter(|n| has(&store, *n));
+            left.collect::<Vec<_>>()
+        };
+        // One comes on two days, the others have identified.
+        put(0, false, DAY);
+        store.users.lock().come(&user(0), 2 * DAY);
+        store.avatar_ended(&user(0));
+        for n in 1..24 {
+            put(n, true, 2 * DAY);
         }
-        assert_eq!(
-            [1, 2, 998, 999].map(|n| has(&store, n)),
-            [true, true, false, true]
-        );
-        // A known one takes the place of one that is not, and is known from then on.
-        put(1_000, true, 3 * DAY);
-        put(1_000, false, 3 * DAY);
-        put(1_001, false, 3 * DAY);
-        assert_eq!(
-            [1_000, 999, 1_001].map(|n| has(&store, n)),
-            [true, false, false]
-        );
-        put(1_002, true, 3 * DAY);
-        assert_eq!([1, 2, 1_002].map(|n| has(&store, n)), [false, true, true]);
-        assert_eq!(store.users.lock().absent.len(), 3);
+        // They have all places, but for those that new ones take.
+        for n in 100..1_000 {
+            put(n, false, 3 * DAY);
+        }
+        assert_eq!(left(0..24), (3..24).collect::<Vec<_>>());
+        assert_eq!(left(100..1_000), [997, 998, 999]);
+        // A known one takes the place of one that is.
+        put(24, true, 3 * DAY);
+        assert_eq!(left(0..25), (4..25).collect::<Vec<_>>());
+        assert_eq!(left(100..1_000), [997, 998, 999]);
+        assert_eq!(store.users.lock().absent.len(), 24);
+        // A new one is known when it identifies, and stays so.
+        put(997, true, 3 * DAY);
+        put(997, false, 3 * DAY);
+        for n in 1_000..1_010 {
+            put(n, false, 3 * DAY);
+        }
+        assert!(has(&store, 997) && !has(&store, 998));
+    }
+
+    #[test]
+    fn new_users_have_an_eighth_of_the_bytes() {
+        let store = store(usize::MAX, 24_000);
+        let put = |n: u32, is_known, texts: usize| {
+            let name = |text: usize| (format!("a{text}").into(), Payload::from_json("\"x\""));
+            let mut attributes: Vec<_> = some().iter().cloned().collect();
+            attributes.extend((1..texts).map(name));
+            let record = Record {
+                is_known,
+                ..Attributes::from(attributes).into()
+            };
+            store.save(&user(n), record, None);
+            store.avatar_ended(&user(n));
+        };
+        for n in 0..24 {
+            put(n, true, 1);
+        }
+        for n in 100..200 {
+            put(n, false, 10);
+        }
+        let left = (0..24).filter(|n| has(&store, *n)).count();
+        assert!((20..=22).contains(&left), "{left}");
+        assert!(has(&store, 199) && !has(&store, 190));
+        // One that alone is longer than their share finds a place, and the next takes it.
+        put(200, false, 60);
+        put(201, false, 60);
+        assert!(has(&store, 201) && !has(&store, 200));
+        let left = (0..24).filter(|n| has(&store, *n)).count();
+        assert!((16..=22).contains(&left), "{left}");
     }
 
     #[test]

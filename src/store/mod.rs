@@ -41,15 +41,27 @@ const fn day(at_ms: u64) -> u64 {
     at_ms / 86_400_000
 }
 
-/// A store is full of users that are known.
+/// New users have this part of a store that is full. A user is known when a login
+/// confirms it, or when it is there on a second day; any client can make up new ones.
+const NEW_SHARE: u64 = 8;
+
+/// Whether a new user goes where something is too much, and not one that is known: so many
+/// `new` ones among `all`, or so many of their bytes.
+const fn new_ones_go_first(new: u64, all: u64) -> bool {
+    new > all / NEW_SHARE
+}
+
+/// The key that users in a store reach, for the metric of limits.
+const USERS_KEY: &str = "store.users_max";
+
+/// A store has no place for some users.
 static FULL: LogLimit = LogLimit::new();
 
 /// Says that users were not stored.
 fn note_full(users: usize) {
     if let Some(left_out) = FULL.admit(clock::now_ms()) {
-        let why = "it is full of users that identified or came on several days";
         let keys = "store.users_max, store.memory_bytes_max";
-        log::warn!("the store takes no attributes of {users} new users: {why} ({keys}){left_out}");
+        log::warn!("the store has no place for the attributes of {users} users ({keys}){left_out}");
     }
 }
 
@@ -66,7 +78,7 @@ pub struct Record {
     /// What others see of them, where that is not the public ones: the user changed some
     /// while it was invisible.
     pub profile: Option<Attributes>,
-    /// Whether a client has shown that it is the user: others cannot take its place.
+    /// Whether a login has confirmed the user: new ones cannot take its place.
     pub is_known: bool,
 }
 
@@ -165,8 +177,8 @@ pub trait Store: fmt::Debug + Send + Sync {
     /// The user has an avatar from now on.
     fn avatar_began(&self, _: &UserId) {}
 
-    /// A session of the user ends. `from` is its address where it has shown nothing that
-    /// says who it is.
+    /// A session of the user ends. `from` is its address where no login confirms the
+    /// user.
     fn session_ends(&self, _: &UserId, _from: Option<IpAddr>) {}
 
     /// The user has no avatar any more. A store in memory may forget it.
@@ -235,7 +247,7 @@ pub fn open(
         let store = memory::MemoryStore::bounded(settings.users_max, bytes_max, metrics.clone());
         return Ok(Arc::new(store));
     }
-    let store = queue::FileStore::open(settings, last_seen_max, metrics.store_failures.clone())?;
+    let store = queue::FileStore::open(settings, last_seen_max, metrics)?;
     Ok(Arc::new(store))
 }
 

@@ -10,15 +10,17 @@ use parking_lot::{Mutex, RwLock};
 use prometheus_client::metrics::counter::Counter;
 
 use super::channel::ChannelChange;
-use super::file::{Bounds, File};
+use super::file::{Bounds, File, Present};
 use super::health::{Health, SharedHealth};
 use super::settings::StoreSettings;
 use super::writer::{self, Job};
-use super::{Fact, Load, LoadChannel, Record, Saved, Store, Stored, Unavailable};
+use super::{Fact, Load, LoadChannel, Record, Saved, Store, Stored, USERS_KEY, Unavailable};
 use crate::clock;
 use crate::log_limit::LogLimit;
+use crate::metric::{Label, Metrics};
 use turntable_core::id::{ChannelId, UserId};
 use turntable_core::payload::Payload;
+use turntable_core::spare::Spare;
 
 /// As many jobs wait as may.
 pub(super) static FULL: LogLimit = LogLimit::new();
@@ -58,20 +60,22 @@ pub struct FileStore {
     /// Whether changes of channels were refused.
     has_lost: Arc<AtomicBool>,
     failures: Counter,
+    /// Users that have an avatar.
+    present: Present,
     health: Arc<SharedHealth>,
     /// With what it sends where it cannot end.
     thread: Mutex<Option<(JoinHandle<()>, Receiver<()>)>>,
 }
 
 impl FileStore {
-    /// Opens the file of the settings. `failures` counts commits that failed.
+    /// Opens the file of the settings.
     ///
     /// # Errors
     /// Why it cannot be opened.
     pub fn open(
         settings: &StoreSettings,
         last_seen_max: usize,
-        failures: Counter,
+        metrics: &Metrics,
     ) -> Result<Self, String> {
         let path = Path::new(&settings.path);
         let bounds = Bounds {
@@ -88,6 +92,10 @@ impl FileStore {
         let waiting = Arc::new(Waiting::default());
         let has_lost = Arc::new(AtomicBool::new(false));
         file.has_lost = has_lost.clone();
+        let present = file.present.clone();
+        let label = Label { name: USERS_KEY };
+        file.gone = metrics.limits.get_or_create(&label).clone();
+        let failures = metrics.store_failures.clone();
         let (counted, write_ms) = (waiting.clone(), settings.write_ms);
         let health = Arc::new(SharedHealth::default());
         let (failed, shown) = (failures.clone(), health.clone());
@@ -113,6 +121,7 @@ impl FileStore {
             queue_bytes_max: settings.queue_bytes_max,
             has_lost,
             failures,
+            present,
             health,
             thread: Mutex::new(Some((thread, ended))),
         })
@@ -176,6 +185,16 @@ impl Store for FileStore {
 
     fn save(&self, user: &UserId, record: Record, saved: Option<Saved>) {
         self.send(Job::Save(user.clone(), record, saved));
+    }
+
+    fn avatar_began(&self, user: &UserId) {
+        self.present.lock().insert(user.clone());
+    }
+
+    fn avatar_ended(&self, user: &UserId) {
+        let mut present = self.present.lock();
+        present.remove(user);
+        present.give_back();
     }
 
     fn seen(&self, user: &UserId, at_ms: u64) {

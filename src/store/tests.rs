@@ -308,7 +308,7 @@ fn users_saved_longest_ago_go_first() {
 }
 
 #[test]
-fn new_users_take_no_place_of_those_that_identified() {
+fn new_users_have_an_eighth_and_take_no_other_place() {
     each(|mut opened| {
         let put = |store: &dyn Store, number: u32, is_known| {
             let record = Record {
@@ -330,17 +330,23 @@ fn new_users_take_no_place_of_those_that_identified() {
         }
         assert!((0..60).all(|number| has(store, number)));
         assert!(has(store, 1_199) && !has(store, 1_000));
-        // Where all have identified a new one has no place.
+        // Where all have identified, new ones share an eighth of the places.
         for number in 60..100 {
             assert_eq!(put(store, number, true), Ok(()));
         }
-        let refused = put(store, 2_000, false);
-        assert_eq!(refused.is_err(), opened.has_file());
-        assert!(!has(store, 2_000) && (0..100).all(|number| has(store, number)));
+        for number in 2_000..2_100 {
+            assert_eq!(put(store, number, false), Ok(()));
+            assert!(has(store, number));
+        }
+        let left = |store: &dyn Store, numbers: std::ops::Range<u32>| {
+            numbers.filter(|number| has(store, *number)).count()
+        };
+        assert_eq!((left(store, 0..100), left(store, 2_000..2_100)), (88, 12));
+        assert!((12..100).all(|number| has(store, number)));
         if opened.has_file() {
             let next = opened.restarted();
-            assert_eq!(put(next, 2_000, false), Err(Unavailable));
-            assert!((0..100).all(|number| has(next, number)));
+            assert_eq!(put(next, 3_000, false), Ok(()));
+            assert_eq!((left(next, 0..100), left(next, 2_000..2_100)), (88, 11));
         }
     });
 }

@@ -5,6 +5,7 @@ use std::process::Command;
 
 use serde_json::{Value, json};
 
+use turntable_testkit::metric::{AVATARS, limit_reached};
 use turntable_testkit::presence::lookup;
 use turntable_testkit::{Client, Server};
 
@@ -74,6 +75,102 @@ fn restart_keeps_all_attributes() {
     let server = with_file(&file);
     assert_eq!(lookup(&server, "1:1")["profile"], json!({"name": "Mel"}));
     assert_eq!(attributes(&server, "1:1"), all);
+}
+
+/// A client identifies with these data of `idme`, sets its name, which is durable, where there
+/// is one, and leaves. Returns its `welcome`.
+fn welcome_of(server: &Server, claim: &Value, name: Option<&str>) -> Value {
+    let mut client = server.connect();
+    client.command("idme", claim.clone());
+    let welcome = client.expect("welcome");
+    if let Some(name) = name {
+        client.request("set", json!({ "name": name }));
+    }
+    client.bye();
+    server.await_metric(AVATARS, 0.0);
+    welcome
+}
+
+/// New guests find a place in a store that is full of users that log in, and push out no
+/// more of them than an eighth.
+fn full_store_has_places_for_new_guests(server: &Server) {
+    let login = |n: usize| json!({"credentials": {"sessionId": format!("secret{n}")}});
+    for n in 0..16 {
+        let set = server.manage(&format!("/auth/set/1:{n}/secret{n}"));
+        assert_eq!(set.json(), true);
+        welcome_of(server, &login(n), Some("known"));
+    }
+    let guest = json!({"credentials": {"guest": true}});
+    let guests = (0..30).map(|_| welcome_of(server, &guest, Some("guest")));
+    let guests: Vec<Value> = guests.collect();
+    let token = |welcome: &Value| json!({"credentials": {"token": welcome["token"]}});
+    let last = welcome_of(server, &token(&guests[29]), None);
+    assert_eq!(last["attributes"], json!({"name": "guest"}));
+    // One that lost its attributes is the same user, and sets them anew.
+    let first = welcome_of(server, &token(&guests[0]), Some("again"));
+    assert_eq!(
+        (&first["user"], &first["attributes"]),
+        (&guests[0]["user"], &json!({}))
+    );
+    let again = welcome_of(server, &token(&first), None);
+    assert_eq!(again["user"], guests[0]["user"]);
+    assert_eq!(again["attributes"], json!({"name": "again"}));
+    for n in 0..16 {
+        let known = welcome_of(server, &login(n), None);
+        let expected = if n < 2 {
+            json!({})
+        } else {
+            json!({"name": "known"})
+        };
+        assert_eq!(known["attributes"], expected, "{n}");
+    }
+    assert!(server.metric(&limit_reached("store.users_max")) >= 30.0);
+}
+
+#[test]
+fn full_store_in_memory_has_places_for_new_guests() {
+    let keys = [
+        ("store.users_max", "16"),
+        ("attributes.durable", r#"["name"]"#),
+    ];
+    full_store_has_places_for_new_guests(&Server::with(&keys));
+}
+
+#[test]
+fn full_file_has_places_for_new_guests() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("store");
+    let server = Server::with(&[
+        ("store.path", path.to_str().unwrap()),
+        ("store.users_max", "16"),
+        ("attributes.durable", r#"["name"]"#),
+    ]);
+    full_store_has_places_for_new_guests(&server);
+    let log = server.await_log("more than store.users_max");
+    assert!(log.contains("stored attributes of"), "{log}");
+}
+
+#[test]
+fn full_file_loses_nothing_of_a_user_that_is_there() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("store");
+    let server = Server::with(&[
+        ("store.path", path.to_str().unwrap()),
+        ("store.users_max", "3"),
+        ("attributes.durable", r#"["name"]"#),
+    ]);
+    let mut first = server.user("1:1");
+    first.request("set", json!({"name": "Mel"}));
+    for n in 2..12 {
+        let mut other = server.user(&format!("1:{n}"));
+        other.request("set", json!({"name": "other"}));
+        other.bye();
+        server.await_metric(AVATARS, 1.0);
+    }
+    first.bye();
+    server.await_metric(AVATARS, 0.0);
+    assert_eq!(attributes(&server, "1:1"), json!({"name": "Mel"}));
+    assert_eq!(attributes(&server, "1:2"), json!({}));
 }
 
 #[test]

@@ -128,7 +128,7 @@ pub enum AvatarCall {
         caller: Caller,
         /// The roles of the session.
         roles: Vec<Box<str>>,
-        /// Whether its client has shown who it is.
+        /// Whether a login confirms the user.
         is_known: bool,
         attributes: Vec<(Box<str>, Payload)>,
         status: Option<OwnStatus>,

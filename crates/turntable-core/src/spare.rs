@@ -4,7 +4,7 @@
 //! used. Until it is shrunk again, more entries are removed than were moved, so
 //! the cost of each removal is constant.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::hash::{BuildHasher, Hash};
 
 /// So much room is never given back.
@@ -28,6 +28,14 @@ pub trait Spare {
 }
 
 impl<K: Eq + Hash, V, S: BuildHasher> Spare for HashMap<K, V, S> {
+    fn give_back(&mut self) {
+        if let Some(capacity) = fitting(self.len(), self.capacity()) {
+            self.shrink_to(capacity);
+        }
+    }
+}
+
+impl<T: Eq + Hash, S: BuildHasher> Spare for HashSet<T, S> {
     fn give_back(&mut self) {
         if let Some(capacity) = fitting(self.len(), self.capacity()) {
             self.shrink_to(capacity);

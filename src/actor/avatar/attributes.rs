@@ -419,7 +419,7 @@ impl Handler<Written> for Avatar {
                     Ok(())
                 }
                 Err(Unavailable) => Err(unavailable(
-                    "the store cannot be written now; nothing was changed",
+                    "the store cannot take it now; nothing was changed",
                 )),
             };
             self.answer_setter(set.setter, outcome);

@@ -117,7 +117,7 @@ impl Gateway {
             entry.session.standing = Standing::of(expires_ms, token);
             entry.session.is_provisional = is_provisional;
         }
-        if is_provisional {
+        if self.shared.portal.is_unconfirmed(&user, is_provisional) {
             // Its address is known when it ends, whether it has a connection then or not.
             self.share(session);
         }
@@ -198,15 +198,16 @@ impl Gateway {
             (self.sessions.caller(session), self.sessions.get(session))
         {
             let permissions = entry.session.permissions.as_deref();
+            let (user, is_provisional) = (&entry.session.user, entry.session.is_provisional);
             let attach = AvatarCall::Attach {
                 caller,
                 roles: permissions.map_or_else(Vec::new, |all| all.roles().to_vec()),
-                is_known: !entry.session.is_provisional,
+                is_known: !self.shared.portal.is_unconfirmed(user, is_provisional),
                 attributes,
                 status,
                 id,
             };
-            self.shared.owners.avatar(&entry.session.user, attach);
+            self.shared.owners.avatar(user, attach);
         }
     }
 }

@@ -26,13 +26,6 @@ impl SessionEntry {
         }
         self.share.as_ref()
     }
-
-    /// The address of a client that has not shown who it is.
-    fn provisional_address(&self) -> Option<IpAddr> {
-        let share = self.share.as_ref();
-        let share = share.filter(|_| self.session.is_provisional);
-        share.map(AddressShare::address)
-    }
 }
 
 impl Gateway {
@@ -111,7 +104,10 @@ impl Gateway {
     /// A session is about to leave its avatar.
     pub(crate) fn leaves_avatar(&self, session: SessionSlot) {
         if let Some(entry) = self.sessions.get(session) {
-            let (user, from) = (&entry.session.user, entry.provisional_address());
+            let (user, is_provisional) = (&entry.session.user, entry.session.is_provisional);
+            let share = entry.share.as_ref();
+            let share = share.filter(|_| self.shared.portal.is_unconfirmed(user, is_provisional));
+            let from = share.map(AddressShare::address);
             self.shared.store.session_ends(user, from);
         }
     }

@@ -264,9 +264,15 @@ impl Portal {
         is_provisional: bool,
         now_s: u64,
     ) -> Option<u64> {
-        let is_provisional = is_provisional || self.checkers().guests.is_guest(user);
         let days = self.settings().guest_days;
-        is_provisional.then(|| now_s.saturating_add(days * SECONDS_OF_DAY))
+        self.is_unconfirmed(user, is_provisional)
+            .then(|| now_s.saturating_add(days * SECONDS_OF_DAY))
+    }
+
+    /// Whether no login confirms a user: a guest, or one that needed no credentials. Any
+    /// client can make up such users.
+    pub(crate) fn is_unconfirmed(&self, user: &UserId, is_provisional: bool) -> bool {
+        is_provisional || self.checkers().guests.is_guest(user)
     }
 }
 

@@ -77,7 +77,7 @@ fn open_database(path: &Path, is_checked: bool) -> Result<Database, Fault> {
         write(
             &database,
             Batch::default(),
-            Bounds::NONE,
+            (Bounds::NONE, &|_| false),
             None,
             &mut retained,
         )

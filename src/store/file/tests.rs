@@ -269,7 +269,7 @@ fn users_of_an_earlier_version_are_known_and_go_in_the_order_of_their_last_prese
         }
         transaction.commit().unwrap();
     }
-    let mut file = File::open_bounded(&path, bounded(2, 9, 0)).unwrap();
+    let mut file = File::open_bounded(&path, bounded(3, 9, 0)).unwrap();
     put(&mut file, 9);
-    assert_eq!(users(&mut file), [user(1), user(2)]);
+    assert_eq!(users(&mut file), [user(1), user(2), user(9)]);
 }

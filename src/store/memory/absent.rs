@@ -1,9 +1,10 @@
 //! Users without an avatar in the order in which they go, by the addresses that they
-//! came from. Those that are known go behind the others.
+//! came from. New ones, which are not known, go first while they have more than their share.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::net::IpAddr;
 
+use crate::store::new_ones_go_first;
 use turntable_core::id::UserId;
 use turntable_core::spare::Spare;
 
@@ -22,7 +23,17 @@ pub(super) struct Absent {
     /// The addresses by the bytes of their users.
     by_bytes: BTreeSet<(usize, IpAddr)>,
     bytes: usize,
+    /// How many are not known, and their bytes.
+    new: usize,
+    new_bytes: usize,
     last: u64,
+}
+
+/// What there is too much of.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Over {
+    Users,
+    Bytes,
 }
 
 #[derive(Debug)]
@@ -61,6 +72,10 @@ impl Absent {
         self.last += 1;
         let rank = (is_known, self.last);
         self.bytes += bytes;
+        if !is_known {
+            self.new += 1;
+            self.new_bytes += bytes;
+        }
         if let Some(address) = from {
             let known = self.addresses.entry(address).or_default();
             self.by_bytes.remove(&(known.bytes, address));
@@ -76,6 +91,10 @@ impl Absent {
     pub(super) fn remove(&mut self, rank: Rank) -> Option<UserId> {
         let Absentee { user, bytes, from } = self.order.remove(&rank)?;
         self.bytes -= bytes;
+        if !rank.0 {
+            self.new -= 1;
+            self.new_bytes -= bytes;
+        }
         let Some(address) = from else {
             return Some(user);
         };
@@ -95,15 +114,29 @@ impl Absent {
 
     /// Removes the user that goes first: that of an address that has more than its share,
     /// or of all.
-    pub(super) fn take_first(&mut self) -> Option<UserId> {
+    pub(super) fn take_first(&mut self, over: Over) -> Option<UserId> {
         let greatest = self.by_bytes.last();
-        let over = greatest.filter(|(bytes, _)| *bytes > self.bytes / SHARE);
-        let of_address = over.and_then(|(_, address)| {
+        let is_over = greatest.filter(|(bytes, _)| *bytes > self.bytes / SHARE);
+        let of_address = is_over.and_then(|(_, address)| {
             let known = self.addresses.get(address)?;
             known.ranks.first().copied()
         });
-        let of_all = || self.order.first_key_value().map(|(rank, _)| *rank);
-        let rank = of_address.or_else(of_all)?;
+        let rank = of_address.or_else(|| self.first_of_all(over))?;
         self.remove(rank)
+    }
+
+    fn first_of_all(&self, over: Over) -> Option<Rank> {
+        let (new, all) = match over {
+            Over::Users => (self.new, self.order.len()),
+            Over::Bytes => (self.new_bytes, self.bytes),
+        };
+        // A single one stays, however long its attributes are.
+        let least = match self.new > 1 && new_ones_go_first(new as u64, all as u64) {
+            true => (false, 0),
+            false => (true, 0),
+        };
+        let mut known = self.order.range(least..);
+        let first = known.next().or_else(|| self.order.first_key_value());
+        first.map(|(rank, _)| *rank)
     }
 }

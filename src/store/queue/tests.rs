@@ -12,8 +12,9 @@ fn save_that_does_not_fit_the_queue_is_counted_and_logged() {
         queue_max: 2,
         ..StoreSettings::default()
     };
-    let failures = Counter::default();
-    let store = FileStore::open(&settings, 9, failures.clone()).unwrap();
+    let metrics = Metrics::default();
+    let failures = metrics.store_failures.clone();
+    let store = FileStore::open(&settings, 9, &metrics).unwrap();
     let user = |number: u32| UserId::parse(&format!("1:{number}")).unwrap();
     let attributes: Attributes = [(Box::from("a"), Payload::from_json("1"))].into();
     let record = Record::from(attributes);
@@ -58,7 +59,7 @@ fn bytes_that_wait_are_bounded_and_users_are_loaded_all_the_same() {
         queue_bytes_max: 1_000,
         ..StoreSettings::default()
     };
-    let store = FileStore::open(&settings, 9, Counter::default()).unwrap();
+    let store = FileStore::open(&settings, 9, &Metrics::default()).unwrap();
     let user = |number: u32| UserId::parse(&format!("1:{number}")).unwrap();
     // The thread of the store is busy.
     let (begun, is_busy) = channel();
