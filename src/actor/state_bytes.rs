@@ -56,7 +56,8 @@ impl Table {
     /// One room has `new` in place of `old`.
     fn replace(&mut self, old: Written, new: Written) {
         self.total = self.total.saturating_sub(old.bytes) + new.bytes;
-        if let Some(address) = new.by {
+        // A state of no bytes has no entry: nothing would remove it.
+        if let Some(address) = new.by.filter(|_| new.bytes > 0) {
             *self.by_address.entry(address).or_default() += new.bytes;
         }
         let Some(address) = old.by else {
@@ -72,7 +73,8 @@ impl Table {
     }
 }
 
-/// The state of a room, and who wrote it.
+/// The state of a room, and who wrote it, also where it wrote null: an earlier action of the
+/// same tick may be the one that counts in the end.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) struct Written {
     bytes: usize,
@@ -210,6 +212,26 @@ mod tests {
         let table = all.table.lock();
         assert_eq!((table.total, table.by_address.len()), (0, 0));
         assert_eq!(metrics.state_bytes.get(), 0);
+    }
+
+    #[test]
+    fn null_has_no_entry() {
+        let metrics = Metrics::default();
+        let all = Arc::new(States::new(&metrics));
+        let settings = settings(100, 150);
+        let [one, other, third] = [1, 2, 3].map(|number| Some(Address::from_number(number)));
+        let addresses = || all.table.lock().by_address.len();
+        let mut room = StateBytes::new(&all);
+        for (bytes, by, count) in [(0, one, 0), (30, one, 1), (0, other, 0), (0, third, 0)] {
+            room.take(bytes, by, &settings, &metrics).unwrap();
+            assert_eq!(addresses(), count);
+        }
+        // A state that is not written leaves null, which another wrote.
+        let before = room.take(40, one, &settings, &metrics).unwrap();
+        room.put_back(before);
+        assert_eq!(addresses(), 0);
+        drop(room);
+        assert_eq!((addresses(), all.table.lock().total), (0, 0));
     }
 
     #[test]
