@@ -25,6 +25,7 @@ pub mod overload;
 pub mod peers;
 pub mod question;
 mod relief;
+mod round;
 mod service;
 pub mod session;
 pub mod settings;

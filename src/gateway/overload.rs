@@ -20,7 +20,7 @@ use tokio::time::MissedTickBehavior;
 use crate::clock;
 use crate::gateway::Shared;
 use crate::gateway::cooldown::Cooldowns;
-use crate::gateway::relief::Rounds;
+use crate::gateway::round::Rounds;
 use crate::log_limit::LogLimit;
 use crate::memory;
 use turntable_core::address::Address;
@@ -134,6 +134,9 @@ impl Shared {
             if is_last {
                 self.owners.call(Call::ForgetHistories);
             }
+        }
+        if pressure == Pressure::None {
+            self.overload.rounds.relax();
         }
         if !is_news {
             return;

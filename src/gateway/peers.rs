@@ -76,6 +76,12 @@ impl Peers {
         self.gateways.get(worker.index())?.get()
     }
 
+    /// The workers that have one.
+    pub fn workers(&self) -> impl Iterator<Item = WorkerId> {
+        let workers = (0..).map(WorkerId).zip(&self.gateways);
+        workers.filter_map(|(worker, gateway)| gateway.get().map(|_| worker))
+    }
+
     /// All gateways.
     pub fn gateways(&self) -> impl Iterator<Item = &Addr<Gateway>> {
         self.gateways.iter().filter_map(OnceLock::get)

@@ -8,11 +8,12 @@
 use crate::gateway::Gateway;
 use crate::gateway::admission::{AddressShare, DetachedPermit, Permit};
 use crate::gateway::connection::Connection;
+use crate::gateway::session::SessionEntry;
 use crate::gateway::session::memory::Answered;
 use crate::gateway::work::Effect;
 use turntable_core::address::Address;
 use turntable_core::budget::Relief;
-use turntable_core::key::{ConnKey, SessionSlot};
+use turntable_core::key::ConnKey;
 use turntable_core::relief::{Holding, Holdings};
 use turntable_core::session::life::Life;
 
@@ -28,41 +29,52 @@ fn unsent_bytes(connection: &Connection) -> usize {
 }
 
 impl Gateway {
-    /// What may go: sessions whose readers are behind, and others without a connection.
-    pub(super) fn holdings(&mut self, relief: Relief, now_ms: u64) -> Holdings {
+    /// What may go: sessions whose readers are behind, and others without a connection where
+    /// these may go as well.
+    pub(super) fn holdings(&self, relief: Relief, now_ms: u64) -> Holdings {
         let mut holdings = Holdings::default();
-        for session in self.sessions.slots() {
-            let Some(holding) = self.holding(session, relief, now_ms) else {
+        for (session, entry) in self.sessions.iter() {
+            let Some((bytes, since_ms)) = self.freed(entry, relief, now_ms) else {
                 continue;
             };
-            if holding.bytes >= BEHIND_BYTES {
-                holdings.stalled.push(holding);
-            } else if holding.since_ms > 0 {
-                holdings.detached.push(holding);
-            }
+            let list = match bytes {
+                BEHIND_BYTES.. => &mut holdings.stalled,
+                _ if since_ms > 0 && relief > Relief::Stalled => &mut holdings.detached,
+                _ => continue,
+            };
+            list.push(Holding {
+                address: self.counted_address(entry),
+                session: self.sessions.place(session),
+                bytes,
+                since_ms,
+            });
         }
         holdings
     }
 
-    /// What the end of a session gives back, if that is anything.
-    fn holding(&self, session: SessionSlot, relief: Relief, now_ms: u64) -> Option<Holding> {
-        let entry = self.sessions.get(session)?;
+    /// What the end of a session gives back, if that is anything, and since when it has had
+    /// no connection.
+    fn freed(&self, entry: &SessionEntry, relief: Relief, now_ms: u64) -> Option<(usize, u64)> {
         let outbox = &entry.session.outbox;
-        let connection = entry.session.connection();
-        let (bytes, since_ms) = match (entry.session.life(), connection) {
+        match (entry.session.life(), entry.session.connection()) {
             (Life::Detached { since_ms, .. }, _) => {
                 let answered = entry.answered().map_or(0, Answered::bytes);
                 let bytes = outbox.waiting_bytes() + outbox.retained_bytes() + answered;
-                (size_of_val(entry) + bytes, since_ms.max(1))
+                Some((size_of_val(entry) + bytes, since_ms.max(1)))
             }
             (_, Some(key))
                 if matches!(relief, Relief::Shares | Relief::All)
                     || self.is_behind(key, now_ms) =>
             {
-                (outbox.waiting_bytes() + self.stalled_bytes(key), 0)
+                Some((outbox.waiting_bytes() + self.stalled_bytes(key), 0))
             }
-            _ => return None,
-        };
+            _ => None,
+        }
+    }
+
+    /// The address by which the client of a session is counted.
+    fn counted_address(&self, entry: &SessionEntry) -> Option<Address> {
+        let connection = entry.session.connection();
         let permit = connection.and_then(|key| self.connections.permit(key));
         let share = entry.share.as_ref();
         let detached = entry.detached.as_ref().map(DetachedPermit::share);
@@ -70,12 +82,7 @@ impl Gateway {
             .map(Permit::address)
             .or_else(|| share.map(AddressShare::address))
             .or_else(|| detached.map(|share| share.address()));
-        Some(Holding {
-            address: address.map(Address::of),
-            session: self.sessions.place(session),
-            bytes,
-            since_ms,
-        })
+        address.map(Address::of)
     }
 
     /// Whether the reader of a connection takes nothing of what waits. One that fetches it by
@@ -137,6 +144,7 @@ mod tests {
     use crate::clock;
     use crate::gateway::delivery::frame::Frame;
     use crate::gateway::testing::{Noted, begin_as, begin_by_requests, crowd, entry, gateway};
+    use turntable_core::key::SessionSlot;
     use turntable_core::packet::{ReplyData, ServerPacket};
     use turntable_core::payload::Payload;
     use turntable_core::session::life::Input;
@@ -197,6 +205,25 @@ mod tests {
         let at_ms = clock::now_ms() + 2 * SILENT_MS;
         assert!(gateway.relieve(Relief::Stalled, 1, at_ms));
         assert_eq!(there(&gateway, &[session]), [false]);
+    }
+
+    #[test]
+    fn sessions_without_a_connection_are_listed_where_they_may_go() {
+        let mut gateway = gateway(0, &Arc::new(Noted::default()));
+        let sessions = crowd(&mut gateway, 3);
+        let settings = gateway.settings.session.clone();
+        for session in &sessions[..2] {
+            let lost = entry(&mut gateway, *session);
+            let input = Input::Lost(lost.session.connection().unwrap());
+            lost.session.step(input, 1, &settings);
+        }
+        fall_behind(&mut gateway, sessions[0]);
+        let count = |relief| {
+            let holdings = gateway.holdings(relief, clock::now_ms());
+            (holdings.stalled.len(), holdings.detached.len())
+        };
+        assert_eq!(count(Relief::Stalled), (1, 0));
+        assert_eq!(count(Relief::Half), (1, 1));
     }
 
     #[test]

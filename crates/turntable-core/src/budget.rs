@@ -39,8 +39,8 @@ pub enum Pressure {
     Refusing,
 }
 
-/// What has to go.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// What has to go, of least to most.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Relief {
     /// Nothing.
     None,

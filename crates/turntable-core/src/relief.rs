@@ -13,7 +13,7 @@ use std::collections::{BTreeMap, BinaryHeap};
 
 use crate::address::Address;
 use crate::budget::Relief;
-use crate::key::Place;
+use crate::key::{Place, WorkerId};
 
 /// A session, and the memory that its end gives back.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -77,6 +77,23 @@ impl Holdings {
             sessions,
             forgets_retained: relief != Relief::Half,
         }
+    }
+}
+
+impl Going {
+    /// The parts of these workers; one without a part has nothing to do.
+    #[must_use]
+    pub fn parts(&self, workers: &[WorkerId]) -> BTreeMap<WorkerId, Self> {
+        let mut parts: BTreeMap<WorkerId, Self> = BTreeMap::new();
+        let forgetful = workers.iter().filter(|_| self.forgets_retained);
+        for worker in forgetful {
+            parts.entry(*worker).or_default().forgets_retained = true;
+        }
+        for holding in &self.sessions {
+            let part = parts.entry(holding.session.gateway.worker).or_default();
+            part.sessions.push(*holding);
+        }
+        parts
     }
 }
 
@@ -177,7 +194,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::key::{GatewayId, NodeId, SessionSlot, SlotKey as _, WorkerId};
+    use crate::key::{GatewayId, NodeId, SessionSlot, SlotKey as _};
 
     /// Address, number of the session, bytes, and when it lost its connection.
     fn holdings(of: &[(u64, u32, usize, u64)]) -> Vec<Holding> {
