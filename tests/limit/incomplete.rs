@@ -1,6 +1,7 @@
-//! Input that is not whole: heads and bodies of requests, WebSocket messages, Socket.IO
-//! packets without their attachments.
+//! Input that is not whole, or waits: heads and bodies of requests, WebSocket messages,
+//! Socket.IO packets without their attachments, commands behind an identification.
 
+use std::net::TcpListener;
 use std::time::{Duration, Instant};
 
 use serde_json::json;
@@ -170,10 +171,13 @@ fn half_sent_heads_of_all_addresses_are_bounded() {
 #[test]
 fn heads_bodies_and_messages_count_together() {
     let server = bounded();
-    let _heads = [half_sent_head(&server, 1), half_sent_head(&server, 1)];
+    let _head = half_sent_head(&server, 1);
+    let mut body = HttpConnection(connect_from(server.address, [127, 0, 1, 1]));
+    body.send("POST /poll HTTP/1.1\r\nHost: localhost\r\nContent-Length: 60000\r\n\r\n[");
     let mut client = greeted(&server, 1);
-    // Heads and messages come at different threads: one of the three is refused.
-    client.send_raw(&half_sent_frame());
+    // 65,536 bytes, 32,768 and a few more, and as many: two of the three have room. They
+    // come at different threads.
+    client.send_raw(&Frame::fragment(Opcode::TEXT, vec![b' '; 33_000]).masked());
     await_at_least(&server, &of_address(), 1.0);
 }
 
@@ -240,6 +244,62 @@ fn half_sent_messages_of_all_addresses_are_bounded() {
     let mut client = greeted(&server, 11);
     client.command("time", json!({"t0": 1}));
     client.expect("time");
+}
+
+fn time_command() -> Vec<u8> {
+    Frame::text(&json!({"command": "time", "data": {"t0": 1}}).to_string()).masked()
+}
+
+/// Commands of 60,000 bytes together, which come at once.
+fn pipelined() -> Vec<u8> {
+    let time = time_command();
+    time.repeat(60_000 / time.len())
+}
+
+#[test]
+fn commands_that_wait_behind_claims_are_bounded() {
+    // Nobody answers there.
+    let backend = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}/", backend.local_addr().unwrap());
+    let server = Server::with(&[
+        ("server.incomplete_bytes_per_address_max", "131072"),
+        ("server.incomplete_bytes_max", "262144"),
+        ("portal.checkers", r#"["http"]"#),
+        ("portal.http.url", url.as_str()),
+        ("portal.http.timeout_ms", "30000"),
+        ("portal.checker_timeout_ms", "30000"),
+    ]);
+    let claim = json!({"command": "idme", "data": {"user": "1:1", "credentials": {"ticket": "x"}}});
+    let mut input = Frame::text(&claim.to_string()).masked();
+    input.extend(pipelined());
+    let _clients: Vec<Client> = (0..10)
+        .map(|_| {
+            let mut client = Client::greeted_from(server.address, [127, 0, 1, 1]);
+            client.send_raw(&input);
+            client
+        })
+        .collect();
+    // 60,000 bytes each, where they come in one read.
+    await_at_least(&server, &of_address(), 4.0);
+    await_at_least(&server, CLOSED_RATE_LIMITED, 4.0);
+    assert_eq!(server.metric(&of_all()), 0.0);
+}
+
+#[test]
+fn commands_that_had_their_turn_do_not_count() {
+    let server = Server::with(&[
+        ("server.incomplete_bytes_per_address_max", "131072"),
+        ("limits.time", "{ per_second = 100000, burst = 100000 }"),
+    ]);
+    let mut client = greeted(&server, 1);
+    let input = pipelined();
+    for _ in 0..4 {
+        client.send_raw(&input);
+        for _ in 0..input.len() / time_command().len() {
+            client.expect("time");
+        }
+    }
+    assert_eq!(server.metric(&of_address()), 0.0);
 }
 
 /// A packet with two attachments, of which one follows.

@@ -1,9 +1,10 @@
-//! Input that is not whole: what has come of it, by address and in all.
+//! Input that is not whole, or waits for its turn: what has come of it, by address and in all.
 //!
 //! A client may send a part of a request, of a message, or of a packet with attachments,
-//! and never the rest. Each layer counts what it holds of such input here, as a share of
-//! the client's address, until it is whole or its connection is gone. Input that is whole
-//! when it is read is never counted.
+//! and never the rest; or many messages at once, which take turns with those of others, or
+//! wait behind an identification. Each layer counts what it has of such input here, as a
+//! share of the client's address, until it is taken or its connection is gone. Input that
+//! is whole and taken when it is read is never counted.
 
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -65,7 +66,7 @@ impl IncompleteFull {
             Self::Address => "the clients of your address",
         };
         let key = self.key();
-        format!("{whose} have sent too much that is not whole ({key}); try again later")
+        format!("{whose} have sent too much that is not whole or waits ({key}); try again later")
     }
 
     /// The error for an HTTP client.
@@ -139,7 +140,7 @@ impl Bytes {
     }
 }
 
-/// What one connection holds of input that is not whole. Dropping it counts it out.
+/// What one connection has of such input. Dropping it counts it out.
 #[derive(Debug)]
 pub struct IncompleteShare {
     all: Arc<Incomplete>,
@@ -148,7 +149,7 @@ pub struct IncompleteShare {
 }
 
 impl IncompleteShare {
-    /// The connection holds so many bytes now.
+    /// The connection has so many bytes now.
     ///
     /// # Errors
     /// The limit that they would exceed; then what was counted before stays counted.
@@ -166,13 +167,20 @@ impl IncompleteShare {
         Ok(())
     }
 
-    /// The connection holds nothing any more.
-    pub fn clear(&mut self) {
-        let bytes = std::mem::take(&mut self.bytes);
-        if bytes > 0 {
+    /// The connection has no more than so many bytes now.
+    pub fn reduce(&mut self, bytes: usize) {
+        let before = self.bytes;
+        if bytes < before {
+            self.bytes = bytes;
             // Less is never refused.
-            let _ = self.all.0.lock().change(self.address, bytes, 0, None);
+            let mut all = self.all.0.lock();
+            let _ = all.change(self.address, before, bytes, None);
         }
+    }
+
+    /// The connection has nothing any more.
+    pub fn clear(&mut self) {
+        self.reduce(0);
     }
 }
 

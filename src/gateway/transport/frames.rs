@@ -38,7 +38,7 @@ pub(crate) struct FrameInput {
     decoder: Decoder,
     /// Charged with frames that carry no message.
     control: Bucket,
-    /// What seldom exists, and is a word then.
+    /// Rare state, boxed so that it costs one pointer.
     aside: Option<Box<Aside>>,
 }
 
@@ -66,14 +66,12 @@ impl FrameInput {
         self.aside.get_or_insert_default().waiting = Some(waiting);
     }
 
-    /// Takes what waits.
+    /// Takes what waits. Its place is still there: most of it is going to wait again.
     fn take_waiting(&mut self) -> Option<Waiting> {
-        let waiting = self.aside.as_mut().and_then(|aside| aside.waiting.take());
-        self.forget_aside();
-        waiting
+        self.aside.as_mut().and_then(|aside| aside.waiting.take())
     }
 
-    /// What is counted of what is not whole.
+    /// What is counted of what is not whole, or waits.
     pub(crate) fn incomplete_mut(
         &mut self,
         begin: impl FnOnce() -> IncompleteShare,
@@ -102,9 +100,11 @@ impl FrameInput {
         self.decoder.is_within_message()
     }
 
-    /// The memory of a frame or message that is not whole, in bytes.
+    /// The memory of a frame or message that is not whole, and of input that waits, in bytes.
     pub(crate) fn incomplete_bytes(&self) -> usize {
-        self.decoder.buffered_bytes()
+        let aside = self.aside.as_ref();
+        let waiting = aside.and_then(|aside| aside.waiting.as_ref());
+        self.decoder.buffered_bytes() + waiting.map_or(0, |waiting| waiting.bytes.len())
     }
 
     /// Drops it, and takes nothing more but a Close frame.
@@ -121,7 +121,15 @@ impl FrameInput {
 
     /// Drops the input that waits.
     pub(crate) fn drop_input(&mut self) {
-        self.take_waiting();
+        if self.take_waiting().is_none() {
+            return;
+        }
+        let bytes = self.incomplete_bytes();
+        let aside = self.aside.as_mut();
+        if let Some(share) = aside.and_then(|aside| aside.incomplete.as_mut()) {
+            share.reduce(bytes);
+        }
+        self.forget_aside();
     }
 }
 
@@ -130,7 +138,7 @@ impl FrameInput {
 struct Aside {
     /// Input that was not taken yet.
     waiting: Option<Waiting>,
-    /// What is counted of what is not whole.
+    /// What is counted of what is not whole, or waits.
     incomplete: Option<IncompleteShare>,
 }
 
@@ -173,32 +181,33 @@ pub(crate) fn take(
     cx: &mut Cx<'_>,
     on_message: OnMessage,
 ) -> bool {
-    let Some(consumed) = feed(connection, input, cx, on_message) else {
-        return true;
-    };
-    let rest = input.get(consumed..).unwrap_or_default();
-    if !rest.is_empty()
+    let fed = feed(connection, input, cx, on_message);
+    let rest = fed.and_then(|consumed| input.get(consumed..));
+    if let Some(rest) = rest.filter(|rest| !rest.is_empty())
         && let Some(frames) = connection.transport.frames_mut()
     {
         frames.wait(Waiting::new(rest.into()));
     }
-    false
+    incomplete::count(connection, cx);
+    fed.is_none()
 }
 
 /// Takes the input that waits, and then reads on.
 pub(crate) fn take_waiting(connection: &mut Connection, cx: &mut Cx<'_>, on_message: OnMessage) {
     let frames = connection.transport.frames_mut();
-    if let Some(mut waiting) = frames.and_then(FrameInput::take_waiting)
-        && let Some(consumed) = feed(connection, waiting.rest(), cx, on_message)
+    let Some(mut waiting) = frames.and_then(FrameInput::take_waiting) else {
+        return socket::read_on(connection, cx);
+    };
+    let fed = feed(connection, waiting.rest(), cx, on_message);
+    if fed.is_some_and(|consumed| waiting.advance(consumed))
+        && let Some(frames) = connection.transport.frames_mut()
     {
-        if waiting.advance(consumed)
-            && let Some(frames) = connection.transport.frames_mut()
-        {
-            frames.wait(waiting);
-        }
-        return;
+        frames.wait(waiting);
     }
-    socket::read_on(connection, cx);
+    incomplete::count(connection, cx);
+    if fed.is_none() {
+        socket::read_on(connection, cx);
+    }
 }
 
 /// Takes bytes. Returns how many were taken where the connection has to wait: it
@@ -238,7 +247,6 @@ fn feed(
     if charge_control(connection, empty, cx).is_break() {
         flow = WAIT;
     }
-    incomplete::count(connection, cx);
     let consumed = match fed {
         Ok(_) if flow.is_continue() => return None,
         Ok(consumed) => consumed,

@@ -1,13 +1,14 @@
-//! What a connection has brought of a message that is not whole: counted for its address.
+//! What a connection has brought of a message that is not whole, and of messages that wait
+//! for their turn: counted for its address.
 //!
-//! A message that comes as a whole is never counted. Where there is no room for a part of
-//! one, the part is dropped and the connection closed; nobody else is affected.
+//! A message that comes as a whole and is taken at once is never counted. Where there is no
+//! room, the input is dropped and the connection closed; nobody else is affected.
 
 use crate::gateway::connection::Connection;
 use crate::gateway::transport::Transport;
 use crate::gateway::transport::context::Cx;
 
-/// Counts what is not whole, behind input that was taken. Closes the connection where
+/// Counts what is not whole or waits, behind input that was taken. Closes the connection where
 /// there is too much of it.
 pub(crate) fn count(connection: &mut Connection, cx: &mut Cx<'_>) {
     let bytes = connection.transport.incomplete_bytes();
@@ -26,7 +27,8 @@ pub(crate) fn count(connection: &mut Connection, cx: &mut Cx<'_>) {
 }
 
 impl Transport {
-    /// What came of a message, or of a packet with attachments, that is not whole, in bytes.
+    /// What came of a message, or of a packet with attachments, that is not whole, and what
+    /// waits, in bytes.
     fn incomplete_bytes(&self) -> usize {
         match self {
             Self::WebSocket(websocket) => websocket.incomplete_bytes(),

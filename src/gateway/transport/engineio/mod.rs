@@ -287,7 +287,8 @@ impl Engine {
         !self.paused_by.is_empty()
     }
 
-    /// What came of a message, or of a packet with attachments, that is not whole, in bytes.
+    /// What came of a message, or of a packet with attachments, that is not whole, and what
+    /// waits, in bytes.
     pub(crate) fn incomplete_bytes(&self) -> usize {
         self.frames.incomplete_bytes() + self.assembler.buffered_bytes()
     }

@@ -69,7 +69,7 @@ impl Probe {
         cx.mark_unread(connection);
     }
 
-    /// What came of a message that is not whole, in bytes.
+    /// What came of a message that is not whole, and what waits, in bytes.
     pub(crate) fn incomplete_bytes(&self) -> usize {
         self.frames.incomplete_bytes()
     }

@@ -74,7 +74,7 @@ impl WebSocket {
         }
     }
 
-    /// What came of a message that is not whole, in bytes.
+    /// What came of a message that is not whole, and what waits, in bytes.
     pub(crate) fn incomplete_bytes(&self) -> usize {
         self.frames.incomplete_bytes()
     }
