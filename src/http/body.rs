@@ -3,6 +3,7 @@
 //! What has come of a body is charged to its address at once, and counts as input that is
 //! not whole until it is: clients that send a part only get no memory for nothing.
 
+use std::net::IpAddr;
 use std::pin::pin;
 use std::time::Duration;
 
@@ -12,9 +13,9 @@ use actix_web::{HttpRequest, web};
 use futures_util::{FutureExt as _, StreamExt as _};
 
 use crate::clock;
-use crate::gateway::admission::IncompleteShare;
+use crate::gateway::admission::{IncompleteLimits, IncompleteShare};
 use crate::http::admission::Admission;
-use crate::http::takeable::Takeable;
+use crate::http::takeable::{Peer, Takeable};
 use turntable_core::packet::ErrorBody;
 use turntable_core::reason::ErrorCode;
 use turntable_core::session::address_error;
@@ -29,25 +30,22 @@ struct Unfinished<'a> {
     /// The connection.
     socket: Option<&'a Takeable>,
     text: Vec<u8>,
-    /// What is counted until it is whole; `None` where it came whole with its head.
-    counted: Option<IncompleteShare>,
+    /// What is counted until it is whole, and the limits; `None` where it came whole with
+    /// its head.
+    counted: Option<(IncompleteShare, IncompleteLimits)>,
 }
 
 impl Unfinished<'_> {
     /// Counts a buffer of so many bytes for it.
     fn count(&mut self, capacity: usize) -> Result<(), ErrorBody> {
-        let (Some(socket), Some(counted)) = (self.socket, &mut self.counted) else {
+        let Some((share, limits)) = &mut self.counted else {
             return Ok(());
         };
-        let limits = socket
-            .peer()
-            .incomplete(self.admission.settings.get().incomplete);
-        counted
-            .set(BUFFER_BYTES + capacity, limits)
-            .map_err(|full| {
-                self.admission.shared.metrics.reach(full.key());
-                full.error(limits)
-            })
+        let counted = share.set(BUFFER_BYTES + capacity, *limits);
+        counted.map_err(|full| {
+            self.admission.shared.metrics.reach(full.key());
+            full.error(*limits)
+        })
     }
 
     /// Charges bytes to the address that they come from, whether a session takes them
@@ -99,6 +97,17 @@ impl Unfinished<'_> {
 }
 
 impl Admission {
+    /// The share of an unfinished body of a client at an address, and its limits.
+    fn unfinished(&self, peer: Peer, address: IpAddr) -> (IncompleteShare, IncompleteLimits) {
+        let limits = self.settings.get().incomplete;
+        let limits = match address == peer.address {
+            true => peer.incomplete(limits),
+            // A proxy says whose it is.
+            false => limits,
+        };
+        (self.shared.incomplete.share(address), limits)
+    }
+
     /// Reads the body of a request whole.
     ///
     /// # Errors
@@ -124,10 +133,9 @@ impl Admission {
             admission: self,
             socket,
             text: Vec::new(),
-            counted: socket.filter(|socket| !socket.has_body()).map(|socket| {
-                let address = socket.peer().address;
-                self.shared.incomplete.share(address)
-            }),
+            counted: socket
+                .filter(|socket| !socket.has_body())
+                .map(|socket| self.unfinished(socket.peer(), self.address(request))),
         };
         if let Some(socket) = socket {
             socket.read_body();

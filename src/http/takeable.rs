@@ -41,8 +41,8 @@ pub struct Peer {
 }
 
 impl Peer {
-    /// The limits of what it may have sent that is not whole: the address of a proxy is
-    /// that of all its clients.
+    /// The limits of what it may have sent that is not whole, where nothing says for which
+    /// client: the address of a proxy is that of all its clients.
     #[must_use]
     pub fn incomplete(&self, limits: IncompleteLimits) -> IncompleteLimits {
         let per_address = match self.is_proxy {

@@ -73,6 +73,33 @@ fn half_sent_bodies_of_one_address_are_bounded() {
 }
 
 #[test]
+fn half_sent_bodies_of_one_client_behind_a_proxy_are_bounded() {
+    let server = Server::with(&[
+        ("server.incomplete_bytes_per_address_max", "131072"),
+        ("server.incomplete_bytes_max", "262144"),
+        ("server.max_message_bytes", "60000"),
+        ("server.trusted_proxies", "[\"127.0.0.1\"]"),
+    ]);
+    let half_sent = |client: &str| {
+        let mut connection = HttpConnection::open(&server);
+        connection.send(&format!(
+            "POST /poll HTTP/1.1\r\nHost: localhost\r\nX-Forwarded-For: {client}\r\n\
+             Content-Length: 60000\r\n\r\nx"
+        ));
+        connection
+    };
+    let _half_sent: Vec<HttpConnection> = (0..10).map(|_| half_sent("192.0.2.1")).collect();
+    server.await_metric(&of_address(), 7.0);
+    let answer = half_sent("192.0.2.1").answer();
+    assert_eq!(answer.error(), (429, "too_many".to_owned()));
+    // Others have room.
+    let mut other = half_sent("192.0.2.2");
+    other.send(&"x".repeat(59_999));
+    assert_eq!(other.answer().error().1, "bad_json");
+    assert_eq!(server.metric(&of_all()), 0.0);
+}
+
+#[test]
 fn half_sent_bodies_of_all_addresses_are_bounded() {
     let server = Server::with(&[
         ("server.incomplete_bytes_per_address_max", "131072"),
