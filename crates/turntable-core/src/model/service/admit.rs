@@ -2,7 +2,7 @@
 //! room for them.
 
 use super::function::absent;
-use super::queue::{Dropped, Measure};
+use super::queue::Measure;
 use super::{Effect, Service, ServiceRequest, ServiceSettings};
 use crate::limit::Limit;
 use crate::packet::ErrorBody;
@@ -85,21 +85,16 @@ impl Service {
         let (from, bytes) = (request.sender(), request.bytes());
         let has_room = self.choose(request, settings).is_some();
         // None is dropped unless that is enough.
-        let mut dropped = Dropped::default();
-        loop {
-            let waiting = self.waiting.without(&dropped);
-            let measure = if waiting.calls >= settings.queue_max && !has_room {
-                Measure::Calls
-            } else if waiting.calls > 0 && waiting.bytes + bytes > settings.queue_bytes_max {
-                Measure::Bytes
-            } else {
-                break;
-            };
-            if !self.waiting.displace(&from, bytes, measure, &mut dropped) {
-                return Err(full());
-            }
+        let mut displacement = self.waiting.displace(&from, bytes);
+        let has_room = displacement.until(Measure::Calls, |left| {
+            has_room || left.calls < settings.queue_max
+        }) && displacement.until(Measure::Bytes, |left| {
+            left.calls == 0 || left.bytes + bytes <= settings.queue_bytes_max
+        });
+        if !has_room {
+            return Err(full());
         }
-        for number in dropped.numbers {
+        for number in displacement.numbers() {
             let open = self.open.get(&number);
             let error = open.map_or_else(full, |open| open.unless_given(full()));
             self.answer(number, Err(error), effects);

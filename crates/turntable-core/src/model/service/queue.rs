@@ -4,10 +4,13 @@
 //! A full queue drops the newest call of the caller with most in it, in favour of a caller
 //! that has less.
 
+mod displacement;
+
 use std::collections::{BTreeMap, VecDeque};
 
 use crate::address::Address;
 use crate::id::UserId;
+use displacement::Displacement;
 
 /// Whose turn it is.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -123,12 +126,6 @@ impl<K: Ord + Clone, L: Default> Turns<K, L> {
             .values()
             .filter_map(|key| Some((key, self.get(key)?)))
     }
-
-    /// The lane with the most.
-    fn fullest(&self, load: impl Fn(&K, &L) -> usize) -> Option<(&K, &L)> {
-        let lanes = self.lanes.iter().map(|(key, (_, lane))| (key, lane));
-        lanes.max_by_key(|(key, lane)| load(key, lane))
-    }
 }
 
 /// The calls of one user at one address.
@@ -145,41 +142,6 @@ struct Callers {
     load: Load,
 }
 
-/// Calls that make room for another one, while they are still in the queue.
-#[derive(Debug, Default)]
-pub(super) struct Dropped {
-    /// The calls.
-    pub(super) numbers: Vec<u64>,
-    load: Load,
-    of_addresses: BTreeMap<Option<Address>, Load>,
-    of_users: BTreeMap<(Option<Address>, Option<UserId>), Load>,
-}
-
-impl Dropped {
-    fn add(&mut self, address: Option<Address>, user: Option<UserId>, call: &Waiting) {
-        self.numbers.push(call.number);
-        self.load.add(call.bytes);
-        self.of_addresses
-            .entry(address)
-            .or_default()
-            .add(call.bytes);
-        let of_user = self.of_users.entry((address, user)).or_default();
-        of_user.add(call.bytes);
-    }
-
-    fn of_address(&self, address: Option<Address>) -> Load {
-        self.of_addresses.get(&address).copied().unwrap_or_default()
-    }
-
-    fn of_user(&self, address: Option<Address>, user: &Option<UserId>) -> Load {
-        if self.numbers.is_empty() {
-            return Load::default();
-        }
-        let of_user = self.of_users.get(&(address, user.clone()));
-        of_user.copied().unwrap_or_default()
-    }
-}
-
 /// The calls that wait for an instance of one service.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub(super) struct Queue {
@@ -191,11 +153,6 @@ impl Queue {
     #[cfg(test)]
     pub(super) const fn load(&self) -> Load {
         self.load
-    }
-
-    /// What is in it without these calls.
-    pub(super) const fn without(&self, dropped: &Dropped) -> Load {
-        self.load.without(dropped.load)
     }
 
     /// A call waits behind the others of its caller; before them if `is_first`.
@@ -256,54 +213,9 @@ impl Queue {
         })
     }
 
-    /// Adds a call that makes room for one of `from` with so many bytes: the newest of a
-    /// caller that has more than `from` would have. Returns whether there is one: else
-    /// `from` has the most.
-    pub(super) fn displace(
-        &self,
-        from: &Sender,
-        bytes: usize,
-        measure: Measure,
-        dropped: &mut Dropped,
-    ) -> bool {
-        let mut added = Load::default();
-        added.add(bytes);
-        let added = added.by(measure);
-        let of_callers = |address: &Option<Address>, callers: &Callers| {
-            let left = callers.load.without(dropped.of_address(*address));
-            left.by(measure)
-        };
-        let own = self.addresses.get(&from.address);
-        let own_load = own.map_or(0, |own| of_callers(&from.address, own)) + added;
-        let fullest = self.addresses.fullest(of_callers);
-        let fuller = fullest.filter(|(address, callers)| {
-            **address != from.address && of_callers(address, callers) > own_load
-        });
-        let (address, callers) = match (fuller, own) {
-            (Some((address, callers)), _) => (*address, callers),
-            (None, Some(own)) => (from.address, own),
-            (None, None) => return false,
-        };
-        let of_calls = |user: &Option<UserId>, calls: &Calls| {
-            let left = calls.load.without(dropped.of_user(address, user));
-            left.by(measure)
-        };
-        let Some((user, fullest)) = callers.users.fullest(of_calls) else {
-            return false;
-        };
-        if fuller.is_none() {
-            let own = callers.users.get(&from.user);
-            let own_load = own.map_or(0, |own| of_calls(&from.user, own)) + added;
-            if of_calls(user, fullest) <= own_load {
-                return false;
-            }
-        }
-        let before = dropped.of_user(address, user).calls;
-        let Some(newest) = fullest.calls.iter().rev().nth(before) else {
-            return false;
-        };
-        dropped.add(address, user.clone(), newest);
-        true
+    /// The calls that make room for one of `from` with so many bytes.
+    pub(super) fn displace<'q>(&'q self, from: &'q Sender, bytes: usize) -> Displacement<'q> {
+        Displacement::new(self, from, bytes)
     }
 
     /// The numbers of the calls by address and user, in turn.
@@ -322,6 +234,8 @@ impl Queue {
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     fn from(address: u64, user: u32) -> Sender {
@@ -386,10 +300,12 @@ mod tests {
         queue.push(&from(1, 0), 4, 100, false);
         queue.push(&from(2, 9), 5, 900, false);
         let displaced = |queue: &Queue, from: &Sender, bytes, measure| {
-            let mut dropped = Dropped::default();
-            let is_displaced = queue.displace(from, bytes, measure, &mut dropped);
-            assert_eq!(is_displaced, !dropped.numbers.is_empty());
-            dropped.numbers.pop()
+            let mut displacement = queue.displace(from, bytes);
+            let is_less = |left: Load| left.calls < queue.load().calls;
+            let is_displaced = displacement.until(measure, is_less);
+            let numbers = displacement.numbers();
+            assert_eq!(numbers.len(), usize::from(is_displaced));
+            numbers.first().copied()
         };
         let by_calls = |from: &Sender| displaced(&queue, from, 1, Measure::Calls);
         assert_eq!(by_calls(&from(3, 1)), Some(4));
@@ -411,13 +327,83 @@ mod tests {
         for number in 0..10 {
             queue.push(&from(1, number % 2), number.into(), 10, false);
         }
-        let mut dropped = Dropped::default();
-        let mut displace = |bytes| queue.displace(&from(2, 9), bytes, Measure::Bytes, &mut dropped);
-        let count = (0..20).take_while(|_| displace(55)).count();
+        let from = from(2, 9);
         // 60 bytes are more than 55, 50 are not.
-        assert_eq!(count, 5);
-        assert_eq!(queue.without(&dropped).bytes, 50);
-        dropped.numbers.sort_unstable();
-        assert_eq!(dropped.numbers, [5, 6, 7, 8, 9]);
+        let mut displacement = queue.displace(&from, 55);
+        assert!(displacement.until(Measure::Bytes, |left| left.bytes <= 50));
+        assert!(!displacement.until(Measure::Bytes, |left| left.bytes < 50));
+        let mut numbers = displacement.numbers();
+        numbers.sort_unstable();
+        assert_eq!(numbers, [5, 6, 7, 8, 9]);
+    }
+
+    /// The call that makes room, found by a look at all lanes.
+    fn newest_of_fullest(
+        lanes: &BTreeMap<(u64, u32), Vec<(u64, usize)>>,
+        from: (u64, u32),
+        bytes: usize,
+    ) -> Option<(u64, u32)> {
+        let of = |of: &dyn Fn(&(u64, u32)) -> bool| -> usize {
+            let lanes = lanes.iter().filter(|(caller, _)| of(caller));
+            lanes
+                .flat_map(|(_, calls)| calls)
+                .map(|(_, bytes)| bytes)
+                .sum()
+        };
+        let of_address = |address| of(&|caller| caller.0 == address);
+        let others = lanes.keys().map(|(address, _)| *address);
+        let fullest = others
+            .filter(|address| *address != from.0)
+            .max_by_key(|address| (of_address(*address), *address));
+        let fuller = fullest.filter(|address| of_address(*address) > of_address(from.0) + bytes);
+        let address = fuller.unwrap_or(from.0);
+        let users = lanes.keys().filter(|caller| caller.0 == address);
+        let user = users.max_by_key(|caller| (of(&|of| of == *caller), **caller))?;
+        let is_fuller = of(&|of| of == user) > of(&|of| *of == from) + bytes;
+        (fuller.is_some() || is_fuller).then_some(*user)
+    }
+
+    proptest! {
+        /// The same calls make room as if all lanes were looked at for each of them.
+        #[test]
+        fn fullest_callers_make_room_one_call_after_the_other(
+            of in proptest::collection::vec((1u64..5, 1u32..4, 1usize..50), 0..40),
+            (address, user, bytes, enough) in (1u64..6, 1u32..5, 1usize..200, 0usize..900),
+        ) {
+            let (mut queue, mut lanes) = (Queue::default(), BTreeMap::new());
+            for ((address, user, bytes), number) in of.iter().zip(0u64..) {
+                queue.push(&from(*address, *user), number, *bytes, false);
+                let lane: &mut Vec<_> = lanes.entry((*address, *user)).or_default();
+                lane.push((number, *bytes));
+            }
+            let (mut left, mut numbers) = (queue.load().bytes, Vec::new());
+            while left > enough
+                && let Some(caller) = newest_of_fullest(&lanes, (address, user), bytes)
+            {
+                let (number, bytes) = lanes.get_mut(&caller).unwrap().pop().unwrap();
+                left -= bytes;
+                numbers.push(number);
+            }
+            let from = from(address, user);
+            let mut displacement = queue.displace(&from, bytes);
+            let is_enough = displacement.until(Measure::Bytes, |left| left.bytes <= enough);
+            prop_assert_eq!(is_enough, left <= enough);
+            if is_enough {
+                prop_assert_eq!(displacement.numbers(), numbers);
+            }
+        }
+    }
+
+    /// These were millions of steps, if all lanes were searched for each call.
+    #[test]
+    fn many_calls_of_many_callers_make_room() {
+        let mut queue = Queue::default();
+        for number in 0..20_000 {
+            queue.push(&from(number % 2_000, 1), number, 10, false);
+        }
+        let from = from(5_000, 1);
+        let mut displacement = queue.displace(&from, 1);
+        assert!(displacement.until(Measure::Calls, |left| left.calls <= 2_000));
+        assert_eq!(displacement.numbers().len(), 18_000);
     }
 }
