@@ -1,7 +1,7 @@
 //! `turntable store`: the file of a server that is stopped, as lines of JSON and back,
 //! and a look through the whole file.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::io::{BufRead, Write};
 use std::path::Path;
 
@@ -151,7 +151,7 @@ pub fn restore(path: &Path, lines: &mut dyn BufRead) -> anyhow::Result<usize> {
         );
     }
     let (mut entries, mut facts, mut seen) = (Vec::new(), Vec::new(), Vec::new());
-    let (mut channels, mut known_users, mut count) = (Vec::new(), Vec::new(), 0);
+    let (mut channels, mut known_users, mut count) = (Vec::new(), HashSet::new(), 0);
     for (number, line) in (1..).zip(lines.lines()) {
         let text = line.context("the backup cannot be read")?;
         if let Some(channel) = channel(&text) {
@@ -161,7 +161,7 @@ pub fn restore(path: &Path, lines: &mut dyn BufRead) -> anyhow::Result<usize> {
         let (entry, known, at_ms, is_known) =
             read(&text).with_context(|| format!("line {number} of the backup"))?;
         if let (Some((user, _)), true) = (&entry, is_known) {
-            known_users.push(user.clone());
+            known_users.insert(user.clone());
         }
         entries.extend(entry);
         facts.extend(known);
@@ -169,10 +169,11 @@ pub fn restore(path: &Path, lines: &mut dyn BufRead) -> anyhow::Result<usize> {
         count += 1;
     }
     let mut file = File::open(path).map_err(anyhow::Error::msg)?;
-    for batch in entries.chunks(BATCH) {
+    for entries in entries.chunks(BATCH) {
+        let known = known_of(entries, &known_users);
         let batch = Batch {
-            entries: batch,
-            known: &known_users,
+            entries,
+            known: &known,
             ..Batch::default()
         };
         file.write_batch(batch).map_err(anyhow::Error::msg)?;
@@ -190,6 +191,15 @@ pub fn restore(path: &Path, lines: &mut dyn BufRead) -> anyhow::Result<usize> {
     file.restore_channels(&channels)
         .map_err(anyhow::Error::msg)?;
     Ok(count)
+}
+
+/// The users of a commit that are known.
+fn known_of(entries: &[Entry], known: &HashSet<String>) -> Vec<String> {
+    let users = entries.iter().map(|(user, _)| user);
+    users
+        .filter(|user| known.contains(*user))
+        .cloned()
+        .collect()
 }
 
 /// A line of a channel.
@@ -252,6 +262,13 @@ pub fn check(path: &Path) -> anyhow::Result<usize> {
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn commit_of_a_restore_has_its_own_known_users_alone() {
+        let known = ["1:1", "1:2", "1:3"].map(str::to_owned).into();
+        let entries = ["1:2", "1:4"].map(|user| (user.to_owned(), Vec::new()));
+        assert_eq!(known_of(&entries, &known), ["1:2"]);
+    }
 
     #[test]
     fn restored_file_has_what_was_backed_up() {
