@@ -11,6 +11,7 @@
 mod absent;
 mod beginning;
 mod below;
+mod offered;
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -136,12 +137,13 @@ impl Directory {
                 return self.shared.full(pending, "presence.avatars_max", max);
             }
         }
-        if let Err(call) = self.avatars.call(&self.shared, user, call) {
+        if let Err(call) = self.avatars.call(&self.shared, user, call, None) {
             self.shared.not_done(call.pending());
         }
     }
 
     fn call_room(&mut self, channel: ChannelId, call: RoomCall) {
+        let mut begun = None;
         if !self.rooms.has(&channel) {
             match call {
                 RoomCall::Join { .. } | RoomCall::Announce { .. } => {}
@@ -164,16 +166,19 @@ impl Directory {
                 let pending = call.pending(&channel);
                 return self.shared.full(pending, "room.rooms_max", max);
             }
-            if let Err(error) = self.charge_new_room(&call) {
-                return self.refuse(call.pending(&channel), error);
-            }
+            begun = match self.charge_new_room(&call) {
+                Ok(begun) => begun,
+                Err(error) => return self.refuse(call.pending(&channel), error),
+            };
         }
-        if let Err(call) = self.rooms.call(&self.shared, channel.clone(), call) {
+        let shared = &self.shared;
+        if let Err(call) = self.rooms.call(shared, channel.clone(), call, begun) {
             self.shared.not_done(call.pending(&channel));
         }
     }
 
     fn call_channel(&mut self, channel: ChannelId, call: ChannelCall) {
+        let mut begun = None;
         if !self.channels.has(&channel) {
             match call {
                 ChannelCall::Leave { .. }
@@ -210,11 +215,13 @@ impl Directory {
                 let pending = call.pending(&channel);
                 return self.shared.full(pending, "channel.channels_max", max);
             }
-            if let Err(error) = self.charge_new_channel(&call) {
-                return self.refuse(call.pending(&channel), error);
-            }
+            begun = match self.charge_new_channel(&call) {
+                Ok(begun) => begun,
+                Err(error) => return self.refuse(call.pending(&channel), error),
+            };
         }
-        if let Err(call) = self.channels.call(&self.shared, channel.clone(), call) {
+        let shared = &self.shared;
+        if let Err(call) = self.channels.call(shared, channel.clone(), call, begun) {
             self.shared.not_done(call.pending(&channel));
         }
         self.note_path(channel);
@@ -229,35 +236,7 @@ impl Directory {
         if !is_known && !self.services.has(&name) {
             return self.shared.not_done(call.pending());
         }
-        if let Err(call) = self.services.call(&self.shared, name, call) {
-            self.shared.not_done(call.pending());
-        }
-    }
-
-    /// What a user offers has an owner while there is something to know.
-    fn call_function(&mut self, name: Box<str>, call: ServiceCall) {
-        if !self.services.has(&name) {
-            match &call {
-                ServiceCall::Provide { functions, .. } if !functions.is_empty() => {}
-                ServiceCall::Announce { .. } => {}
-                ServiceCall::Call(_) | ServiceCall::Inspect { .. } => {
-                    let error = function::absent();
-                    if let Some(pending) = call.pending() {
-                        let (to, refusal) = pending.refused(error);
-                        self.shared.bus.send(to, refusal);
-                    }
-                    return;
-                }
-                _ => return,
-            }
-            let max = self.shared.settings().functions.services_max;
-            if self.services.are_full(max) && call.announced_by().is_none() {
-                return self
-                    .shared
-                    .full(call.pending(), "functions.services_max", max);
-            }
-        }
-        if let Err(call) = self.services.call(&self.shared, name, call) {
+        if let Err(call) = self.services.call(&self.shared, name, call, None) {
             self.shared.not_done(call.pending());
         }
     }

@@ -74,8 +74,6 @@ pub(super) struct Listings<A: OwnerActor> {
     by_id: HashMap<A::Id, Listing<A>>,
     /// The owners of `by_id` that were lost; few, and users are many.
     lost: HashMap<A::Id, Recovery<A::Call>>,
-    /// The place of the next one that is made.
-    begins: Option<Begun>,
     gauge: Gauge,
     recovered: Counter,
 }
@@ -89,7 +87,6 @@ where
         Self {
             by_id: HashMap::new(),
             lost: HashMap::new(),
-            begins: None,
             gauge: metrics.actors(kind),
             recovered: metrics.actors_recovered.clone(),
         }
@@ -105,13 +102,15 @@ where
         usize::try_from(self.gauge.get()).is_ok_and(|count| count >= max)
     }
 
-    /// Calls an owner, which is made where there is none. Gives the call back
-    /// where too many wait for the recovery of the owner.
+    /// Calls an owner, which is made where there is none; it has then this place among what
+    /// clients of an address began. Gives the call back where too many wait for the
+    /// recovery of the owner.
     pub(super) fn call(
         &mut self,
         shared: &Shared,
         id: A::Id,
         call: A::Call,
+        begun: Option<Begun>,
     ) -> Result<(), A::Call> {
         if call.announced_by().is_some() {
             self.announce(shared, id, call);
@@ -120,15 +119,10 @@ where
         match self.lost.get_mut(&id) {
             Some(recovery) if recovery.is_on() => recovery.wait(call),
             _ => {
-                self.listing(shared, id).send(call);
+                self.listing(shared, id, begun).send(call);
                 Ok(())
             }
         }
-    }
-
-    /// The next one that is made has this place among what clients of an address began.
-    pub(super) fn begins(&mut self, begun: Option<Begun>) {
-        self.begins = begun;
     }
 
     /// Who there is.
@@ -145,7 +139,7 @@ where
         }
     }
 
-    fn listing(&mut self, shared: &Shared, id: A::Id) -> &mut Listing<A> {
+    fn listing(&mut self, shared: &Shared, id: A::Id, begun: Option<Begun>) -> &mut Listing<A> {
         match self.by_id.entry(id) {
             Entry::Occupied(entry) => entry.into_mut(),
             Entry::Vacant(entry) => {
@@ -154,7 +148,7 @@ where
                 entry.insert(Listing {
                     address: Some(actor.start()),
                     sent: 0,
-                    _begun: self.begins.take().map(Box::new),
+                    _begun: begun.map(Box::new),
                 })
             }
         }
@@ -173,7 +167,7 @@ where
             None => Announced::Given,
         };
         if verdict != Announced::Stale {
-            self.listing(shared, id.clone()).send(call);
+            self.listing(shared, id.clone(), None).send(call);
         }
         if verdict == Announced::Complete {
             self.recovered(&id, generation);

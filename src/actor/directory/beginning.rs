@@ -1,6 +1,7 @@
 //! Channels and rooms that begin: charged to the user and to the address of the client
 //! whose command makes them.
 
+use crate::actor::beginning::Begun;
 use crate::actor::directory::Directory;
 use crate::clock;
 use turntable_core::call::{ChannelCall, RoomCall};
@@ -18,48 +19,48 @@ impl Directory {
     }
 
     /// Charges a channel that begins by this call; to nobody where it is not a client's.
+    /// Returns its place among what clients of the address began.
     ///
     /// # Errors
     /// `rate_limited`, where too many begin so, and `too_many`, where too many exist.
-    pub(super) fn charge_new_channel(&mut self, call: &ChannelCall) -> Result<(), ErrorBody> {
-        self.channels.begins(None);
+    pub(super) fn charge_new_channel(
+        &self,
+        call: &ChannelCall,
+    ) -> Result<Option<Begun>, ErrorBody> {
         let (address, user) = match call {
             ChannelCall::Join {
                 address, listener, ..
             } => (address, &listener.user),
             ChannelCall::Publish { address, user, .. } => (address, user),
-            _ => return Ok(()),
+            _ => return Ok(None),
         };
         let Some(address) = *address else {
-            return Ok(());
+            return Ok(None);
         };
         let settings = self.shared.settings();
         let beginnings = &self.shared.totals.beginnings;
         let (channel, metrics) = (&settings.channel, &self.shared.metrics);
-        let begun = beginnings.channel(user, address, channel, clock::now_ms(), metrics)?;
-        self.channels.begins(Some(begun));
-        Ok(())
+        let begun = beginnings.channel(user, address, channel, clock::now_ms(), metrics);
+        begun.map(Some)
     }
 
     /// The same of a room.
     ///
     /// # Errors
     /// `rate_limited`, where too many begin so, and `too_many`, where too many exist.
-    pub(super) fn charge_new_room(&mut self, call: &RoomCall) -> Result<(), ErrorBody> {
-        self.rooms.begins(None);
+    pub(super) fn charge_new_room(&self, call: &RoomCall) -> Result<Option<Begun>, ErrorBody> {
         let RoomCall::Join {
             address: Some(address),
             ..
         } = call
         else {
-            return Ok(());
+            return Ok(None);
         };
         let settings = self.shared.settings();
         let beginnings = &self.shared.totals.beginnings;
         let (room, metrics) = (&settings.room, &self.shared.metrics);
-        let begun = beginnings.room(*address, room, clock::now_ms(), metrics)?;
-        self.rooms.begins(Some(begun));
-        Ok(())
+        let begun = beginnings.room(*address, room, clock::now_ms(), metrics);
+        begun.map(Some)
     }
 
     /// Brings what users and addresses have in all up to date.
