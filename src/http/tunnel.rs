@@ -71,7 +71,7 @@ fn attach(request: &HttpRequest, admission: &Admission, cors: &Cors) -> Result<(
         Purpose::Back(..) => match admission.locate(requested.id) {
             Some((_, gateway)) => gateway,
             // It says how the session ended.
-            None if admission.shared.ended.is_known(requested.id) => &admission.gateway,
+            None if admission.shared.ended.get_final(requested.id).is_some() => &admission.gateway,
             None => return Err(expired()),
         },
     };

@@ -27,6 +27,16 @@ pub fn is_in(json: &str) -> bool {
     is_found
 }
 
+/// A key that is twice among those of one object, which are sorted for it.
+pub fn among<K: Ord>(keys: &mut [K]) -> Option<&K> {
+    keys.sort_unstable();
+    let mut pairs = keys.windows(2);
+    pairs.find_map(|pair| match pair {
+        [one, other] if one == other => Some(one),
+        _ => None,
+    })
+}
+
 /// A walk through one value.
 struct Walk<'f> {
     is_found: &'f mut bool,
@@ -87,8 +97,7 @@ impl<'de> Visitor<'de> for Walk<'_> {
             keys.push(key);
             map.next_value_seed(Walk { is_found })?;
         }
-        keys.sort_unstable();
-        if keys.windows(2).any(|pair| matches!(pair, [a, b] if a == b)) {
+        if among(&mut keys).is_some() {
             *is_found = true;
             return Err(A::Error::custom("duplicate key"));
         }
@@ -99,6 +108,13 @@ impl<'de> Visitor<'de> for Walk<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn key_that_is_twice_is_found_wherever_it_is() {
+        assert_eq!(among(&mut ["b", "c", "a", "c"]), Some(&"c"));
+        assert_eq!(among(&mut ["b", "c", "a"]), None);
+        assert_eq!(among::<&str>(&mut []), None);
+    }
 
     #[test]
     fn duplicate_keys_are_found_at_any_depth_and_in_any_spelling() {

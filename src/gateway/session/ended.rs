@@ -1,5 +1,5 @@
-//! Why sessions ended whose clients could not learn it: one that lost its connection, or
-//! whose connection has no request that could be answered. It learns it when it comes back.
+//! Why sessions ended whose clients were not sent the reason: one that lost its connection, or
+//! whose connection has no request that could be answered. It is sent when they come back.
 
 use std::collections::{HashMap, VecDeque};
 
@@ -54,16 +54,17 @@ impl EndedSessions {
         }
     }
 
-    /// How a session ended, where that is known.
+    /// How a session ended, where that is known: a client of requests is sent it whatever it
+    /// is, as it has no connection on which it could identify again.
     pub(crate) fn get(&self, id: SessionId) -> Option<End> {
         self.find(id, clock::now_ms())
     }
 
-    /// Whether a client that resumes a session is sent how it ended, as it cannot begin
-    /// another one.
-    pub(crate) fn is_known(&self, id: SessionId) -> bool {
-        let end = self.get(id);
-        end.is_some_and(|end| end.reason != CloseReason::SessionExpired)
+    /// The same for a client that resumes a session on a connection. After one that expired
+    /// or was removed it goes on there, and may identify again.
+    pub(crate) fn get_final(&self, id: SessionId) -> Option<End> {
+        let end = self.get(id)?;
+        (end.reason != CloseReason::SessionExpired).then_some(end)
     }
 
     fn find(&self, id: SessionId, now_ms: u64) -> Option<End> {
@@ -74,8 +75,8 @@ impl EndedSessions {
 }
 
 impl Gateway {
-    /// A session is about to end. Where its client may not learn it, its end is known for
-    /// some time: as long as the session would have existed without its client.
+    /// A session is about to end. Where its client may not be sent the reason, its end is
+    /// known for some time: as long as the session would have existed without its client.
     pub(in crate::gateway) fn note_end(
         &self,
         session: SessionSlot,
@@ -114,6 +115,18 @@ mod tests {
             reason,
             error: None,
         }
+    }
+
+    #[test]
+    fn client_whose_session_expired_may_identify_on_its_connection() {
+        let ended = EndedSessions::default();
+        let now_ms = clock::now_ms();
+        for (number, reason) in [(1, CloseReason::SessionExpired), (2, CloseReason::Kicked)] {
+            ended.put(id(number), end(reason), (now_ms, now_ms + 60_000), 2);
+        }
+        assert_eq!(ended.get_final(id(1)), None);
+        assert_eq!(ended.get(id(1)), Some(end(CloseReason::SessionExpired)));
+        assert_eq!(ended.get_final(id(2)), Some(end(CloseReason::Kicked)));
     }
 
     #[test]

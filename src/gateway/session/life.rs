@@ -22,7 +22,7 @@ use turntable_core::id::SessionId;
 use turntable_core::key::{ConnKey, SessionSlot, UserNumber, WorkerId};
 use turntable_core::packet::{ErrorBody, RequestId, ServerPacket, Welcome};
 use turntable_core::payload::Payload;
-use turntable_core::reason::{CloseReason, ErrorCode};
+use turntable_core::reason::ErrorCode;
 use turntable_core::session::greeting::Greeting;
 use turntable_core::session::life::{Effect as LifeEffect, Input};
 
@@ -366,8 +366,7 @@ impl Gateway {
 
     /// The session is over. Its client learns why, as it would have with a connection.
     fn refuse_ended(&mut self, connection: ConnKey, name: SessionId, id: Option<RequestId>) {
-        let end = self.shared.ended.get(name);
-        let end = end.filter(|end| end.reason != CloseReason::SessionExpired);
+        let end = self.shared.ended.get_final(name);
         let (Some(end), Some(carrier)) = (end, self.connections.get_mut(connection)) else {
             return self.refuse_resume(connection, id);
         };

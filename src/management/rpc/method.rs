@@ -11,6 +11,7 @@ use serde_json::value::{RawValue, to_raw_value};
 
 use crate::management::Management;
 use crate::opaque;
+use turntable_core::duplicate_key;
 use turntable_core::id::{ChannelId, UserId};
 use turntable_core::packet::ErrorBody;
 use turntable_core::payload::Payload;
@@ -172,11 +173,9 @@ impl Parameter {
 pub(super) fn object(json: &str, what: &str) -> Result<Vec<Field>, ErrorBody> {
     let Fields(fields) = serde_json::from_str(json).map_err(|_| wrong(what))?;
     let mut names: Vec<&str> = fields.iter().map(|(name, _)| &**name).collect();
-    names.sort_unstable();
-    let mut pairs = names.windows(2);
-    match pairs.find(|pair| matches!(pair, [one, other] if one == other)) {
-        Some([name, _]) => Err(wrong(format!("duplicate key {name:?}"))),
-        _ => Ok(fields),
+    match duplicate_key::among(&mut names) {
+        Some(name) => Err(wrong(format!("duplicate key {name:?}"))),
+        None => Ok(fields),
     }
 }
 

@@ -13,6 +13,7 @@ use serde::de::{
 };
 use serde_json::value::RawValue;
 
+use turntable_core::duplicate_key;
 use turntable_core::id::{ChannelId, IdError, UserId};
 use turntable_core::limit::Limit;
 use turntable_core::packet::Details;
@@ -256,8 +257,7 @@ pub(super) fn entries<'a, T>(
         )));
     }
     let mut keys: Vec<&str> = list.iter().map(|(key, _)| &**key).collect();
-    keys.sort_unstable();
-    if keys.windows(2).any(|pair| matches!(pair, [a, b] if a == b)) {
+    if duplicate_key::among(&mut keys).is_some() {
         return Err(Fault::shape(format!("duplicate key in {what}")));
     }
     Ok(list)
