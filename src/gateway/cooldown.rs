@@ -41,7 +41,8 @@ impl Cooldowns {
         let mut addresses = self.addresses.lock();
         addresses.retain(|_, until_ms| *until_ms > now_ms);
         addresses.extend(ended.into_keys().map(|address| (address, until_ms)));
-        self.last_ms.store(until_ms, Ordering::Relaxed);
+        // Addresses may wait for longer that were added when `wait_ms` was more.
+        self.last_ms.fetch_max(until_ms, Ordering::Relaxed);
     }
 
     /// How long an address still waits, in ms.
@@ -98,6 +99,16 @@ mod tests {
         assert_eq!(waits(many, 1_100), None);
         assert_eq!(waits(few, 1_150), Some(50));
         assert_eq!(cooldowns.addresses.lock().len(), 1);
+    }
+
+    #[test]
+    fn shorter_time_does_not_shorten_the_wait_of_others() {
+        let cooldowns = Cooldowns::default();
+        cooldowns.begin(&going(&[(1, 0); ENDED_MIN]), 1_000, 1_000);
+        cooldowns.begin(&going(&[(2, 0); ENDED_MIN]), 100, 1_100);
+        let [long, short] = [1, 2].map(Address::from_number);
+        assert_eq!(cooldowns.remaining_ms(short, 1_200), None);
+        assert_eq!(cooldowns.remaining_ms(long, 1_500), Some(500));
     }
 
     #[test]
