@@ -10,6 +10,10 @@
 //! not looked through. The thread is lost then: it stays where it is, what it has is never
 //! dropped, and [`on_loss`] says what happens in its place. The file stays locked until the
 //! process ends; the next start looks through it.
+//!
+//! Such a thread stays within the panic hook. The standard library has a lock on the hook
+//! meanwhile: panics of other threads are reported as before, but `set_hook` and `take_hook`
+//! wait for ever from then on, and panics behind them. A program that embeds the server has to set its hook before.
 
 use std::cell::{Cell, RefCell};
 use std::panic::{self, AssertUnwindSafe};
@@ -123,7 +127,8 @@ fn be_lost(on_loss: OnLoss) -> ! {
 }
 
 /// What happens in place of the work of this thread where that cannot be unwound. The
-/// thread does nothing after it.
+/// thread does nothing after it. It runs within the panic hook: it must not panic, which
+/// would end the process.
 pub(super) fn on_loss(then: impl FnOnce(Fault) + 'static) {
     ON_LOSS.set(Some(Box::new(then)));
 }
@@ -136,7 +141,7 @@ pub(super) fn guard_apart<T: Send + 'static>(
     let lost = send.clone();
     let run = move || {
         on_loss(move |fault| {
-            // Who waits is there.
+            // The receiver waits for it.
             let _ = lost.send(Err(fault));
         });
         let result = work();
