@@ -3,7 +3,7 @@
 //!
 //! Each is an actor that stays for a while after its last client has gone, so a client
 //! that names ever new ones could take all that there may be. At a slow rate it could still
-//! hold them, so what an address began is counted until it ends, also while others use it. The
+//! use them up, so what an address began is counted until it ends, also while others use it. The
 //! tables are the node's: they are locked where a channel or a room begins or ends, never by
 //! a message.
 

@@ -102,7 +102,8 @@ impl StateBytes {
     ///
     /// # Errors
     /// `too_many` over `room.state_bytes_per_address_max`, `unavailable` over
-    /// `room.state_total_bytes_max`. One that is no longer than before fits.
+    /// `room.state_total_bytes_max`. The total never refuses one that is no longer than the
+    /// one before.
     pub(super) fn take(
         &mut self,
         bytes: usize,

@@ -63,7 +63,7 @@ struct Open {
 }
 
 impl Open {
-    /// Nobody gets what it waits for.
+    /// All of them get `Unavailable`.
     fn fail(&self) {
         for (_, saved) in self.saves.take() {
             saved(Err(Unavailable));

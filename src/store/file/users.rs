@@ -31,7 +31,7 @@ const KNOWN: u64 = 1 << 62;
 /// its limit until the next one.
 const PASSED_OVER_MAX: usize = 1_000;
 
-/// The facts of users that are known. A block list is anybody's.
+/// The facts of users that are known. Any user may have a block list.
 const MARKS: [Fact; 3] = [Fact::Ban, Fact::Session, Fact::Erased];
 
 /// Users that went.

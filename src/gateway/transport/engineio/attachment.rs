@@ -1,4 +1,4 @@
-//! Attachments that have not come: their packet waits for them no longer than half a
+//! Attachments that have not come: their packet waits for them no longer than an unfinished
 //! WebSocket message for its rest.
 
 use super::{ATTACHMENTS, Engine};
