@@ -1,6 +1,5 @@
-//! The one file that knows all parts: it starts workers, gateways, directories,
-//! the HTTP server and the management listener, and stops them in the reverse
-//! order.
+//! The one file that knows all parts: it starts workers, gateways, directories, the HTTP
+//! server and the management listener, and stops them in the reverse order.
 
 mod attribute;
 mod avatar;
