@@ -187,12 +187,20 @@ mod tests {
 
     #[test]
     fn few_messages_do_not_look_at_the_clock() {
+        let looks = Cell::new(0);
+        let clock = || {
+            looks.set(looks.get() + 1);
+            Instant::now()
+        };
         let mut burst = Burst::default();
         for _ in 0..100 {
             burst.begin();
             for _ in 1..MESSAGES_PER_LOOK {
-                assert!(!burst.is_over_at(|| panic!("the clock is looked at")));
+                assert!(!burst.is_over_at(clock));
             }
         }
+        assert_eq!(looks.get(), 0);
+        burst.is_over_at(clock);
+        assert_eq!(looks.get(), 1);
     }
 }
