@@ -11,7 +11,8 @@
 //! Commands that came in one read or one request take turns in the same way: behind some of
 //! them the connection waits (`Effect::Continue`), and goes on in the next turn if this one
 //! had its work. So do the parts of a command that names many users, and the commands of
-//! requests beside a connection (`session/command_queue.rs`).
+//! requests beside a connection (`session/command_queue.rs`). While messages wait at a worker,
+//! less of them goes on: the calls that they make would be before those of others.
 
 use crate::cluster::burst::Burst;
 use crate::gateway::Gateway;
@@ -35,6 +36,9 @@ const COMMAND_WORK: usize = 1;
 
 /// Commands that are taken of one read or one request before its connection waits for others.
 pub(crate) const COMMANDS_AT_ONCE: usize = 32;
+
+/// Messages that wait at a worker while what takes turns waits for them to be handled.
+const CROWD: u64 = 256;
 
 /// Users of a command that are taken before it waits for others.
 pub(crate) const USERS_AT_ONCE: usize = 64;
@@ -76,9 +80,10 @@ impl Intake {
         !self.is_paused && self.work < WORK_PER_TURN + LITTLE_WORK
     }
 
-    /// Whether connections that wait go on in this turn; in each second one they do.
-    pub(crate) const fn goes_on(&mut self) -> bool {
-        let goes_on = !self.is_spent() || self.has_waited;
+    /// Whether connections that wait go on in this turn, while workers are crowded or not; in
+    /// each second one they do.
+    pub(crate) const fn goes_on(&mut self, is_crowded: bool) -> bool {
+        let goes_on = !(self.is_spent() || is_crowded) || self.has_waited;
         self.has_waited = !goes_on;
         goes_on
     }
@@ -131,6 +136,12 @@ impl Intake {
 }
 
 impl Gateway {
+    /// Whether so many messages wait at a worker that those of other clients would wait for
+    /// those of commands that take turns.
+    pub(crate) fn is_crowded(&self) -> bool {
+        self.shared.mailboxes.most_waiting() >= CROWD.min(self.settings.mailbox_max as u64)
+    }
+
     /// Looks whether a worker is behind.
     pub(crate) fn look_at_mailboxes(&mut self) {
         let waiting = self.shared.mailboxes.most_waiting();
@@ -256,7 +267,7 @@ mod tests {
         let mut turn = |work| {
             intake.begin_turn();
             intake.names(work);
-            intake.goes_on()
+            intake.goes_on(false)
         };
         assert!(turn(1));
         let turns = [WORK_PER_TURN; 4].map(&mut turn);

@@ -227,8 +227,10 @@ impl Turn {
         if gateway.intake.is_paused() {
             gateway.look_at_mailboxes();
         }
-        let mut has_more = turn.take_events(gateway, cx);
-        has_more |= gateway.read_unread();
+        // What waits since the turns before is read first: input that comes in each turn would
+        // leave it no part of the turn's work.
+        let mut has_more = gateway.read_unread();
+        has_more |= turn.take_events(gateway, cx);
         has_more |= gateway.go_on();
         while turn.tick.poll_tick(cx).is_ready() {
             gateway.tick();
@@ -322,7 +324,7 @@ impl Gateway {
     /// Reads what was left by the turns before. Returns whether there is more to be
     /// read at once.
     pub(crate) fn read_unread(&mut self) -> bool {
-        if self.intake.is_over() {
+        if self.lists.unread.is_empty() || self.intake.is_over() {
             return !self.lists.unread.is_empty() && !self.intake.is_paused();
         }
         let mut unread = std::mem::take(&mut self.lists.unread).into_iter();
@@ -336,7 +338,9 @@ impl Gateway {
                 break;
             }
         }
-        self.lists.unread.extend(unread);
+        // What came meanwhile is behind it.
+        let behind = std::mem::take(&mut self.lists.unread);
+        self.lists.unread = unread.chain(behind).collect();
         !self.lists.unread.is_empty() && !self.intake.is_paused()
     }
 

@@ -150,7 +150,7 @@ impl Gateway {
         loop {
             if let Some(effect) = self.work.pop() {
                 self.carry_out(effect);
-            } else if !self.intake.is_spent()
+            } else if self.has_turns_left()
                 && let Some(continued) = self.continued.pop_front()
             {
                 self.take_turn_of(continued);
@@ -163,13 +163,22 @@ impl Gateway {
     /// Connections and sessions that waited for the end of a turn go on, one at least in each
     /// second turn. Returns whether some wait for the next.
     pub(crate) fn go_on(&mut self) -> bool {
-        if self.intake.goes_on()
+        if self.continued.is_empty() {
+            return false;
+        }
+        let is_crowded = self.is_crowded();
+        if self.intake.goes_on(is_crowded)
             && let Some(continued) = self.continued.pop_front()
         {
             self.take_turn_of(continued);
             self.run();
         }
         !self.continued.is_empty()
+    }
+
+    /// Whether another of those that wait goes on in this turn.
+    fn has_turns_left(&self) -> bool {
+        !self.continued.is_empty() && !self.intake.is_spent() && !self.is_crowded()
     }
 
     fn take_turn_of(&mut self, continued: Continued) {

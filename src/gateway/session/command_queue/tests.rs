@@ -110,6 +110,29 @@ fn parts_of_commands_that_name_many_users_take_turns() {
 }
 
 #[test]
+fn parts_wait_for_messages_that_wait_at_a_worker() {
+    let owners = Arc::new(Noted::default());
+    let mut gateway = gateway(0, &owners);
+    let session = begin(&mut gateway);
+    called(&owners);
+    let mailboxes = gateway.shared.mailboxes.clone();
+    let calls = &mailboxes.of(gateway.id.worker).unwrap().calls;
+    (0..1_000).for_each(|_| calls.put());
+    send(
+        &mut gateway,
+        session,
+        ClientPacket::Subscribe(users("a", MANY)),
+    );
+    assert_eq!(rows(&called(&owners)), [("a", USERS_AT_ONCE)]);
+    // The calls before those of the command are handled first; it is not stopped.
+    assert!((0..4).all(|_| turn(&mut gateway)));
+    assert_eq!(rows(&called(&owners)), [("a", 2 * USERS_AT_ONCE)]);
+    (0..1_000).for_each(|_| calls.take());
+    assert!(turn(&mut gateway));
+    assert_eq!(rows(&called(&owners)), [("a", 4 * USERS_AT_ONCE)]);
+}
+
+#[test]
 fn snapshot_of_many_users_is_one_message_behind_all_parts() {
     let owners = Arc::new(Noted::default());
     let mut gateway = gateway(0, &owners);
