@@ -368,7 +368,7 @@ impl Node {
         let outside = (factory, webhooks);
         let validators = validators.into();
         let settings = NodeSettings::new(&config, services, validators, owners.clone(), outside)?;
-        settings.show_bounds(&metrics);
+        settings.show_bounds(metrics);
         let boot = (clock::now_ms() / 1_000) as u32;
         let encodings = Encodings {
             formats: config.formats()?,
