@@ -23,6 +23,31 @@ function client(t, server, options = {}) {
   return tt;
 }
 
+/**
+ * Waits until a condition holds, and fails where it does not.
+ * @param {() => boolean} condition
+ * @param {() => unknown} seen what a failure shows
+ * @param {() => unknown} step between two looks
+ */
+async function until(condition, seen, step = () => sleep(2)) {
+  const end = Date.now() + 30_000;
+  while (!condition()) {
+    assert.ok(Date.now() < end, `not within 30 s: ${condition}; last: ${JSON.stringify(seen())}`);
+    await step();
+  }
+}
+
+/** What a failure shows of a client. */
+const seen_of = (tt) => () => [tt.state, tt.transport, tt.errors?.map(({ code }) => code)];
+
+/** Waits until a client in manual time is online. */
+async function online(tt, env, ms) {
+  await until(() => tt.state === "online", seen_of(tt), async () => {
+    await sleep(2);
+    env.advance(ms);
+  });
+}
+
 const CONFIGURATIONS = {
   "websocket v1": { transports: ["websocket"] },
   "websocket v2": { transports: ["websocket"], encoding: "v2" },
@@ -94,10 +119,7 @@ test("a WebSocket without a response is abandoned after its timeout", async (t) 
   const tt = client(t, server, { environment: env });
   for (let tries = 0; server.requests.length === 0 && tries < 100; tries += 1) await sleep(5);
   const started = env.now;
-  while (tt.state !== "online") {
-    env.advance(100);
-    await sleep(2);
-  }
+  await online(tt, env, 100);
   assert.equal(tt.transport, "tunnel");
   assert.ok(env.now - started <= 5000, `${env.now - started} ms`);
 });
@@ -139,29 +161,24 @@ test("a session on a tunnel is upgraded to the WebSocket when it becomes availab
       this.addEventListener("close", () => (this.over = true));
     }
   }
-  // Time goes on when what is awaited has come, however long the machine takes for it.
-  const until = async (condition) => {
-    while (!condition()) await sleep(2);
-  };
   const tt = client(t, server, { environment: env, clock_interval_ms: 3_600_000, WebSocket: Counted });
-  while (tt.state !== "online") {
-    await sleep(2);
-    env.advance(1);
-  }
+  await online(tt, env, 1);
   assert.equal(tt.transport, "tunnel");
   const { session } = server;
   const resets = [];
   tt.on("reset", () => resets.push("reset"));
   const tried = sockets.length;
+  const probes = () => sockets.slice(tried).map(({ received, over }) => ({ received, over }));
+  // Time goes on when what is awaited has come, however long the machine takes for it.
   env.advance(10_000); // a probe that fails
-  await until(() => sockets.length > tried && sockets.at(-1).over);
+  await until(() => sockets.length > tried && sockets.at(-1).over, probes);
   assert.equal(tt.state, "online");
   server.transports.add("websocket");
   const resumed = tt.once("resumed");
   env.advance(19_000);
   assert.equal(sockets.length, tried + 1);
   env.advance(1_000); // a probe that gets its answers
-  await until(() => sockets.length > tried + 1 && sockets.at(-1).received >= 2);
+  await until(() => sockets.length > tried + 1 && sockets.at(-1).received >= 2, probes);
   // A probe must last before the session moves to it.
   env.advance(2_500);
   assert.equal(tt.transport, "tunnel");
@@ -306,7 +323,7 @@ test("poll: an idle client sends no requests; a heartbeat sends one per interval
   for (let n = 1; n <= 3; n += 1) {
     server.session.send("attributes", { n });
     env.advance(1000);
-    while (received.length < n) await sleep(2);
+    await until(() => received.length >= n, () => received);
   }
   assert.equal(count(), idle + 3);
   assert.deepEqual(server.requests.slice(idle).map(({ body }) => body), ["[]", "[]", "[]"]);
@@ -325,11 +342,12 @@ test("poll: what waits behind an answer is fetched at once, without a heartbeat"
   tt.attributes.on("change", ({ changes }) => received.push(changes.n));
   server.session.waiting = 1;
   const answered = tt.request("lookup", []);
-  while (server.requests.filter(({ body }) => body === "[]").length < 3) await sleep(2);
+  const empty = () => server.requests.filter(({ body }) => body === "[]").length;
+  await until(() => empty() >= 3, empty);
   await answered;
   server.session.send("attributes", { n: 1 });
   server.session.waiting = 0;
-  while (received.length < 1) await sleep(2);
+  await until(() => received.length >= 1, () => received);
   const count = server.requests.length;
   await sleep(30);
   assert.ok(server.requests.length <= count + 1);
@@ -584,7 +602,7 @@ test("longpoll: an answer about a session that has expired does not end the new 
   old = session.secret;
   const reset = tt.once("reset");
   // The poll under way is cut; one that came later would be refused.
-  while (!session.connection) await new Promise(setImmediate);
+  await until(() => session.connection, seen_of(tt), () => new Promise(setImmediate));
   server.sessions.delete(old);
   session.connection.cut();
   await reset;
@@ -627,17 +645,16 @@ async function short_lives(t) {
   const used = [];
   tt.on("transport", ({ transport }) => used.push(transport));
   await tt.ready;
-  const until = async (condition) => {
-    while (!condition()) {
-      const online = tt.state === "online";
-      if (online) await tt.request("lookup", []);
-      else await new Promise((resolve) => setTimeout(resolve, 2));
-      env.advance(online ? 250 : 10);
-    }
+  const step = async () => {
+    const online = tt.state === "online";
+    if (online) await tt.request("lookup", []);
+    else await sleep(2);
+    env.advance(online ? 250 : 10);
   };
+  const reach = (condition) => until(condition, () => [...seen_of(tt)(), used], step);
   /** The connection works for some time, and is cut. */
   const life = async (ms) => {
-    await until(() => tt.state === "online");
+    await reach(() => tt.state === "online");
     for (let left = ms; left > 0; left -= 500) {
       await tt.request("lookup", []);
       env.advance(500);
@@ -653,16 +670,16 @@ async function short_lives(t) {
       env.advance(Math.min(2000, end - env.now));
     }
   };
-  return { server, env, tt, used, until, life, rest };
+  return { server, env, tt, used, reach, life, rest };
 }
 
 for (const life_ms of [4000, 6000, 12_000]) {
   test(`WebSockets that are cut after ${life_ms} ms each time are left, for long after four cuts, and used again when they last`, async (t) => {
-    const { server, env, tt, used, until, life, rest } = await short_lives(t);
+    const { server, env, tt, used, reach, life, rest } = await short_lives(t);
     let cuts = 0;
     for (; tt.transport === "websocket"; cuts += 1) {
       await life(life_ms);
-      await until(() => tt.state === "online");
+      await reach(() => tt.state === "online");
     }
     assert.deepEqual([cuts, used], [life_ms < 5000 ? 2 : 3, ["websocket", "tunnel"]]);
     const upgrades = () => server.requests.filter(({ path }) => path === "/ws").length;
@@ -674,12 +691,12 @@ for (const life_ms of [4000, 6000, 12_000]) {
     }
     assert.ok(upgrades() > before, "no probe");
     assert.deepEqual(used, ["websocket", "tunnel"]);
-    await until(() => tt.transport === "websocket" && tt.state === "online");
+    await reach(() => tt.transport === "websocket" && tt.state === "online");
     // One cut is enough while none has lasted.
     for (; cuts < 4; cuts += 1) {
-      await until(() => tt.transport === "websocket" && tt.state === "online");
+      await reach(() => tt.transport === "websocket" && tt.state === "online");
       await life(life_ms);
-      await until(() => tt.state === "online");
+      await reach(() => tt.state === "online");
       assert.equal(tt.transport, "tunnel");
     }
     // The fourth cut within ten minutes: the WebSocket rests, and longer if that did not help.
@@ -687,23 +704,23 @@ for (const life_ms of [4000, 6000, 12_000]) {
       const count = upgrades();
       await rest(rest_ms - 10_000);
       assert.deepEqual([upgrades() - count, tt.transport], [0, "tunnel"]);
-      await until(() => tt.transport === "websocket" && tt.state === "online");
+      await reach(() => tt.transport === "websocket" && tt.state === "online");
       await life(life_ms);
-      await until(() => tt.state === "online");
+      await reach(() => tt.state === "online");
     }
     assert.equal(tt.transport, "tunnel");
     await rest(2_400_000);
-    await until(() => tt.transport === "websocket" && tt.state === "online");
+    await reach(() => tt.transport === "websocket" && tt.state === "online");
     for (const ms of [36_000, life_ms, life_ms]) await life(ms);
-    await until(() => tt.state === "online");
+    await reach(() => tt.state === "online");
     assert.equal(tt.transport, "websocket");
   });
 }
 
 test("a server that restarts every few seconds is no reason to leave the WebSocket", async (t) => {
-  const { server, env, tt, used, until, life } = await short_lives(t);
+  const { server, env, tt, used, reach, life } = await short_lives(t);
   for (let count = 0; count < 6; count += 1) {
-    await until(() => tt.state === "online");
+    await reach(() => tt.state === "online");
     const up = life(6000);
     server.away = true;
     await up;
@@ -713,14 +730,14 @@ test("a server that restarts every few seconds is no reason to leave the WebSock
     }
     server.away = false;
   }
-  await until(() => tt.state === "online");
+  await reach(() => tt.state === "online");
   assert.deepEqual(used, ["websocket"]);
 });
 
 test("a probe that the server ends because it does not identify counts as one that lasted", async (t) => {
-  const { server, env, tt, until, life } = await short_lives(t);
+  const { server, env, tt, reach, life } = await short_lives(t);
   for (let count = 0; count < 3; count += 1) await life(6000);
-  await until(() => tt.transport === "tunnel" && tt.state === "online");
+  await reach(() => tt.transport === "tunnel" && tt.state === "online");
   env.advance(10_000);
   const closed = new Promise((resolve) => {
     server.probed = (socket) => {
@@ -729,7 +746,7 @@ test("a probe that the server ends because it does not identify counts as one th
     };
   });
   await closed;
-  await until(() => tt.transport === "websocket" && tt.state === "online");
+  await reach(() => tt.transport === "websocket" && tt.state === "online");
   assert.deepEqual(await tt.request("lookup", ["up"]), { echo: ["up"] });
 });
 
@@ -742,15 +759,9 @@ for (const holds of ["all", "body"]) {
       env.chance = 0;
       network.faults.holds = (head) => (/format=sse/.test(head) ? holds : undefined);
       const tt = client(t, { url: network.url }, { environment: env, EventSource: source, transports: ["tunnel", "longpoll", "poll"] });
-      const online = async () => {
-        const from = env.now;
-        while (tt.state !== "online") {
-          await sleep(2);
-          env.advance(20);
-        }
-        return env.now - from;
-      };
-      const first = await online();
+      const started = env.now;
+      await online(tt, env, 20);
+      const first = env.now - started;
       assert.ok(tt.transport === "longpoll" && first <= 5000, `${tt.transport} after ${first} ms`);
       tt.close();
       // A tunnel that worked, and whose next stream is buffered.
@@ -763,10 +774,7 @@ for (const holds of ["all", "body"]) {
       network.cut();
       await lost;
       const from = env.now;
-      while (other.state !== "online") {
-        await sleep(2);
-        env.advance(20);
-      }
+      await online(other, env, 20);
       assert.ok(other.transport === "longpoll" && env.now - from <= 5000, `${other.transport} after ${env.now - from} ms`);
     });
   }

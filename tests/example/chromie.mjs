@@ -127,7 +127,11 @@ const melanie = await open({ username: "Melanie", password: "open sesame" });
 await melanie.started.next();
 await melanie.$av.chat.join();
 // The program learns of the new name by a webhook.
-while (!(await $av.chat.join()).includes("Pom")) await new Promise((resolve) => setTimeout(resolve, 10));
+for (const end = Date.now() + 10_000; ; await new Promise((resolve) => setTimeout(resolve, 10))) {
+  const names = await $av.chat.join();
+  if (names.includes("Pom")) break;
+  assert.ok(Date.now() < end, `no Pom within 10 s; last: ${names}`);
+}
 await $av.chat.say({ text: "hi" });
 for (const { messages } of [pomke, melanie]) assert.deepEqual(await messages.next(), { from: "Pom", text: "hi" });
 
