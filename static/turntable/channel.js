@@ -39,8 +39,9 @@ import { Emitter } from "./emitter.js";
  * @property {{recovered: boolean}} joined joined again after a reconnection, or for messages that
  *   were missed; `recovered`: every one of them follows
  * @property {{epoch: string, offset: number}} gap messages may have been lost during a
- *   reconnection, by a fault of the server, or because the client reads too slowly; the position
- *   from which the channel continues
+ *   reconnection, by a fault of the server, or because the client reads too slowly. It also comes
+ *   where none is known to be missing, as the server refused the request for missed messages.
+ *   `epoch` and `offset` are the position from which the channel continues
  * @property {{changes?: Record<string, "joined" | "left">, count: number}} members who joined and
  *   left, where the channel shows its members; without `changes` only their number is known
  * @property {{reason: "removed" | "refused" | "closed", error?: TurntableError}} left
