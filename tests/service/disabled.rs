@@ -2,6 +2,7 @@
 //! the server.
 
 use std::path::Path;
+use std::time::Instant;
 
 use serde_json::{Value, json};
 
@@ -13,7 +14,7 @@ use turntable_core::reason::ErrorCode;
 use turntable_testkit::package::{has_npm_package, run_script};
 use turntable_testkit::poll::{PollClient, calls};
 use turntable_testkit::session::{Session, resume};
-use turntable_testkit::{Client, Server, http};
+use turntable_testkit::{Client, DEADLINE, Server, http};
 
 const CONFIG: &str = r#"
 [limits]
@@ -138,19 +139,24 @@ fn service_is_disabled_for_all_sessions_of_one_user_and_comes_back() {
 
 /// Polls until chat has this state; the poll may hear late of other services.
 fn await_state_of_chat(poll: &PollClient<'_>, state: &str) {
-    let has_state = |entries: Vec<Value>| {
-        let changes = calls(&entries, "$av:setService");
-        changes
-            .iter()
-            .any(|change| change["chat"]["state"] == state)
-    };
-    while !has_state(poll.heartbeat()) {}
+    let until = Instant::now() + DEADLINE;
+    let mut last = Value::Null;
+    while last != state {
+        assert!(Instant::now() < until, "chat is {last}, not {state}");
+        for change in calls(&poll.heartbeat(), "$av:setService") {
+            if let Some(state) = change["chat"].get("state") {
+                last = state.clone();
+            }
+        }
+    }
 }
 
 /// The forum may be up later than the client comes.
 fn await_forum(client: &mut Client) {
+    let until = Instant::now() + DEADLINE;
     let mut code = Value::Null;
     while code != "not_found" {
+        assert!(Instant::now() < until, "forum: {code}");
         call(client, "forum:nosuch", json!(null), 99);
         code = next(client)["data"]["code"].clone();
     }
