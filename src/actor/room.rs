@@ -166,7 +166,7 @@ impl Room {
                     self.enter(caller.place);
                 }
                 self.answered(user);
-                self.tell_created(user, now_ms);
+                self.report_created(user, now_ms);
                 if let Some(too_often) = too_often {
                     // The answer to the join was sent.
                     self.shared.refuse(caller, too_often.error(), None);
@@ -307,9 +307,9 @@ impl Room {
                 }
                 Effect::EnteredGame(user) => self.playing(&user, true),
                 Effect::LeftGame(user) => self.playing(&user, false),
-                Effect::Report(report) => self.tell_result(&report),
+                Effect::Report(report) => self.report_results(&report),
                 Effect::Ended(_) => {
-                    self.tell_ended(clock::now_ms());
+                    self.report_ended(clock::now_ms());
                     self.model = None;
                     drop(self.created.take());
                 }

@@ -7,7 +7,9 @@ use serde::ser::Error;
 use serde::{Serialize, Serializer};
 use serde_json::value::RawValue;
 
-use turntable_core::model::room::ResultReport;
+use turntable_core::id::UserId;
+use turntable_core::model::room::Claim;
+use turntable_core::packet::RoomMember;
 use turntable_core::payload::Payload;
 
 /// An event as it is sent.
@@ -35,10 +37,25 @@ pub(super) struct RoomResult<'a> {
     channel: &'a str,
     game: &'a str,
     by: &'a str,
-    members: BTreeMap<&'a str, Member<'a>>,
+    members: &'a Members<'a>,
     result: Opaque<'a>,
     /// Unix ms.
     timestamp: u64,
+}
+
+/// The members of a room.
+#[derive(Debug, Serialize)]
+#[serde(transparent)]
+pub(super) struct Members<'a>(BTreeMap<&'a str, Member<'a>>);
+
+impl<'a> Members<'a> {
+    pub(super) fn new(members: &'a [RoomMember]) -> Self {
+        let members = members.iter().map(|member| {
+            let (team, state) = (member.team.as_deref(), member.state.name());
+            (member.user.as_str(), Member { team, state })
+        });
+        Self(members.collect())
+    }
 }
 
 /// A member, as `joined` has it.
@@ -50,19 +67,20 @@ struct Member<'a> {
 }
 
 impl<'a> RoomResult<'a> {
-    /// The data for a result that a member of this room claims.
-    pub(super) fn new(channel: &'a str, game: &'a str, report: &'a ResultReport) -> Self {
-        let members = report.members.iter().map(|member| {
-            let (team, state) = (member.team.as_deref(), member.state.name());
-            (member.user.as_str(), Member { team, state })
-        });
+    /// The data for a result that a member claims in a room, which is its channel and its game.
+    pub(super) fn new(
+        (channel, game): (&'a str, &'a str),
+        by: &'a UserId,
+        members: &'a Members<'a>,
+        claim: &'a Claim,
+    ) -> Self {
         Self {
             channel,
             game,
-            by: report.by.as_str(),
-            members: members.collect(),
-            result: Opaque(&report.result),
-            timestamp: report.timestamp_ms,
+            by: by.as_str(),
+            members,
+            result: Opaque(&claim.result),
+            timestamp: claim.timestamp_ms,
         }
     }
 }

@@ -33,12 +33,13 @@ use crate::http_client::{Answer, AnswerLimits, Bytes, HttpClient};
 use crate::log_limit::LogLimit;
 use crate::metric::{Label, Metrics};
 use crate::watched::Watched;
-use event::{Attributes, Body, Opaque, RoomResult};
+use event::{Attributes, Body, Members, Opaque, RoomResult};
 use queue::{Event, Failed, Next, Queue};
 use settings::{Kind, WebhookSettings, read_secret};
 use turntable_core::id::UserId;
 use turntable_core::model::avatar::AttributeChanges;
 use turntable_core::model::room::ResultReport;
+use turntable_core::packet::RoomMember;
 
 /// Each attempt may fail.
 static FAILED: LogLimit = LogLimit::new();
@@ -73,6 +74,11 @@ impl Target {
             secrets,
             settings,
         }
+    }
+
+    /// Whether events of this kind are sent.
+    fn wants(&self, kind: Kind) -> bool {
+        self.endpoint.is_some() && self.settings.events.contains(&kind)
     }
 }
 
@@ -140,7 +146,7 @@ impl Webhooks {
         }
     }
 
-    /// Tells of what a client of a user has set, as far as `webhooks.attributes` names it.
+    /// Reports what a client of a user has set, as far as `webhooks.attributes` names it.
     pub fn emit_attributes(&self, user: &UserId, changed: &AttributeChanges) {
         let target = self.target.get();
         let names = &target.settings.attributes;
@@ -155,21 +161,35 @@ impl Webhooks {
         }
     }
 
-    /// Tells of a result that a member of a room claims.
-    pub fn emit_result(&self, channel: &str, game: &str, report: &ResultReport) {
-        let data = || RoomResult::new(channel, game, report);
-        self.emit(Kind::RoomResult, channel, data);
+    /// Reports the results that a member of a room claims. `members` of the room are listed
+    /// only where the configuration wants them.
+    pub fn emit_results(
+        &self,
+        channel: &str,
+        game: &str,
+        members: impl FnOnce() -> Vec<RoomMember>,
+        report: &ResultReport,
+    ) {
+        if !self.target.get().wants(Kind::RoomResult) {
+            return;
+        }
+        let members = members();
+        let members = Members::new(&members);
+        for claim in &report.claims {
+            let data = || RoomResult::new((channel, game), &report.by, &members, claim);
+            self.emit(Kind::RoomResult, channel, data);
+        }
     }
 
     /// Sends an event about a user or room, if the configuration wants it.
     pub fn emit<D: Serialize>(&self, kind: Kind, about: &str, data: impl FnOnce() -> D) {
         let target = self.target.get();
-        if target.endpoint.is_none() || !target.settings.events.contains(&kind) {
+        if !target.wants(kind) {
             return;
         }
+        // All workers share the lock, so the event is written without it.
         let (data, now_ms) = (data(), clock::now_ms());
-        let waiting = &mut *self.waiting.lock();
-        let id = waiting.ids.next_id().to_string();
+        let id = self.waiting.lock().ids.next_id().to_string();
         let body = serde_json::to_string(&Body {
             id: &id,
             kind: kind.name(),
@@ -186,8 +206,9 @@ impl Webhooks {
             about: about.into(),
             body: body.into(),
         };
-        if waiting.queue.push(event, &target.settings.limits(), now_ms) {
-            self.survey(&waiting.queue);
+        let queue = &mut self.waiting.lock().queue;
+        if queue.push(event, &target.settings.limits(), now_ms) {
+            self.survey(queue);
             self.wake.notify_one();
         } else {
             self.count("dropped").inc();

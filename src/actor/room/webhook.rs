@@ -7,36 +7,37 @@ use turntable_core::id::UserId;
 use turntable_core::model::room::ResultReport;
 
 impl Room {
-    /// Tells the backend of the room, with its first member.
-    pub(super) fn tell_created(&mut self, user: &UserId, now_ms: u64) {
+    /// Reports the room to the backend, with its first member.
+    pub(super) fn report_created(&mut self, user: &UserId, now_ms: u64) {
         if self.reported_ms.is_some() || self.is_replacement {
             return;
         }
         self.reported_ms = Some(now_ms);
-        self.tell(Kind::RoomCreated, "by", user.as_str().into());
+        self.report(Kind::RoomCreated, "by", user.as_str().into());
     }
 
-    /// Tells the backend of a result that a member claims.
-    pub(super) fn tell_result(&self, report: &ResultReport) {
+    /// Reports the results that a member claims to the backend.
+    pub(super) fn report_results(&self, report: &ResultReport) {
         if let Some(model) = &self.model {
             let (channel, game) = (self.channel.as_str(), model.game().name());
-            self.shared.webhooks.emit_result(channel, game, report);
+            let members = || model.members().snapshot();
+            (self.shared.webhooks).emit_results(channel, game, members, report);
         }
     }
 
-    /// Tells the backend that the room ended.
-    pub(super) fn tell_ended(&mut self, now_ms: u64) {
+    /// Reports the end of the room to the backend.
+    pub(super) fn report_ended(&mut self, now_ms: u64) {
         let lasted_ms = self
             .reported_ms
             .take()
             .map(|reported_ms| now_ms.saturating_sub(reported_ms));
         if lasted_ms.is_some() || self.is_replacement {
-            self.tell(Kind::RoomEnded, "lasted_ms", lasted_ms.into());
+            self.report(Kind::RoomEnded, "lasted_ms", lasted_ms.into());
         }
         self.is_replacement = false;
     }
 
-    fn tell(&self, kind: Kind, name: &str, value: serde_json::Value) {
+    fn report(&self, kind: Kind, name: &str, value: serde_json::Value) {
         let Some(model) = &self.model else {
             return;
         };

@@ -25,7 +25,7 @@ mod tests;
 use std::sync::Arc;
 
 pub use member::{Member, Members};
-pub use result::ResultReport;
+pub use result::{Claim, ResultReport};
 pub use settings::RoomSettings;
 pub use snapshot::RoomSnapshot;
 
@@ -77,8 +77,8 @@ pub enum Effect {
     EnteredGame(UserId),
     /// The user is no member any more.
     LeftGame(UserId),
-    /// Report a result that a member claims to the backend.
-    Report(Box<ResultReport>),
+    /// Report what a member claims to the backend, with the members of the room.
+    Report(ResultReport),
     /// The room is over; it takes no more inputs.
     Ended(EndReason),
 }

@@ -59,15 +59,15 @@ impl Room {
                 action.timestamp_ms = corrected_ms as f64;
             }
         }
-        let reports = self.report(user, results, &actions, now_ms);
+        let report = self.report(user, results, &actions, now_ms);
         let tick_ms = self.game.settings().tick_ms;
         self.tick.push(actions, now_ms.saturating_add(tick_ms));
         if tick_ms == 0 || self.tick.bytes() >= self.settings.tick_bytes_max {
             let mut effects = self.flush();
-            effects.extend(reports);
+            effects.extend(report);
             return Ok(effects);
         }
-        Ok(reports)
+        Ok(report.into_iter().collect())
     }
 
     /// How long the state is that these actions of a member's session leave, where the game

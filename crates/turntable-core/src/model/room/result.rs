@@ -14,18 +14,24 @@ use super::{Effect, Room};
 use crate::id::UserId;
 use crate::limit::Limit;
 use crate::model::remaining;
-use crate::packet::{Action, ErrorBody, RoomMember};
+use crate::packet::{Action, ErrorBody};
 use crate::payload::Payload;
 use crate::rate::{Bucket, BucketExport, BucketSettings, tokens};
 use crate::reason::ErrorCode;
 
-/// A result that a member claims.
+/// The results that a member claims by one message. The members at that moment are those
+/// of the room when this is its effect: the message changes none of them.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ResultReport {
-    /// Who claims it.
+    /// Who claims them.
     pub by: UserId,
-    /// The members at that moment.
-    pub members: Vec<RoomMember>,
+    /// What is claimed, in the order of the actions.
+    pub claims: Vec<Claim>,
+}
+
+/// A result that a member claims.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Claim {
     /// What is claimed.
     pub result: Payload,
     /// The timestamp of the action as the members get it, Unix ms.
@@ -185,27 +191,28 @@ impl Room {
         self.result_rate.all.give_back(tokens(found.len()));
     }
 
-    /// The reports of a member's results; `actions` have the timestamps of the server.
+    /// The report of a member's results; `actions` have the timestamps of the server.
     pub(super) fn report(
         &mut self,
         by: &UserId,
         found: Vec<Found>,
         actions: &[Action],
         now_ms: u64,
-    ) -> Vec<Effect> {
+    ) -> Option<Effect> {
         if found.is_empty() {
-            return Vec::new();
+            return None;
         }
         self.result_rate.note(by, self.settings.results, now_ms);
-        let report = |Found { index, result }| {
+        let claim = |Found { index, result }| {
             let timestamp_ms = actions.get(index)?.timestamp_ms as u64;
-            Some(Effect::Report(Box::new(ResultReport {
-                by: by.clone(),
-                members: self.members.snapshot(),
+            Some(Claim {
                 result,
                 timestamp_ms,
-            })))
+            })
         };
-        found.into_iter().filter_map(report).collect()
+        Some(Effect::Report(ResultReport {
+            by: by.clone(),
+            claims: found.into_iter().filter_map(claim).collect(),
+        }))
     }
 }

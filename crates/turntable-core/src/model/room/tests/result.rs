@@ -27,15 +27,16 @@ fn at_a_rate(per_second: u32, burst: u32) -> Room {
     reporting(GameSettings::default(), settings)
 }
 
-/// The results among `effects`.
-fn reports(effects: &[Effect]) -> Vec<&ResultReport> {
-    let mut found = Vec::new();
+/// The results among `effects`, which have at most one report.
+fn claims(effects: &[Effect]) -> Vec<&Claim> {
+    let mut found = None;
     for effect in effects {
         if let Effect::Report(report) = effect {
-            found.push(&**report);
+            assert!(found.replace(report).is_none(), "one for all");
         }
     }
-    found
+    let claims = found.map(|report| &report.claims);
+    claims.into_iter().flatten().collect()
 }
 
 impl Room {
@@ -44,9 +45,9 @@ impl Room {
         let id = format!("1:{slot}");
         let actions = data.iter().map(|data| action(&id, data)).collect();
         let effects = self.acts(slot, &id, actions).unwrap();
-        let reports = reports(&effects).into_iter();
-        reports
-            .map(|report| report.result.as_json().to_owned())
+        let claims = claims(&effects).into_iter();
+        claims
+            .map(|claim| claim.result.as_json().to_owned())
             .collect()
     }
 
@@ -57,7 +58,7 @@ impl Room {
         let clock = SenderClock::trusted(None);
         match self.act(session(slot), &user(&id), actions, &clock, now_ms) {
             Ok(effects) => {
-                assert_eq!(reports(&effects).len(), count);
+                assert_eq!(claims(&effects).len(), count);
                 Ok(())
             }
             Err(error) => {
@@ -71,7 +72,7 @@ impl Room {
 }
 
 #[test]
-fn report_has_reporter_members_and_timestamp() {
+fn report_has_reporter_and_timestamp_and_the_members_are_in_the_room() {
     let game = GameSettings {
         teams: vec!["red".into()],
         ..GameSettings::default()
@@ -89,15 +90,18 @@ fn report_has_reporter_members_and_timestamp() {
     ];
     let report = ResultReport {
         by: user("1:1"),
-        members: vec![
-            member("1:1", Some("red"), MemberState::Joined),
-            member("1:2", Some("red"), MemberState::Away),
-            member("1:3", Some("red"), MemberState::Joined),
-        ],
-        result: Payload::from_json(r#"{"winner": "1:1", "score": 1.50}"#),
-        timestamp_ms: NOW - 499,
+        claims: vec![Claim {
+            result: Payload::from_json(r#"{"winner": "1:1", "score": 1.50}"#),
+            timestamp_ms: NOW - 499,
+        }],
     };
-    assert_eq!(effects, [played(sent), Effect::Report(Box::new(report))]);
+    assert_eq!(effects, [played(sent), Effect::Report(report)]);
+    let members = [
+        member("1:1", Some("red"), MemberState::Joined),
+        member("1:2", Some("red"), MemberState::Away),
+        member("1:3", Some("red"), MemberState::Joined),
+    ];
+    assert_eq!(room.members().snapshot(), members);
 }
 
 #[test]
@@ -168,7 +172,7 @@ fn result_is_reported_at_once_where_actions_wait_for_a_tick() {
     let mut room = reporting(game, RoomSettings::default());
     assert_eq!(room.reported(1, &[RESULT]), ["1"]);
     let sent = room.advance(NOW + 1_000);
-    assert_eq!((sent.len(), reports(&sent).len()), (1, 0));
+    assert_eq!((sent.len(), claims(&sent).len()), (1, 0));
 }
 
 #[test]
@@ -241,7 +245,7 @@ fn result_of_a_message_that_is_refused_costs_nothing() {
     let error = room.acts(1, "1:1", too_much).unwrap_err();
     assert_eq!(error.limit, Some(Limit::RoomBytes));
     let effects = room.acts(1, "1:1", results()).unwrap();
-    assert_eq!(reports(&effects).len(), 2);
+    assert_eq!(claims(&effects).len(), 2);
 }
 
 #[test]

@@ -198,7 +198,9 @@ fn relative(effect: Effect, begin_ms: u64) -> Effect {
         }
         Effect::Report(mut report) => {
             // It may lie before the beginning.
-            report.timestamp_ms = report.timestamp_ms.wrapping_sub(begin_ms);
+            for claim in &mut report.claims {
+                claim.timestamp_ms = claim.timestamp_ms.wrapping_sub(begin_ms);
+            }
             Effect::Report(report)
         }
         Effect::Send {
