@@ -266,8 +266,8 @@ impl Avatar {
         }
     }
 
-    /// Tells the backend that the user came or went, no matter which users see it.
-    fn tell_backend(&mut self, now_ms: u64) {
+    /// Reports to the backend that the user came or went, no matter which users see it.
+    fn report_to_backend(&mut self, now_ms: u64) {
         let is_here = self.model.is_here(now_ms);
         if std::mem::replace(&mut self.is_reported, is_here) != is_here {
             let kind = match is_here {
@@ -326,7 +326,7 @@ impl Avatar {
             self.back_up(self.model.sessions());
         }
         self.note_hidden();
-        self.tell_backend(now_ms);
+        self.report_to_backend(now_ms);
         let changes = self.model.refresh_profile(&shared.settings().attributes);
         if !changes.is_empty() {
             for gateway in self.model.watchers.gateways() {

@@ -198,7 +198,7 @@ pub struct Gateway {
     /// The last known states of the services.
     services: service::States,
     wheel: Wheel<Timer>,
-    /// Timers that are due, the first first.
+    /// Timers that are due, the earliest at the front.
     due: VecDeque<Timer>,
     /// Whether sockets are read.
     intake: Intake,

@@ -6,7 +6,7 @@
 //!      look └──┘   └── the process is within its budget ──► over
 //! ```
 //!
-//! A look while gateways list brings the round up to date and replaces it not: a gateway with
+//! A look while gateways list brings the round up to date and does not replace it: a gateway with
 //! much in its mailbox lists late, and each round would meet the same. One that lists too late
 //! for a round takes part in the next.
 
@@ -403,7 +403,7 @@ mod tests {
     }
 
     #[test]
-    fn what_the_kernel_gave_back_since_the_look_has_not_to_be_freed() {
+    fn what_the_kernel_gave_back_since_the_look_does_not_have_to_be_freed() {
         let of = [holding(ONE, 1, 60), holding(ONE, 2, 70)];
         let going = |kernel_bytes| {
             let rounds = Rounds::default();

@@ -302,7 +302,7 @@ mod tests {
         }
         let left: Vec<_> = (5..25).chain([197]).chain(207..210).map(name).collect();
         assert_eq!(store.users(), left);
-        // Without any place nobody is stored, and nobody is said to be.
+        // Without a place a user is refused, and not stored.
         let refused = store.put(&name(300), true, 0, 5 * DAY).refused;
         assert_eq!(refused, [name(300)]);
         assert_eq!(store.users(), [""; 0]);
