@@ -181,7 +181,7 @@ mod tests {
     fn client_behind_a_carrier_is_behind_when_it_stays_away() {
         let mut gateway = gateway(0, &Arc::new(Noted::default()));
         let begun_ms = clock::now_ms();
-        let session = begin_by_requests(&mut gateway, 1);
+        let (session, _answer) = begin_by_requests(&mut gateway, 1);
         fall_behind(&mut gateway, session);
         for relief in [Relief::Stalled, Relief::Half] {
             assert!(!gateway.relieve(relief, 1, begun_ms + SILENT_MS / 2));
@@ -194,7 +194,7 @@ mod tests {
     #[test]
     fn what_waits_on_the_carrier_of_a_namespace_counts() {
         let mut gateway = gateway(0, &Arc::new(Noted::default()));
-        let session = begin_by_requests(&mut gateway, 1);
+        let (session, _answer) = begin_by_requests(&mut gateway, 1);
         fall_behind(&mut gateway, session);
         let connection = entry(&mut gateway, session).session.connection().unwrap();
         gateway.flush_connection(connection);

@@ -18,7 +18,7 @@ use crate::gateway::session::SessionEntry;
 use crate::gateway::session::life::Details;
 use crate::gateway::settings::GatewaySettings;
 use crate::gateway::transport::begin::Insertion;
-use crate::gateway::transport::testing::{carried, carrier, without_socket};
+use crate::gateway::transport::testing::{Awaited, carried, carrier, without_socket};
 use crate::gateway::{Gateway, Shared};
 use crate::metric::Metrics;
 use crate::portal::Portal;
@@ -145,11 +145,12 @@ pub(crate) fn begin_as(gateway: &mut Gateway, number: u64) -> SessionSlot {
     begin_on(gateway, number, connection)
 }
 
-/// The same on a connection that another one carries, whose client fetches by requests.
-pub(crate) fn begin_by_requests(gateway: &mut Gateway, number: u64) -> SessionSlot {
+/// The same on a connection that another one carries, whose client fetches by requests; and
+/// the first answer.
+pub(crate) fn begin_by_requests(gateway: &mut Gateway, number: u64) -> (SessionSlot, Awaited) {
     let permit = gateway.shared.admit([127, 0, 0, 1].into(), None).unwrap();
     let name = || SessionId::random().unwrap();
-    let carrier = carrier(name(), permit);
+    let (carrier, answer) = carrier(name(), permit);
     let carrier = gateway.insert(carrier, Insertion::Engine).unwrap();
     gateway.run();
     let connection = carried(name(), carrier);
@@ -157,7 +158,7 @@ pub(crate) fn begin_by_requests(gateway: &mut Gateway, number: u64) -> SessionSl
         .insert(connection, Insertion::Namespace(None))
         .unwrap();
     gateway.run();
-    begin_on(gateway, number, opened)
+    (begin_on(gateway, number, opened), answer)
 }
 
 fn begin_on(gateway: &mut Gateway, number: u64, connection: ConnKey) -> SessionSlot {
