@@ -40,8 +40,11 @@ impl Cooldowns {
         let until_ms = now_ms.saturating_add(wait_ms);
         let mut addresses = self.addresses.lock();
         addresses.retain(|_, until_ms| *until_ms > now_ms);
-        addresses.extend(ended.into_keys().map(|address| (address, until_ms)));
         // Addresses may wait for longer that were added when `wait_ms` was more.
+        for address in ended.into_keys() {
+            let last_ms = addresses.entry(address).or_default();
+            *last_ms = (*last_ms).max(until_ms);
+        }
         self.last_ms.fetch_max(until_ms, Ordering::Relaxed);
     }
 
@@ -99,6 +102,17 @@ mod tests {
         assert_eq!(waits(many, 1_100), None);
         assert_eq!(waits(few, 1_150), Some(50));
         assert_eq!(cooldowns.addresses.lock().len(), 1);
+    }
+
+    #[test]
+    fn shorter_time_does_not_shorten_a_wait_of_the_same_address() {
+        let cooldowns = Cooldowns::default();
+        let address = Address::from_number(1);
+        for (wait_ms, now_ms, left_ms) in [(1_000, 0, 1_000), (100, 100, 900), (1_000, 200, 1_000)]
+        {
+            cooldowns.begin(&going(&[(1, 0); ENDED_MIN]), wait_ms, now_ms);
+            assert_eq!(cooldowns.remaining_ms(address, now_ms), Some(left_ms));
+        }
     }
 
     #[test]
