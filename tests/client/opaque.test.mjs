@@ -4,6 +4,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { connect } from "../../static/turntable.js";
 import { parse, stringify } from "../../static/turntable/binary.js";
+import { messageOf as datagramMessage } from "../../static/turntable/transports/datagram.js";
 import { messageOf } from "../../static/turntable/transports/entry.js";
 import { messageCodec } from "../../static/turntable/transports/msgpack.js";
 import { fake } from "./fake_server.mjs";
@@ -146,4 +147,11 @@ test("odd strings and keys are the same by v1 and v2", async (t) => {
   }
   assert.deepEqual(results[0], results[1]);
   assert.deepEqual(results[0][0], results[0][1]);
+});
+
+test("a past message that a tunnel sends again has its own id each time", () => {
+  const past = { path: "/channel/c", data: 1, offset: 2, message: "01JD" };
+  const [first, second] = ["A", "B"].map((id) => datagramMessage({ id, ...past }));
+  assert.deepEqual(first, { command: "message", data: { id: "01JD", channel: "c", data: 1, offset: 2 } });
+  assert.deepEqual(second, first);
 });

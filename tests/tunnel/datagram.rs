@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 use turntable_testkit::http::{self, escape};
 use turntable_testkit::metric::{CONNECTIONS, SESSIONS};
 use turntable_testkit::presence::expect_state;
+use turntable_testkit::stream::Stream;
 use turntable_testkit::tunnel::{Tunnel, post};
 use turntable_testkit::{Response, Server};
 
@@ -221,6 +222,35 @@ fn interest_may_want_past_messages() {
         assert_eq!(tunnel.expect_published("chat"), n);
     }
     tunnel.expect_nothing_pending();
+}
+
+#[test]
+fn past_message_has_the_id_of_its_publication_whenever_it_is_sent() {
+    let server = Server::start();
+    let mut friend = server.user("1:2");
+    let mut tunnel = Tunnel::on_channel(&server, "1:1", "chat");
+    let place = friend.request("publish", json!({"channel": "chat", "data": "hi"}));
+    let live = tunnel.next();
+    assert_eq!(live["id"], place["id"]);
+    assert_eq!(live.get("message"), None);
+    let mut ids = vec![live["id"].clone()];
+    let join = json!({"channel": "chat", "history": 5});
+    for _ in 0..2 {
+        tunnel.send("/server", json!({"command": "joinchannel", "data": join}));
+        tunnel.expect_command("joined");
+        let past = tunnel.next();
+        assert_eq!(past["message"], place["id"], "{past}");
+        // A client that comes back by an id names one datagram.
+        assert!(!ids.contains(&past["id"]), "{past}");
+        ids.push(past["id"].clone());
+    }
+    // By long poll, what is behind the first of them.
+    let first = ids[1].as_str().unwrap();
+    let query = format!("id={}&format=longpoll&after={first}", tunnel.id);
+    let batch: Value = serde_json::from_str(&Stream::open(&server, &query).rest()).unwrap();
+    let past = batch.as_array().unwrap().last().unwrap();
+    assert_eq!((&past["id"], &past["message"]), (&ids[2], &place["id"]));
+    assert_eq!(past["data"], "hi");
 }
 
 #[test]

@@ -173,8 +173,9 @@ impl Frame {
         Self::Message(Rc::new(Message::of(v1, id, None)))
     }
 
-    /// What a channel retained, for one session. It has an id of its own: the
-    /// session may have had one of that message before, by whose id it could come back.
+    /// What a channel retained, for one session. It has an id of its own, beside the
+    /// message's: the session may have had the message before, by whose id it could
+    /// come back.
     pub(crate) fn retained(frame: &SharedFrame) -> Self {
         let v1 = frame.v1().clone();
         Self::Message(Rc::new(Message::of(v1, MessageId::nil(), None)))

@@ -36,8 +36,9 @@ const KEEPALIVE_MAX = 60_000;
 
 /**
  * Decodes the message of a datagram. On a channel's path, `data` is the
- * published data; sender, offset and time are fields beside it. On every other
- * path, `data` is a message.
+ * published data; sender, offset and time are fields beside it, and `message` is
+ * the message's id where the datagram has another one. On every other path,
+ * `data` is a message.
  * @param {any} datagram
  * @returns {any} undefined if the datagram contains no message
  */
@@ -45,8 +46,9 @@ export function messageOf(datagram) {
   if (typeof datagram !== "object" || datagram === null) return undefined;
   const { path, data } = datagram;
   if (typeof path === "string" && path.startsWith(CHANNEL)) {
-    const { tunnel: _tunnel, path: _path, data: _data, ...fields } = datagram;
-    return { command: "message", data: { ...fields, channel: path.slice(CHANNEL.length), data } };
+    const { tunnel: _tunnel, path: _path, data: _data, message, ...fields } = datagram;
+    const id = message ?? datagram.id;
+    return { command: "message", data: { ...fields, id, channel: path.slice(CHANNEL.length), data } };
   }
   return typeof data?.command === "string" ? data : undefined;
 }

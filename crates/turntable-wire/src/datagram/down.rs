@@ -106,6 +106,8 @@ pub struct Datagram<'a> {
     data: &'a str,
     /// `from`, `offset`, `epoch` and `time` of a channel's message, as JSON.
     origin: Origin<'a>,
+    /// The id of a channel's message, as JSON, where `id` is another one.
+    message: Option<&'a RawValue>,
     /// Whether the data is the complete payload.
     is_bare: bool,
 }
@@ -118,8 +120,9 @@ const ORIGIN: [&str; 4] = ["from", "offset", "epoch", "time"];
 
 impl<'a> Datagram<'a> {
     /// The datagram of a message, given as its v1 JSON text. `id` is
-    /// [`own_id`] if the message has one, else any other. `None` if the text
-    /// is not a message.
+    /// [`own_id`] if the message has one, else any other. A past message of a
+    /// channel may have another `id`; then the datagram names both. `None` if
+    /// the text is not a message.
     ///
     /// ```
     /// use turntable_core::id::MessageId;
@@ -137,13 +140,16 @@ impl<'a> Datagram<'a> {
     #[must_use]
     pub fn of(message: &'a str, id: MessageId, to: &Receiver<'a>) -> Option<Self> {
         let mut origin = Origin::default();
+        let mut own = None;
         let (path, data) = match route(message)? {
             Route::Channel {
                 channel,
                 data,
                 origin: of,
+                id: of_message,
             } => {
                 origin = of;
+                own = of_message.filter(|own| !is_same(own, id));
                 (Path::Channel(channel), data)
             }
             Route::Game(channel) => (Path::Game(channel), message),
@@ -156,6 +162,7 @@ impl<'a> Datagram<'a> {
             path,
             data,
             origin,
+            message: own,
             is_bare: false,
         })
     }
@@ -169,6 +176,7 @@ impl<'a> Datagram<'a> {
             path: Path::Presence,
             data,
             origin: Origin::default(),
+            message: None,
             is_bare: true,
         }
     }
@@ -191,7 +199,8 @@ impl<'a> Datagram<'a> {
         out.remove(quote);
         out.extend_from_slice(b",\"data\":");
         self.write_data(out);
-        for (name, value) in ORIGIN.iter().zip(self.origin) {
+        let origin = ORIGIN.iter().copied().zip(self.origin);
+        for (name, value) in origin.chain([("message", self.message)]) {
             if let Some(value) = value {
                 out.extend_from_slice(b",\"");
                 out.extend_from_slice(name.as_bytes());
@@ -222,8 +231,16 @@ impl<'a> Datagram<'a> {
     }
 }
 
-/// The id of a channel's message, which is also the id of its datagram. `None`
-/// for any other message.
+/// Whether an id in JSON is this one.
+fn is_same(json: &RawValue, id: MessageId) -> bool {
+    let mut buffer = [0; ulid::ULID_LEN];
+    let quoted = json.get().strip_prefix('"');
+    let text = quoted.and_then(|text| text.strip_suffix('"'));
+    text == Some(id.array_to_str(&mut buffer))
+}
+
+/// The id of a channel's message, which is also the id of its datagram when the
+/// message is published. `None` for any other message.
 ///
 /// ```
 /// use turntable_wire::datagram::own_id;
@@ -254,6 +271,7 @@ enum Route<'a> {
         channel: Cow<'a, str>,
         data: &'a str,
         origin: Origin<'a>,
+        id: Option<&'a RawValue>,
     },
     Game(Cow<'a, str>),
     Presence,
@@ -265,14 +283,15 @@ fn route(message: &str) -> Option<Route<'_>> {
     let parts = split(message)?;
     let route = match parts.command {
         "message" => {
-            let names = ["channel", "data", "from", "offset", "epoch", "time"];
+            let names = ["channel", "data", "id", "from", "offset", "epoch", "time"];
             let fields = Fields::read(parts.data.get(), names).ok();
             fields.and_then(|fields| {
-                let [channel, data, from, offset, epoch, time] = fields.values;
+                let [channel, data, id, from, offset, epoch, time] = fields.values;
                 Some(Route::Channel {
                     channel: text(channel?, "channel").ok()?,
                     data: data?.get(),
                     origin: [from, offset, epoch, time],
+                    id,
                 })
             })
         }

@@ -18,8 +18,9 @@
 import type { Outgoing, Target, TransportHooks } from "./transport.js";
 /**
  * Decodes the message of a datagram. On a channel's path, `data` is the
- * published data; sender, offset and time are fields beside it. On every other
- * path, `data` is a message.
+ * published data; sender, offset and time are fields beside it, and `message` is
+ * the message's id where the datagram has another one. On every other path,
+ * `data` is a message.
  * @param {any} datagram
  * @returns {any} undefined if the datagram contains no message
  */

@@ -145,11 +145,25 @@ fn first_publication_of_a_channel_has_its_epoch() {
         panic!("a message");
     };
     first.epoch = Some("e".into());
+    let id = first.id;
     let message = message(&ServerPacket::Message(first));
-    let datagram = Datagram::of(&message, MessageId::nil(), &TO).unwrap();
+    let datagram = Datagram::of(&message, id, &TO).unwrap();
     let text = text(&datagram);
     let origin = r#""data":1,"from":"1:1","offset":3,"epoch":"e","time":5}"#;
     assert!(text.ends_with(origin), "{text}");
+}
+
+#[test]
+fn past_message_under_another_id_has_its_own_beside_it() {
+    let message = message(&published("c", "1"));
+    let (id, own) = (MessageId::from(1), own_id(&message).unwrap());
+    let datagram = Datagram::of(&message, id, &TO).unwrap();
+    assert_eq!(
+        text(&datagram),
+        format!(
+            r#"{{"id":"{id}","path":"/channel/c","data":1,"from":"1:1","offset":3,"time":5,"message":"{own}"}}"#
+        ),
+    );
 }
 
 #[test]
@@ -213,10 +227,11 @@ proptest! {
     #[test]
     fn datagram_is_one_line_with_an_unchanged_payload(data in spread_json()) {
         let message = message(&published("c", &data));
-        let datagram = Datagram::of(&message, MessageId::nil(), &TO).unwrap();
+        let id = own_id(&message).unwrap();
+        let datagram = Datagram::of(&message, id, &TO).unwrap();
         let left = data.replace(['\n', '\r'], " ");
         let expected =
-            format!(r#"{{"id":"00000000000000000000000000","path":"/channel/c","data":{left},"from":"1:1","offset":3,"time":5}}"#);
+            format!(r#"{{"id":"{id}","path":"/channel/c","data":{left},"from":"1:1","offset":3,"time":5}}"#);
         prop_assert_eq!(text(&datagram), expected);
     }
 }
