@@ -28,10 +28,12 @@ const $av = begin(
     showAuthDialog(authenticate, error) {
       const cookie = storedCookie();
       if (cookie && !error) return authenticate({ cookie });
+      const is_refused = error?.code === "unauthorized";
       // A cookie of before, perhaps.
-      if (cookie) storeCookie("", 0);
+      if (cookie && is_refused) storeCookie("", 0);
       login = authenticate;
-      $("login-error").textContent = error && !cookie ? "This name and password are not known." : "";
+      const refusal = cookie ? "" : "This name and password are not known.";
+      $("login-error").textContent = is_refused ? refusal : (error?.message ?? "");
       $("login").hidden = false;
       $("app").hidden = true;
       showState();

@@ -19,6 +19,7 @@ const $av = begin(
     },
 
     start(av) {
+      process.exitCode = 0;
       console.log(`authenticated as ${av.user}, username ${av.get("username")}`);
       av.chat.onDisable(() => console.log("the chat is closed"));
       av.chat.onEnable(() => console.log("the chat is open"));

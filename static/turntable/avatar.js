@@ -15,7 +15,7 @@ import { connect } from "./client.js";
 import { Emitter } from "./emitter.js";
 import { TurntableError } from "./error.js";
 import { ServiceStates, facade } from "./avatar_services.js";
-import { lasting } from "./identity.js";
+import { isTemporary, lasting } from "./identity.js";
 import { addressed } from "./options.js";
 import { settle } from "./outcome.js";
 import { WatchList } from "./watch_list.js";
@@ -168,6 +168,8 @@ export class Avatar {
 
   /**
    * Identifies the user. `user` among the credentials is the user that is claimed.
+   * After a temporary error (`unavailable`, ...) it has failed, but the avatar tries
+   * again, and calls `onConnect` with its first success.
    * @overload
    * @param {Record<string, any>} credentials
    * @param {AuthenticateCallback} callback called on success and on failure
@@ -373,7 +375,17 @@ export class Avatar {
 
   /** @param {TurntableError} error */
   #failed(error) {
+    // A name at both ends is what an avatar is for: `$av.chat` is the server's, `addService("chat")` the user's.
+    if (error.command === "provide" && error.details?.own !== undefined) return;
     this.#refusal = error;
+    const waiting = this.#authenticating;
+    if (waiting && isTemporary(error.code)) {
+      // The caller need not wait; the client tries again, and `onConnect` follows with the first success.
+      this.#authenticating = undefined;
+      this.#connected = false;
+      waiting.reject(error);
+      return;
+    }
     const is_refusal = error.code === "unauthorized" && !this.authenticated;
     if (!is_refusal && !this.#authenticating) this.#report(error);
   }

@@ -88,6 +88,17 @@ test("services that are added before and after the connection are announced, and
   assert.deepEqual(await peer.next("reply"), { command: "reply", data: "hello Mel", id: 1 });
 });
 
+test("an avatar offers functions under the name of a service of the server without an error", async (t) => {
+  const { av, peer } = await connected(t, { services: { chat: { state: "enabled", functions: ["say"] } } });
+  const errors = [];
+  av.onError((error) => errors.push(error));
+  av.addService("chat", { sendMessage: () => 1 });
+  const { id } = await peer.next("provide");
+  peer.send("reply", { services: [], own: ["chat"] }, id);
+  await peer.settle(av.client);
+  assert.deepEqual([errors, av.chat.functions], [[], ["say"]]);
+});
+
 test("onDisable and onEnable of a service are called when its state changes, and no others", async (t) => {
   const session = await connected(t, { services: { ...forum, chat: { state: "enabled", functions: ["send"] } } });
   const { av, peer } = session;
@@ -184,6 +195,34 @@ test("onConnect is called with the first success after an authenticate that was 
     await met;
     assert.deepEqual([connects, av.connected], [[[true, "1:7"]], true], then);
   }
+});
+
+test("authenticate reports a temporary error at once, and onConnect the success of a later attempt", async (t) => {
+  const { server, av, env } = await begin(t);
+  const [calls, errors] = [[], []];
+  av.onConnect((avatar) => calls.push([avatar.authenticated, avatar.user]));
+  av.onDisconnect(() => calls.push("disconnect"));
+  av.onError((error) => errors.push(error.code));
+  const refused = called(av, "onConnect");
+  av.connect();
+  await refuse(await server.accept());
+  await refused;
+  // Refuses for a moment; resolves with the next attempt.
+  const again = async (peer) => {
+    const offline = new Promise((resolve) => av.client.on("state", ({ state, retry_ms }) => state === "offline" && resolve(retry_ms)));
+    assert.deepEqual(await refuse(peer, { code: "unavailable", message: "not now" }), { user: "1:7", credentials: { password: "right" } });
+    env.advance(await offline);
+    return server.accept();
+  };
+  const outcomes = [];
+  av.authenticate({ user: "1:7", password: "right" }, (same, error) => outcomes.push([same === av, error?.code]));
+  const second = await again(await server.accept());
+  assert.deepEqual([outcomes, av.authenticated, av.connected], [[[true, "unavailable"]], false, false]);
+  const third = await again(second);
+  const met = called(av, "onConnect");
+  await third.admit({ user: "1:7" });
+  await met;
+  assert.deepEqual([calls, outcomes.length, errors], [[[false, undefined], [true, "1:7"]], 1, ["unavailable"]]);
 });
 
 test("an authenticate that the server ends without a refusal disconnects a connected avatar", async (t) => {

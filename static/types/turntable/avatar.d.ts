@@ -95,6 +95,8 @@ export declare class Avatar {
     onError(listener: (error: TurntableError) => void): () => void;
     /**
      * Identifies the user. `user` among the credentials is the user that is claimed.
+     * After a temporary error (`unavailable`, ...) it has failed, but the avatar tries
+     * again, and calls `onConnect` with its first success.
      * @overload
      * @param {Record<string, any>} credentials
      * @param {AuthenticateCallback} callback called on success and on failure
@@ -113,6 +115,8 @@ export declare class Avatar {
     authenticate(credentials: Record<string, any>, callback: AuthenticateCallback): void;
     /**
      * Identifies the user. `user` among the credentials is the user that is claimed.
+     * After a temporary error (`unavailable`, ...) it has failed, but the avatar tries
+     * again, and calls `onConnect` with its first success.
      * @overload
      * @param {Record<string, any>} credentials
      * @param {AuthenticateCallback} callback called on success and on failure
