@@ -27,8 +27,7 @@ export function checkQuery(url) {
  * @returns {string}
  */
 export function socketUrl(url, base) {
-  const location = globalThis.location;
-  const target = new URL(url ?? "/ws", base ?? location?.href);
+  const target = parsed(url, base ?? globalThis.location?.href);
   if (target.protocol === "http:") target.protocol = "ws:";
   if (target.protocol === "https:") target.protocol = "wss:";
   if (target.protocol !== "ws:" && target.protocol !== "wss:") {
@@ -38,4 +37,21 @@ export function socketUrl(url, base) {
   // WebSocket constructors reject a URL with a fragment.
   target.hash = "";
   return target.href;
+}
+
+/**
+ * @param {string | URL | undefined} url
+ * @param {string | undefined} base
+ * @returns {URL}
+ */
+function parsed(url, base) {
+  const text = String(url ?? "/ws");
+  const example = "an address such as http://127.0.0.1:8080 or ws://127.0.0.1:8080/ws";
+  // `localhost:8080` parses, with `localhost:` as its scheme.
+  if (/^[^/?#:]+:\d+(?:[/?#]|$)/.test(text)) throw new TypeError(`http:// or ws:// is missing: ${text} (expected ${example})`);
+  try {
+    return new URL(text, base);
+  } catch {
+    throw new TypeError(url === undefined ? `the server's address is missing: outside of a page connect needs ${example}` : `not a URL: ${text} (expected ${example})`);
+  }
 }

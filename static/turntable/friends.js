@@ -9,6 +9,7 @@
 
 import { Emitter } from "./emitter.js";
 import { TurntableError } from "./error.js";
+import { checkUsers, wrongUsers } from "./id.js";
 import { Profiles } from "./profiles.js";
 import { INTERRUPTED } from "./requests.js";
 
@@ -97,6 +98,8 @@ export class Friends extends Emitter {
    *   own; rejects with a TurntableError
    */
   subscribe(ids, { signal } = {}) {
+    const wrong = wrongUsers(ids);
+    if (wrong) return Promise.reject(wrong);
     const wanted = [...new Set(ids)];
     if (this.#session.closed) return Promise.reject(closedError("subscribe"));
     if (signal?.aborted) return Promise.reject(signal.reason);
@@ -141,7 +144,7 @@ export class Friends extends Emitter {
   async unsubscribe(subscribed) {
     if (!Array.isArray(subscribed)) {
       const hold = this.#holds.get(subscribed);
-      if (!hold) throw new TypeError("unsubscribe needs ids, or what subscribe resolved with");
+      if (!hold) throw new TypeError("users must be an array of ids, or what subscribe resolved with");
       await this.#end([...hold.ids].map((id) => [id, hold]));
       return;
     }
@@ -217,6 +220,7 @@ export class Friends extends Emitter {
    * @returns {Promise<string[]>} all users that are blocked; rejects with a TurntableError
    */
   async block(ids) {
+    checkUsers(ids);
     return this.#blocked({ add: ids });
   }
 
@@ -226,6 +230,7 @@ export class Friends extends Emitter {
    * @returns {Promise<string[]>} all users that are still blocked
    */
   async unblock(ids) {
+    checkUsers(ids);
     return this.#blocked({ remove: ids });
   }
 
@@ -248,7 +253,8 @@ export class Friends extends Emitter {
    * @param {string[]} ids
    * @returns {Promise<Record<string, LookupEntry>>}
    */
-  lookup(ids) {
+  async lookup(ids) {
+    checkUsers(ids);
     return this.#session.request("lookup", ids);
   }
 

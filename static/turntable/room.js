@@ -7,6 +7,7 @@
 import { opaque } from "./binary.js";
 import { Emitter } from "./emitter.js";
 import { TurntableError } from "./error.js";
+import { checkUsers } from "./id.js";
 
 /** @import { Clock } from "./clock.js" */
 /** @import { Member, RoomState } from "./room_state.js" */
@@ -165,6 +166,7 @@ export class Room extends Emitter {
    * @returns {Promise<void>}
    */
   async invite(ids) {
+    checkUsers(ids);
     // A `joingame` of a room that was left would join it again.
     if (!this.active) throw new TurntableError("not_member", "this client is not in the room", { command: "joingame" });
     await this.#context.session.request("joingame", { ...this.#state.joinData({}, this.#context.user()), invite: ids });

@@ -5,7 +5,7 @@
  */
 
 import { Holding } from "./holding.js";
-import { normalizeId, wrongId } from "./id.js";
+import { normalizeId, wrongId, wrongUsers } from "./id.js";
 import { Room } from "./room.js";
 import { RoomState } from "./room_state.js";
 
@@ -41,7 +41,7 @@ export class Rooms {
    *   room get
    */
   join(channel, options) {
-    const error = wrongId(channel, "joingame");
+    const error = wrongId(channel, "joingame") ?? (options.invite === undefined ? undefined : wrongUsers(options.invite));
     if (error) return Promise.reject(error);
     const key = normalizeId(channel);
     return (this.#seats.get(key) ?? this.#add(key)).holding.acquire(options);

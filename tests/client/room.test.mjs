@@ -47,6 +47,15 @@ test("a snapshot may arrive in parts and without an id; known ids are not reques
   assert.deepEqual(peer.unread, []);
 });
 
+test("a list of users is an array: a string is not taken character by character", async (t) => {
+  const { tt, peer } = await online(t);
+  const wrong = { name: "TypeError", message: /^users must be an array of ids/ };
+  const calls = ["subscribe", "unsubscribe", "lookup", "block", "unblock"].map((name) => tt.friends[name]("1:2"));
+  for (const call of [...calls, tt.join("R", { invite: "1:2" })]) await assert.rejects(call, wrong);
+  await peer.settle(tt);
+  assert.deepEqual(peer.unread, []);
+});
+
 test("a long subscription is split into several messages", async (t) => {
   const { tt, peer } = await online(t);
   const ids = Array.from({ length: 600 }, (_, index) => `1:${index}`);

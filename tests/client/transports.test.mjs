@@ -398,6 +398,12 @@ test("the frame event reports frames, datagrams and entries with their sizes", a
 
 test("invalid options throw a TypeError", () => {
   assert.throws(() => connect("http://a", { transports: ["udp"] }), /unknown transport/);
+  assert.throws(() => connect("http://a", { transports: [] }), { name: "TypeError", message: /^transports must not be empty/ });
+  for (const address of ["127.0.0.1:8080", "localhost:8080", "play.example:8080/ws"]) {
+    assert.throws(() => connect(address), { name: "TypeError", message: new RegExp(`^http:// or ws:// is missing: ${address}`) });
+  }
+  assert.throws(() => connect("play"), { name: "TypeError", message: /^not a URL: play \(/ });
+  assert.throws(() => connect(), { name: "TypeError", message: /address is missing/ });
   assert.throws(() => connect("http://a", { encoding: "v3" }), /unknown encoding/);
   assert.throws(() => connect("http://a", { transports: ["websocket"], WebSocket: undefined }), /no supported transport/);
 });

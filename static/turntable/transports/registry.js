@@ -50,6 +50,7 @@ export function createTransports({ names, encoding, poll: poll_options, platform
   for (const name of names) {
     if (!Object.hasOwn(known, name)) throw new TypeError(`unknown transport: ${name} (known: ${TRANSPORTS.join(", ")})`);
   }
+  if (names.length === 0) throw new TypeError(`transports must not be empty (known: ${TRANSPORTS.join(", ")})`);
   const transports = [...new Set(names)].map((name) => known[name]).filter((row) => row?.supported).map((row) => /** @type {any} */ (row).transport);
   if (transports.length === 0) {
     throw new TypeError(`no supported transport among ${names.join(", ")}: pass a WebSocket constructor or a fetch function in the options`);
