@@ -31,6 +31,13 @@ export class Forum {
       event.preventDefault();
       this.create();
     });
+    byId("posts-refresh").addEventListener("click", () => this.load());
+    // The service reports nothing about posts of others.
+    const refresh = () => {
+      if (document.visibilityState === "visible" && this.isThere) this.load();
+    };
+    document.addEventListener("visibilitychange", refresh);
+    window.addEventListener("focus", refresh);
     tt.on("service", () => this.show());
     tt.on("welcome", () => this.show());
     tt.on("state", () => this.show());
@@ -49,7 +56,9 @@ export class Forum {
     byId("forum").dataset.state = isThere ? "enabled" : "disabled";
     byId("forum-dot").dataset.state = isThere ? "online" : "offline";
     byId("forum-state").textContent = this.stateText();
-    byId("forum-help").hidden = isThere;
+    // Without a connection the page does not know whether the service is there.
+    byId("forum-help").hidden = isThere || this.tt.state !== "online";
+    byId("posts-refresh").hidden = !isThere;
     byId("post-send").disabled = !isThere;
     byId("post-form").hidden = !isThere;
     byId("posts").hidden = !isThere && this.posts.length === 0;
@@ -105,7 +114,7 @@ export class Forum {
     const authors = posts.map((post) => post?.author).filter((id) => typeof id === "string");
     this.people.watch("forum", authors);
     byId("posts").replaceChildren(...(posts.length === 0
-      ? [element("li.empty", {}, "No posts yet.")]
+      ? [element("li.empty", {}, "No posts when this list was loaded.")]
       : posts.map((post) => this.post(post))));
   }
 

@@ -59,3 +59,28 @@ scene("what a forum answers is checked, and its refusals are shown", async ({ op
   await mel.see("post-send").click();
   await mel.reads("forum-error", "this title is not accepted");
 }, { settings: SETTINGS });
+
+scene("posts of others appear when the list is loaded again", async ({ open, server, t }) => {
+  start(t, server.url);
+  const [mel, tom] = [await open("/friends/", { user: "1:100" }), await open("/friends/", { user: "1:200" })];
+  await tom.reads("posts", "No posts when this list was loaded.");
+  await mel.see("post-title").fill("By button");
+  await mel.see("post-send").click();
+  await mel.reads("posts", "By button");
+  await tom.see("posts-refresh").click();
+  await tom.reads("posts", "By button");
+  await mel.see("post-title").fill("By focus");
+  await mel.see("post-send").click();
+  await mel.reads("posts", "By focus");
+  await tom.page.evaluate(() => window.dispatchEvent(new Event("focus")));
+  await tom.reads("posts", "By focus");
+}, { settings: SETTINGS });
+
+scene("without a connection the page does not say that the service is away", async ({ open, server }) => {
+  const mel = await open("/friends/", { user: "1:100" });
+  await mel.see("forum-help").waitFor();
+  for (const pattern of [/^console: /, /^request: /, /^response: /]) mel.allow(pattern);
+  await server.stop();
+  await mel.reads("forum-state", "Waiting for the connection.");
+  await mel.see("forum-help").waitFor({ state: "hidden" });
+}, { settings: SETTINGS });

@@ -114,3 +114,16 @@ for (const [width, height] of [[740, 360], [667, 375], [360, 640], [1280, 800]])
     assert.equal(await red.page.evaluate(() => scrollY), 0);
   });
 }
+
+scene("a long name without blanks does not widen a phone's page", async ({ open }) => {
+  const name = "N".repeat(24);
+  const own = await open("/friends/", { user: "1:100" });
+  await own.see("profile-name").fill(name);
+  await own.see("profile-save").click();
+  const red = await open(GAME, { user: "1:100" });
+  await red.until(() => window.__demo.seat() === 0);
+  const yellow = await open(GAME, { user: "1:200", viewport: { width: 360, height: 740 } });
+  await yellow.reads("status", `It is the turn of ${name}.`);
+  const [wide, shown] = await yellow.page.evaluate(() => [document.documentElement.scrollWidth, innerWidth]);
+  assert.ok(wide <= shown, `${wide} > ${shown}`);
+});
