@@ -25,7 +25,7 @@ fn sessions_of_auth_set_outlive_a_kill() {
     let folder = tempfile::tempdir().unwrap();
     let store = folder.path().join("store");
     let mut first = server(&store, &[]);
-    for (user, session) in [("1:7", "secret"), ("1:8", "old"), ("1:8", "new")] {
+    for (user, session) in [("1:7", "secret"), ("1:8", "old"), ("1:8", "second one")] {
         let set = json!({"userId": user, "sessionId": session});
         assert_eq!(rpc(&first, "auth/set", set).json(), true);
     }
@@ -54,7 +54,7 @@ fn sessions_of_auth_set_outlive_a_kill() {
         "1:7"
     );
     let bytes = std::fs::read(&store).unwrap();
-    for secret in [&b"secret"[..], b"new"] {
+    for secret in [&b"secret"[..], b"second one"] {
         let has = bytes.windows(secret.len()).any(|window| window == secret);
         assert!(!has, "the file has a sessionId");
     }
