@@ -117,6 +117,16 @@ impl Mailboxes {
         self.workers.iter().map(waiting).max().unwrap_or_default()
     }
 
+    /// How many calls to owners wait where the most do.
+    #[must_use]
+    pub fn most_calls(&self) -> u64 {
+        let workers = self.workers.iter();
+        workers
+            .map(WorkerMailboxes::waiting_calls)
+            .max()
+            .unwrap_or_default()
+    }
+
     /// Brings the gauges of all workers up to date: a worker that is behind may not
     /// come to do it.
     pub fn survey(&self) {

@@ -11,8 +11,8 @@
 //! Commands that came in one read or one request take turns in the same way: behind some of
 //! them the connection waits (`Effect::Continue`), and goes on in the next turn if this one
 //! had its work. So do the parts of a command that names many users, and the commands of
-//! requests beside a connection (`session/command_queue.rs`). While messages wait at a worker,
-//! less of them goes on: the calls that they make would be before those of others.
+//! requests beside a connection (`session/command_queue.rs`). While calls wait at a worker, less of
+//! them goes on: those that they make would be before those of others.
 
 use crate::cluster::burst::Burst;
 use crate::gateway::Gateway;
@@ -37,8 +37,8 @@ const COMMAND_WORK: usize = 1;
 /// Commands that are taken of one read or one request before its connection waits for others.
 pub(crate) const COMMANDS_AT_ONCE: usize = 32;
 
-/// Messages that wait at a worker while what takes turns waits for them to be handled.
-const CROWD: u64 = 256;
+/// Calls that wait at a worker while what takes turns waits for them to be handled.
+const CROWD: u64 = 1_000;
 
 /// Users of a command that are taken before it waits for others.
 pub(crate) const USERS_AT_ONCE: usize = 64;
@@ -136,10 +136,11 @@ impl Intake {
 }
 
 impl Gateway {
-    /// Whether so many messages wait at a worker that those of other clients would wait for
-    /// those of commands that take turns.
+    /// Whether so many calls wait at a worker that those of other clients would wait for those
+    /// of commands that take turns.
     pub(crate) fn is_crowded(&self) -> bool {
-        self.shared.mailboxes.most_waiting() >= CROWD.min(self.settings.mailbox_max as u64)
+        let crowd = CROWD.min(self.settings.mailbox_max as u64);
+        self.intake.is_paused() || self.shared.mailboxes.most_calls() >= crowd
     }
 
     /// Looks whether a worker is behind.

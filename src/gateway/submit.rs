@@ -11,6 +11,7 @@ use crate::clock;
 use crate::gateway::Gateway;
 use crate::gateway::delivery::frame::Frame;
 use crate::gateway::peers::Target;
+use crate::gateway::session::SessionEntry;
 use crate::gateway::transport::{Dispatch, Hooks, Request};
 use crate::gateway::work::Command;
 use turntable_core::id::{SessionId, UserId};
@@ -155,16 +156,30 @@ impl Handler<DirectSend> for Gateway {
         self.handled(ctx);
         if let Some(from) = send.from.take() {
             let bytes = send.data.as_json().len();
-            match self.charge_direct_send(from, send.sequence, bytes) {
-                Ok(()) => {}
-                Err(taken) => return send.taken.answer(taken),
+            if let Err(taken) = self.charge_direct_send(from, send.sequence, bytes) {
+                return send.taken.answer(taken);
             }
-            if send.to.worker() != self.id.worker {
-                if let Some(gateway) = self.shared.peers.gateway_of(send.to) {
-                    gateway.do_send(send);
-                }
-                return;
+            let sender = self.session_of(from);
+            let is_queued = |entry: &SessionEntry| entry.queue.is_some();
+            if let Some(sender) = sender
+                && self.sessions.get(sender).is_some_and(is_queued)
+            {
+                return self.queue_direct(sender, Box::new(send));
             }
+        }
+        self.send_direct_on(send);
+        self.run();
+    }
+}
+
+impl Gateway {
+    /// Sends data to the session that it is for, or to the gateway that has it.
+    pub(crate) fn send_direct_on(&mut self, send: DirectSend) {
+        if send.to.worker() != self.id.worker {
+            if let Some(gateway) = self.shared.peers.gateway_of(send.to) {
+                gateway.do_send(send);
+            }
+            return;
         }
         let Some(session) = self.session_of(send.to) else {
             return send.taken.answer(Taken::Gone);
@@ -177,11 +192,8 @@ impl Handler<DirectSend> for Gateway {
         };
         self.send(session, &packet, None);
         send.taken.answer(Taken::Yes);
-        self.run();
     }
-}
 
-impl Gateway {
     /// Where a request belongs now: since it was sent, the client may have
     /// identified, and another connection may carry the session.
     fn target_now(&self, submit: &Submit) -> Target {
@@ -221,6 +233,10 @@ impl Gateway {
         let entry = session.and_then(|session| self.sessions.get_mut(session));
         let entry = entry.ok_or(Taken::Gone)?;
         sequence.check(&entry.session)?;
+        let queue = entry.queue.as_ref();
+        if queue.is_some_and(|queue| !queue.has_room(0, bytes)) {
+            return Err(Taken::Full);
+        }
         entry.session.count(None);
         let limits = &self.settings.limits;
         if !entry.session.charge_publish(clock::now_ms(), limits) {
@@ -252,7 +268,7 @@ impl Gateway {
             return submit.taken.answer(taken);
         }
         let queue = entry.queue.as_ref();
-        if queue.is_some_and(|queue| !queue.has_room(submit.commands.len())) {
+        if queue.is_some_and(|queue| !queue.has_room(submit.commands.len(), submit.bytes)) {
             return submit.taken.answer(Taken::Full);
         }
         let first = submit.commands.first();
@@ -268,7 +284,7 @@ impl Gateway {
         if submit.commands.is_empty() {
             return submit.taken.answer(Taken::Yes);
         }
-        self.queue_request(session, submit.commands, submit.taken);
+        self.queue_request(session, submit.commands, (submit.taken, submit.bytes));
     }
 }
 

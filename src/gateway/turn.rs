@@ -25,7 +25,7 @@ use crate::gateway::session::pending::Ticket;
 use crate::gateway::table::Index;
 use crate::gateway::transport::{Dispatch, Hooks, TransportTimer};
 use crate::gateway::wheel::TICK_MS;
-use crate::gateway::work::Effect;
+use crate::gateway::work::{Effect, Next};
 use crate::log_limit::LogLimit;
 use turntable_core::key::{ConnKey, SessionSlot};
 use turntable_core::session::life::Input;
@@ -144,7 +144,7 @@ pub(crate) struct Turn {
     events: mio::Events,
     tick: Interval,
     presence: Pin<Box<Sleep>>,
-    /// Until the next look while reading is paused.
+    /// Until the next look while reading is paused, or what takes turns waits for others.
     pause: Pin<Box<Sleep>>,
     settling: Settling,
 }
@@ -231,7 +231,8 @@ impl Turn {
         // leave it no part of the turn's work.
         let mut has_more = gateway.read_unread();
         has_more |= turn.take_events(gateway, cx);
-        has_more |= gateway.go_on();
+        let next = gateway.go_on();
+        has_more |= next == Next::Now;
         while turn.tick.poll_tick(cx).is_ready() {
             gateway.tick();
         }
@@ -253,7 +254,7 @@ impl Turn {
         if is_settled {
             gateway.flush();
         }
-        if gateway.intake.is_paused() {
+        if gateway.intake.is_paused() || next == Next::Soon {
             turn.pause.as_mut().reset(Instant::now() + PAUSE_LOOK);
             has_more |= turn.pause.as_mut().poll(cx).is_ready();
         }
@@ -365,11 +366,13 @@ impl Gateway {
     /// this turn have left as much as they may, the rest follows in the next. Returns whether
     /// there is one.
     fn take_due(&mut self) -> bool {
-        while !self.intake.has_ended_many()
-            && let Some(timer) = self.due.pop_front()
-        {
+        // At least one, whatever else has ended in this turn.
+        while let Some(timer) = self.due.pop_front() {
             self.is_due(timer, clock::now_ms());
             self.run();
+            if self.intake.has_ended_many() {
+                break;
+            }
         }
         !self.due.is_empty()
     }

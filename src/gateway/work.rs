@@ -144,6 +144,17 @@ pub(crate) enum Effect {
     Life(SessionSlot, life::Effect, Rc<Details>),
 }
 
+/// When what takes turns goes on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Next {
+    /// Nothing does.
+    None,
+    /// In the next turn, which is due at once.
+    Now,
+    /// When others have got on: looked at after a moment, since their threads are not this one.
+    Soon,
+}
+
 impl Gateway {
     /// Carries out everything that was left.
     pub(crate) fn run(&mut self) {
@@ -161,10 +172,10 @@ impl Gateway {
     }
 
     /// Connections and sessions that waited for the end of a turn go on, one at least in each
-    /// second turn. Returns whether some wait for the next.
-    pub(crate) fn go_on(&mut self) -> bool {
+    /// second turn. Returns when some wait for the next.
+    pub(crate) fn go_on(&mut self) -> Next {
         if self.continued.is_empty() {
-            return false;
+            return Next::None;
         }
         let is_crowded = self.is_crowded();
         if self.intake.goes_on(is_crowded)
@@ -173,7 +184,11 @@ impl Gateway {
             self.take_turn_of(continued);
             self.run();
         }
-        !self.continued.is_empty()
+        match self.continued.is_empty() {
+            true => Next::None,
+            false if is_crowded => Next::Soon,
+            false => Next::Now,
+        }
     }
 
     /// Whether another of those that wait goes on in this turn.

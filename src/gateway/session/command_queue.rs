@@ -16,14 +16,18 @@ use std::collections::VecDeque;
 
 use crate::gateway::Gateway;
 use crate::gateway::intake::COMMANDS_AT_ONCE;
-use crate::gateway::submit::{Taken, TakenSender};
+use crate::gateway::submit::{DirectSend, Taken, TakenSender};
 use crate::gateway::subscription::listed::Listed;
 use crate::gateway::transport::{Dispatch, Hooks};
 use crate::gateway::work::{Command, Continued, Effect};
 use turntable_core::key::SessionSlot;
 
-/// Commands of requests that may wait at one session.
-const COMMANDS_MAX: usize = 1_024;
+/// Commands of requests that may wait at one session: more than one request may bring
+/// (`tunnel.batch_max`).
+const COMMANDS_MAX: usize = 10_000;
+
+/// Their bytes.
+const BYTES_MAX: usize = 262_144;
 
 /// The commands of one session.
 #[derive(Debug, Default)]
@@ -32,6 +36,10 @@ pub(crate) struct CommandQueue {
     listed: Option<Listed>,
     /// Those behind it.
     waiting: VecDeque<Waiting>,
+    /// How many of these are commands.
+    commands: usize,
+    /// The bytes of the requests that brought them.
+    bytes: usize,
 }
 
 /// What waits for its turn.
@@ -39,22 +47,47 @@ pub(crate) struct CommandQueue {
 enum Waiting {
     /// A command in so many bytes; 0 where the request that brought it was charged.
     Command(Command, usize),
-    /// The commands of a request are carried out, which is answered.
-    Taken(TakenSender),
+    /// The commands of a request of so many bytes are carried out, which is answered.
+    Taken(TakenSender, usize),
+    /// Data for another session, which was charged.
+    Direct(Box<DirectSend>),
 }
 
 impl CommandQueue {
-    /// Whether the commands of another request have room.
-    pub(crate) fn has_room(&self, count: usize) -> bool {
-        self.waiting.is_empty() || self.waiting.len() + count <= COMMANDS_MAX
+    /// Whether another request has room, with so many commands in so many bytes. One has,
+    /// where none waits.
+    pub(crate) fn has_room(&self, count: usize, bytes: usize) -> bool {
+        let has_room = self.commands + count <= COMMANDS_MAX && self.bytes + bytes <= BYTES_MAX;
+        self.waiting.is_empty() || has_room
+    }
+
+    fn push(&mut self, waiting: Waiting) {
+        match &waiting {
+            Waiting::Command(..) => self.commands += 1,
+            Waiting::Taken(_, bytes) => self.bytes += bytes,
+            Waiting::Direct(send) => self.bytes += send.data.as_json().len(),
+        }
+        self.waiting.push_back(waiting);
+    }
+
+    fn pop(&mut self) -> Option<Waiting> {
+        let waiting = self.waiting.pop_front()?;
+        match &waiting {
+            Waiting::Command(..) => self.commands -= 1,
+            Waiting::Taken(_, bytes) => self.bytes -= bytes,
+            Waiting::Direct(send) => self.bytes -= send.data.as_json().len(),
+        }
+        Some(waiting)
     }
 
     /// The answer that is due next, if no command is before it.
     fn take_answer(&mut self) -> Option<TakenSender> {
-        let is_answer = |waiting: &mut Waiting| matches!(waiting, Waiting::Taken(_));
-        match self.waiting.pop_front_if(is_answer)? {
-            Waiting::Taken(taken) => Some(taken),
-            Waiting::Command(..) => None,
+        if !matches!(self.waiting.front(), Some(Waiting::Taken(..))) {
+            return None;
+        }
+        match self.pop() {
+            Some(Waiting::Taken(taken, _)) => Some(taken),
+            _ => None,
         }
     }
 
@@ -69,22 +102,27 @@ impl Gateway {
     pub(super) fn serve_in_turn(&mut self, session: SessionSlot, command: Command, bytes: usize) {
         let entry = self.sessions.get_mut(session);
         match entry.and_then(|entry| entry.queue.as_mut()) {
-            Some(queue) => queue.waiting.push_back(Waiting::Command(command, bytes)),
+            Some(queue) => queue.push(Waiting::Command(command, bytes)),
             None => self.serve(session, command, bytes),
         }
     }
 
-    /// The commands of a request, which was charged and counted, take turns. Its answer is
-    /// behind them.
+    /// The commands of a request of so many bytes, which was charged and counted, take turns.
+    /// Its answer is behind them.
     pub(crate) fn queue_request(
         &mut self,
         session: SessionSlot,
         commands: Vec<Command>,
-        taken: TakenSender,
+        (taken, bytes): (TakenSender, usize),
     ) {
         let commands = commands.into_iter();
         let commands = commands.map(|command| Waiting::Command(command, 0));
-        self.queue(session, commands.chain([Waiting::Taken(taken)]));
+        self.queue(session, commands.chain([Waiting::Taken(taken, bytes)]));
+    }
+
+    /// Data for another session is sent behind the commands that its sender sent before.
+    pub(crate) fn queue_direct(&mut self, session: SessionSlot, send: Box<DirectSend>) {
+        self.queue(session, [Waiting::Direct(send)].into_iter());
     }
 
     /// Commands that waited until the session's client was identified take turns, before those
@@ -109,7 +147,8 @@ impl Gateway {
             return;
         };
         let is_new = entry.queue.is_none();
-        entry.queue.get_or_insert_default().waiting.extend(waiting);
+        let queue = entry.queue.get_or_insert_default();
+        waiting.for_each(|waiting| queue.push(waiting));
         if is_new {
             self.begin_turns(session);
         }
@@ -175,7 +214,7 @@ impl Gateway {
         if queue.listed.is_some() || (count == 0 && !queue.waiting.is_empty()) {
             return self.continued.push_back(Continued::Commands(session));
         }
-        match queue.waiting.pop_front() {
+        match queue.pop() {
             Some(Waiting::Command(command, bytes)) => {
                 // The last of a request may end the session, and is taken all the same.
                 if let Some(taken) = queue.take_answer() {
@@ -186,8 +225,12 @@ impl Gateway {
                     Effect::NextCommand(session, count.saturating_sub(1)),
                 ]);
             }
-            Some(Waiting::Taken(taken)) => {
+            Some(Waiting::Taken(taken, _)) => {
                 taken.answer(Taken::Yes);
+                self.push_effects([Effect::NextCommand(session, count)]);
+            }
+            Some(Waiting::Direct(send)) => {
+                self.send_direct_on(*send);
                 self.push_effects([Effect::NextCommand(session, count)]);
             }
             None => {
@@ -202,20 +245,6 @@ impl Gateway {
         let entry = self.sessions.get(session);
         let connection = entry.and_then(|entry| entry.session.connection());
         self.push_effects(connection.map(Effect::Continue));
-    }
-
-    /// Carries out all commands of a session that wait for their turns.
-    pub fn finish_commands(&mut self, session: SessionSlot) {
-        let is_queued = |gateway: &Self| {
-            let entry = gateway.sessions.get(session);
-            entry.is_some_and(|entry| entry.queue.is_some())
-        };
-        while is_queued(self) {
-            let of_others = |continued: &Continued| *continued != Continued::Commands(session);
-            self.continued.retain(of_others);
-            self.take_commands_in_turn(session);
-            self.run();
-        }
     }
 }
 

@@ -233,7 +233,7 @@ impl Gateway {
     /// One of the sessions as a value. It stays as it is and has to end before the
     /// value is imported, for a client has one place. `None` where it was not
     /// admitted, also as another user that it has become, is over, or has commands that wait
-    /// for their turns ([`Self::finish_commands`]).
+    /// for their turns.
     #[must_use]
     pub fn export_session(&self, session: SessionSlot) -> Option<EntryExport> {
         let entry = self.sessions.get(session)?;

@@ -159,9 +159,14 @@ impl Pending {
     }
 
     /// Whether an answer of this ticket is awaited.
-    #[cfg(test)]
     pub(crate) fn is_awaited(&self, ticket: Ticket) -> bool {
         self.awaited.contains_key(&ticket)
+    }
+
+    /// Of everything that is awaited.
+    #[cfg(test)]
+    pub(crate) fn tickets(&self) -> Vec<Ticket> {
+        self.awaited.keys().copied().collect()
     }
 
     /// Takes something out; it came, or is awaited no more.

@@ -35,11 +35,7 @@ enum What {
         unknown: Vec<UserId>,
     },
     /// Users are watched no more.
-    Unsubscribe {
-        id: Option<RequestId>,
-        /// The numbers of those that were watched.
-        left: Vec<UserNumber>,
-    },
+    Unsubscribe { id: Option<RequestId> },
     /// Users are looked up.
     Lookup {
         ticket: Ticket,
@@ -56,8 +52,7 @@ impl Listed {
 
     /// An `unsubscribe`.
     pub(crate) fn unsubscribe(users: Vec<UserId>, id: Option<RequestId>) -> Self {
-        let left = Vec::new();
-        Self::new(users, What::Unsubscribe { id, left })
+        Self::new(users, What::Unsubscribe { id })
     }
 
     /// A `lookup` whose answer is awaited.
@@ -81,8 +76,15 @@ impl Gateway {
         let users: Vec<UserId> = listed.users.by_ref().take(USERS_AT_ONCE).collect();
         self.intake.names(users.len());
         match &mut listed.what {
-            What::Subscribe { unknown, .. } => self.watch(session, users, unknown),
-            What::Unsubscribe { left, .. } => self.unwatch_all(session, &users, left),
+            What::Subscribe { id, unknown } => {
+                if !self.watch(session, users, unknown) {
+                    let (id, unknown) = (id.take(), std::mem::take(unknown));
+                    return self.subscribed_to_some(session, id, unknown);
+                }
+            }
+            What::Unsubscribe { .. } => self.unwatch_all(session, &users),
+            // Its client was answered that it took too long.
+            What::Lookup { ticket, .. } if !self.pending.is_awaited(*ticket) => return,
             What::Lookup { ticket, asked } => {
                 self.look_up(session, ticket.number(), users, asked);
             }
@@ -97,7 +99,7 @@ impl Gateway {
     fn end_listed(&mut self, session: SessionSlot, what: What) {
         match what {
             What::Subscribe { id, unknown } => self.subscribed(session, id, unknown),
-            What::Unsubscribe { id, left } => self.unsubscribed(session, id, left),
+            What::Unsubscribe { id } => self.reply(session, ReplyData::Done, id),
             What::Lookup { ticket, asked } => self.ask_about(session, ticket.number(), asked),
         }
     }
@@ -140,15 +142,20 @@ impl Gateway {
     }
 
     /// A session watches these users, too. Those of which it is not known whether it sees
-    /// them are put into `unknown`.
-    fn watch(&mut self, session: SessionSlot, users: Vec<UserId>, unknown: &mut Vec<UserId>) {
+    /// them are put into `unknown`. Returns whether they have room: others may have taken it
+    /// since the command began.
+    fn watch(
+        &mut self,
+        session: SessionSlot,
+        users: Vec<UserId>,
+        unknown: &mut Vec<UserId>,
+    ) -> bool {
         let Some(entry) = self.sessions.get_mut(session) else {
-            return;
+            return true;
         };
         let watches = &mut self.subscriptions.watches;
         if !watches.has_room(users.len()) {
-            // Others have taken it since the command began.
-            return self.refuse(session, no_room(), None);
+            return false;
         }
         let own = entry.session.user.clone();
         let permissions = entry.session.permissions.clone();
@@ -181,6 +188,28 @@ impl Gateway {
                 });
             }
         }
+        true
+    }
+
+    /// A session watches the users of the first parts of its `subscribe`; the others have no
+    /// room.
+    fn subscribed_to_some(
+        &mut self,
+        session: SessionSlot,
+        id: Option<RequestId>,
+        unknown: Vec<UserId>,
+    ) {
+        let Some(entry) = self.sessions.get_mut(session) else {
+            return;
+        };
+        entry.unknown = entry.unknown.saturating_sub(1);
+        if entry.unknown == 0 {
+            self.lists.snapshots.push(session);
+        }
+        if !unknown.is_empty() {
+            self.find_out(session, unknown);
+        }
+        self.refuse(session, no_room(), id);
     }
 
     /// A session watches all users of its `subscribe`.
@@ -208,9 +237,8 @@ impl Gateway {
         }
     }
 
-    /// A session does not watch these users any more. The numbers of those that it watched
-    /// are added to `left`.
-    fn unwatch_all(&mut self, session: SessionSlot, users: &[UserId], left: &mut Vec<UserNumber>) {
+    /// A session does not watch these users any more.
+    fn unwatch_all(&mut self, session: SessionSlot, users: &[UserId]) {
         let watches = &self.subscriptions.watches;
         let Some(entry) = self.sessions.get_mut(session) else {
             return;
@@ -240,26 +268,13 @@ impl Gateway {
                 }
             }
         }
+        // What waits for the client names no number that another user may get.
+        let frames = entry.session.outbox.frames_mut();
+        frames.for_each(|frame| frame.scrub(&gone));
         for number in gone {
             self.unwatch(number, session);
-            left.push(number);
         }
         self.stop_watching(session, users);
-    }
-
-    /// A session watches none of the users of its `unsubscribe` any more.
-    fn unsubscribed(
-        &mut self,
-        session: SessionSlot,
-        id: Option<RequestId>,
-        mut left: Vec<UserNumber>,
-    ) {
-        left.sort_unstable();
-        if let Some(entry) = self.sessions.get_mut(session) {
-            let frames = entry.session.outbox.frames_mut();
-            frames.for_each(|frame| frame.scrub(&left));
-        }
-        self.reply(session, ReplyData::Done, id);
     }
 
     /// A session does not watch the user of a number any more.

@@ -6,8 +6,11 @@ use tokio::sync::oneshot;
 
 use super::*;
 use crate::gateway::intake::USERS_AT_ONCE;
+use crate::gateway::peers::Target;
 use crate::gateway::session::life::Details;
+use crate::gateway::submit::Sequence;
 use crate::gateway::testing::{Noted, begin, connect, crowd, entry, gateway, path, user};
+use crate::gateway::work::Next;
 use turntable_core::call::{AvatarCall, Call};
 use turntable_core::id::UserId;
 use turntable_core::key::ConnKey;
@@ -53,7 +56,7 @@ fn is_paused(gateway: &mut Gateway, connection: ConnKey) -> bool {
 /// One turn without input. Returns whether there is more to be done.
 fn turn(gateway: &mut Gateway) -> bool {
     gateway.intake.begin_turn();
-    gateway.go_on()
+    gateway.go_on() != Next::None
 }
 
 fn turns_to_the_end(gateway: &mut Gateway) -> usize {
@@ -180,7 +183,7 @@ fn commands_behind_one_of_many_users_wait_for_it() {
         message(publish("first"), "2"),
         message(publish("second"), "3"),
     ];
-    gateway.queue_request(session, commands, TakenSender(taken));
+    gateway.queue_request(session, commands, (TakenSender(taken), 10));
     send(&mut gateway, session, publish("third"));
     assert!(is_taken.try_recv().is_err());
     assert_eq!(rows(&called(&owners)), [("a", USERS_AT_ONCE)]);
@@ -204,7 +207,7 @@ fn commands_of_one_request_take_turns_with_those_of_others() {
     for (session, channel) in sessions.into_iter().zip(["a", "b"]) {
         let commands = (0..100).map(|_| message(publish(channel), "1")).collect();
         let (taken, _) = oneshot::channel();
-        gateway.queue_request(session, commands, TakenSender(taken));
+        gateway.queue_request(session, commands, (TakenSender(taken), 10));
         gateway.run();
     }
     assert_eq!(called(&owners), Vec::<String>::new(), "this turn is spent");
@@ -260,7 +263,7 @@ fn session_that_ends_takes_its_commands_with_it() {
     );
     let (taken, mut is_taken) = oneshot::channel();
     let commands = vec![message(publish("never"), "2")];
-    gateway.queue_request(session, commands, TakenSender(taken));
+    gateway.queue_request(session, commands, (TakenSender(taken), 10));
     gateway.step(session, Input::End(CloseReason::Kicked), Details::default());
     gateway.run();
     assert!(!turn(&mut gateway));
@@ -278,7 +281,7 @@ fn request_that_ends_its_session_is_taken() {
     let session = begin(&mut gateway);
     let (taken, mut is_taken) = oneshot::channel();
     let commands = vec![message(ClientPacket::Bye, "1")];
-    gateway.queue_request(session, commands, TakenSender(taken));
+    gateway.queue_request(session, commands, (TakenSender(taken), 10));
     gateway.run();
     assert!(!gateway.sessions.holds(session));
     assert_eq!(is_taken.try_recv(), Ok(Taken::Yes));
@@ -333,14 +336,77 @@ fn many_users_are_watched_no_more_in_parts() {
 }
 
 #[test]
+fn data_for_another_session_is_sent_behind_the_commands_before_it() {
+    let owners = Arc::new(Noted::default());
+    let mut gateway = gateway(0, &owners);
+    let [sender, receiver] = crowd(&mut gateway, 2).try_into().unwrap();
+    called(&owners);
+    gateway.intake.names(TOO_MUCH);
+    send(
+        &mut gateway,
+        sender,
+        ClientPacket::Subscribe(users("a", MANY)),
+    );
+    let (taken, mut is_taken) = oneshot::channel();
+    let direct = DirectSend {
+        from: None,
+        to: Target::Session(gateway.sessions.place(receiver)),
+        function: "tunnel:data",
+        data: Payload::from_json("1"),
+        sequence: Sequence::default(),
+        taken: TakenSender(taken),
+    };
+    let before = entry(&mut gateway, receiver).session.outbox.numbered();
+    gateway.queue_direct(sender, Box::new(direct));
+    gateway.run();
+    let sent = |gateway: &mut Gateway| entry(gateway, receiver).session.outbox.numbered() - before;
+    assert_eq!(sent(&mut gateway), 0, "the subscribe is not over");
+    assert!(is_taken.try_recv().is_err());
+    turns_to_the_end(&mut gateway);
+    assert_eq!(sent(&mut gateway), 1);
+    assert_eq!(is_taken.try_recv(), Ok(Taken::Yes));
+}
+
+#[test]
+fn lookup_that_took_too_long_goes_on_no_more() {
+    let owners = Arc::new(Noted::default());
+    let mut gateway = gateway(0, &owners);
+    let session = begin(&mut gateway);
+    let count = gateway.settings.presence.lookup_max;
+    assert!(count > USERS_AT_ONCE);
+    gateway.intake.names(TOO_MUCH);
+    let calls = |owners: &Noted| std::mem::take(&mut *owners.0.lock()).len();
+    calls(&owners);
+    send(
+        &mut gateway,
+        session,
+        ClientPacket::Lookup(users("a", count)),
+    );
+    assert_eq!(calls(&owners), USERS_AT_ONCE);
+    let tickets = gateway.pending.tickets().into_iter();
+    tickets.for_each(|ticket| gateway.answer_is_late(ticket));
+    gateway.run();
+    turns_to_the_end(&mut gateway);
+    assert_eq!(calls(&owners), 0);
+    assert!(entry(&mut gateway, session).queue.is_none());
+}
+
+#[test]
 fn request_beyond_what_may_wait_is_not_taken() {
     let mut queue = CommandQueue::default();
-    assert!(queue.has_room(2 * COMMANDS_MAX), "alone it may be any");
+    assert!(
+        queue.has_room(2 * COMMANDS_MAX, 2 * BYTES_MAX),
+        "alone it may be any"
+    );
     let command = || Waiting::Command(message(publish("a"), "1"), 0);
-    queue.waiting.extend((0..COMMANDS_MAX).map(|_| command()));
-    assert!(!queue.has_room(1));
-    queue.waiting.pop_front();
-    assert!(queue.has_room(1));
+    (0..COMMANDS_MAX).for_each(|_| queue.push(command()));
+    assert!(!queue.has_room(1, 1));
+    queue.pop();
+    assert!(queue.has_room(1, BYTES_MAX));
+    queue.push(Waiting::Taken(TakenSender(oneshot::channel().0), BYTES_MAX));
+    assert!(!queue.has_room(1, 1));
+    while queue.pop().is_some() {}
+    assert_eq!((queue.commands, queue.bytes), (0, 0));
 }
 
 #[test]
@@ -356,7 +422,7 @@ fn session_is_exported_when_its_commands_were_carried_out() {
         ClientPacket::Subscribe(users("a", MANY)),
     );
     assert!(gateway.export_session(session).is_none());
-    gateway.finish_commands(session);
+    turns_to_the_end(&mut gateway);
     assert_eq!(rows(&called(&owners)), [("a", MANY)]);
     assert!(gateway.export_session(session).is_some());
 }

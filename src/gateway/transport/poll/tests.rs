@@ -10,6 +10,7 @@ use crate::gateway::admission::ConnectionLimits;
 use crate::gateway::testing::{Noted, begin, crowd, entry, gateway, user};
 use crate::gateway::transport::Dispatch;
 use crate::gateway::transport::websocket::{Purpose, WebSocket};
+use crate::gateway::work::Next;
 use turntable_core::budget::Relief;
 use turntable_core::key::{ConnKey, SessionSlot};
 use turntable_core::packet::ClientMessage;
@@ -160,7 +161,7 @@ fn commands_of_one_request_take_turns_with_those_of_another() {
     let mut rounds = vec![taken(&mut gateway)];
     loop {
         gateway.intake.begin_turn();
-        let has_more = gateway.go_on();
+        let has_more = gateway.go_on() != Next::None;
         rounds.push(taken(&mut gateway));
         if !has_more {
             break;

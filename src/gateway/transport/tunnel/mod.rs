@@ -191,6 +191,13 @@ impl Tunnel {
         }
     }
 
+    /// Leaves what waits to the session, or without one the next command of it.
+    fn leave_backlog(connection: &mut Connection, cx: &mut Cx<'_>) {
+        if let Some(tunnel) = Self::of(connection) {
+            tunnel.backlog.leave_all(cx);
+        }
+    }
+
     fn format<'a>(connection: &Connection, cx: &Cx<'a>) -> Option<&'a Format> {
         match connection.encoding {
             Encoding::Datagrams(number) => cx.encodings.format(number),
@@ -239,9 +246,7 @@ impl Hooks for Tunnel {
     }
 
     fn on_unpaused(connection: &mut Connection, cx: &mut Cx<'_>) {
-        if let Some(tunnel) = Self::of(connection) {
-            tunnel.backlog.leave_all(cx);
-        }
+        Self::leave_backlog(connection, cx);
         socket::read_on(connection, cx);
     }
 
@@ -252,7 +257,11 @@ impl Hooks for Tunnel {
                 let is_taken =
                     Self::of(connection).is_some_and(|tunnel| tunnel.backlog.add(commands));
                 taken.answer(if is_taken { Taken::Yes } else { Taken::Full });
-                cx.push_effect(Effect::Continue(cx.key));
+                if cx.session.is_some() {
+                    Self::leave_backlog(connection, cx);
+                } else {
+                    cx.push_effect(Effect::Continue(cx.key));
+                }
             }
             Request::Poll(_) | Request::Engine(_) => {}
         }
@@ -260,6 +269,8 @@ impl Hooks for Tunnel {
 
     fn on_attached(connection: &mut Connection, _: Attachment, cx: &mut Cx<'_>) {
         Self::open(connection, cx);
+        // From now on requests go to the session, behind these.
+        Self::leave_backlog(connection, cx);
     }
 
     fn on_timer(connection: &mut Connection, timer: TransportTimer, cx: &mut Cx<'_>) {
