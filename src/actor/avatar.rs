@@ -276,7 +276,7 @@ impl Avatar {
             };
             let user = self.user.as_str();
             let data = || serde_json::json!({ "user": user });
-            self.shared.webhooks.emit(kind, user, data);
+            self.shared.webhooks.emit(kind, user, user, data);
         }
     }
 

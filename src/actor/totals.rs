@@ -51,6 +51,13 @@ pub(super) struct Created {
     by: UserId,
 }
 
+impl Created {
+    /// Its creator.
+    pub(super) const fn by(&self) -> &UserId {
+        &self.by
+    }
+}
+
 impl Drop for Created {
     fn drop(&mut self) {
         let mut rooms = self.rooms.lock();

@@ -7,12 +7,14 @@
 //!                     └── again, later ◄───────┘ no 2xx in time
 //! ```
 //!
-//! Actors never wait: an event that has no room is dropped and counted. Events are sent
-//! at least once, those about one user or room in their order.
+//! Actors never wait: when the queue is full, events of the user that caused the most of
+//! them are dropped and counted. Events are sent at least once, those about one user or room
+//! in their order.
 
 mod event;
 mod queue;
 pub mod settings;
+mod share;
 mod signature;
 
 use std::collections::BTreeMap;
@@ -43,6 +45,9 @@ use turntable_core::packet::RoomMember;
 
 /// Each attempt may fail.
 static FAILED: LogLimit = LogLimit::new();
+
+/// Each event may have no room.
+static DROPPED: LogLimit = LogLimit::new();
 
 /// How much of an answer is read, in bytes; only its status counts.
 const ANSWER_BYTES_MAX: usize = 65_536;
@@ -157,7 +162,7 @@ impl Webhooks {
         if !attributes.is_empty() {
             let user = user.as_str();
             let data = || Attributes { user, attributes };
-            self.emit(Kind::UserAttributes, user, data);
+            self.emit(Kind::UserAttributes, user, user, data);
         }
     }
 
@@ -177,12 +182,19 @@ impl Webhooks {
         let members = Members::new(&members);
         for claim in &report.claims {
             let data = || RoomResult::new((channel, game), &report.by, &members, claim);
-            self.emit(Kind::RoomResult, channel, data);
+            self.emit(Kind::RoomResult, channel, report.by.as_str(), data);
         }
     }
 
-    /// Sends an event about a user or room, if the configuration wants it.
-    pub fn emit<D: Serialize>(&self, kind: Kind, about: &str, data: impl FnOnce() -> D) {
+    /// Sends an event about a user or room, if the configuration wants it. `cause` is the
+    /// user that caused it, or the room, where that is unknown.
+    pub fn emit<D: Serialize>(
+        &self,
+        kind: Kind,
+        about: &str,
+        cause: &str,
+        data: impl FnOnce() -> D,
+    ) {
         let target = self.target.get();
         if !target.wants(kind) {
             return;
@@ -204,14 +216,29 @@ impl Webhooks {
         let event = Event {
             id: id.into(),
             about: about.into(),
+            cause: cause.into(),
             body: body.into(),
         };
-        let queue = &mut self.waiting.lock().queue;
-        if queue.push(event, &target.settings.limits(), now_ms) {
+        let dropped = {
+            let queue = &mut self.waiting.lock().queue;
+            let dropped = queue.push(event, &target.settings.limits(), now_ms);
             self.survey(queue);
-            self.wake.notify_one();
-        } else {
-            self.count("dropped").inc();
+            dropped
+        };
+        self.wake.notify_one();
+        self.note_dropped(dropped.len(), now_ms);
+    }
+
+    fn note_dropped(&self, count: usize, now_ms: u64) {
+        if count == 0 {
+            return;
+        }
+        self.count("dropped").inc_by(count as u64);
+        if let Some(more) = DROPPED.admit(now_ms) {
+            log::warn!(
+                "no room for all webhooks (webhooks.queue_max, webhooks.queue_bytes_max): \
+                 some of those that caused the most are dropped{more}"
+            );
         }
     }
 

@@ -1,16 +1,21 @@
 //! Events that wait to be sent. Pure: `now` is an argument.
 //!
 //! Events about the same user or room are sent one behind the other, so none overtakes
-//! an earlier one that has to be repeated; others do not wait for them. The queue is
-//! bounded in events and in bytes: what does not fit is dropped, the newest first.
+//! an earlier one that has to be repeated; others do not wait for them.
+//!
+//! The queue is bounded in events and in bytes. When it is full, the newest events of the
+//! user that caused the most of them are dropped, so no user takes the place of others. An
+//! event that is under way is not dropped; one that waits to be sent again may be.
 
 use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::sync::Arc;
 
+use crate::webhook::share::{Droppable, Measure, Shares};
+
 use turntable_core::spare::Spare;
 
 /// What one event takes beside its texts, in bytes.
-const ENTRY_BYTES: usize = 256;
+const ENTRY_BYTES: usize = 512;
 
 /// An event.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -19,13 +24,30 @@ pub(super) struct Event {
     pub(super) id: Box<str>,
     /// The user or room that it is about.
     pub(super) about: Arc<str>,
+    /// The user that caused it; the room, where that is unknown.
+    pub(super) cause: Arc<str>,
     /// What is sent.
     pub(super) body: Box<str>,
 }
 
 impl Event {
     fn bytes(&self) -> usize {
-        ENTRY_BYTES + self.id.len() + self.about.len() + self.body.len()
+        let names = self.id.len() + self.about.len() + self.cause.len();
+        ENTRY_BYTES + names + self.body.len()
+    }
+
+    fn size(&self, measure: Measure) -> usize {
+        match measure {
+            Measure::Events => 1,
+            Measure::Bytes => self.bytes(),
+        }
+    }
+
+    fn droppable(&self) -> Droppable {
+        Droppable {
+            about: self.about.clone(),
+            bytes: self.bytes(),
+        }
     }
 }
 
@@ -56,7 +78,8 @@ impl Limits {
 /// Events about one user or room; the first is sent next, or is under way.
 #[derive(Debug, Default)]
 struct Line {
-    events: VecDeque<Event>,
+    /// With their numbers, which ascend.
+    events: VecDeque<(u64, Event)>,
     attempts: u32,
     /// When the first is due, and its place among those due; `None` while it is under way.
     due: Option<(u64, u64)>,
@@ -88,28 +111,84 @@ pub(super) struct Queue {
     lines: HashMap<Arc<str>, Line>,
     /// Lines by the time at which their first event is due.
     due: BTreeSet<(u64, u64, Arc<str>)>,
+    /// The events that are not under way, by the users that caused them.
+    shares: Shares,
     events: usize,
     bytes: usize,
-    /// The number of the last event.
+    /// The last number of an event, or of a place among those due.
     last: u64,
 }
 
 impl Queue {
-    /// Puts an event behind the others. Returns whether there is room for it.
-    pub(super) fn push(&mut self, event: Event, limits: &Limits, now_ms: u64) -> bool {
+    /// Puts an event behind the others. Returns the events that were dropped for lack of
+    /// room, of which this may be one.
+    pub(super) fn push(&mut self, event: Event, limits: &Limits, now_ms: u64) -> Vec<Event> {
         let bytes = event.bytes();
-        if self.events >= limits.events_max || self.bytes + bytes > limits.bytes_max {
-            return false;
+        let mut dropped = Vec::new();
+        while let Some(measure) = self.full(bytes, limits) {
+            let own = self.shares.of(&event.cause, measure) + event.size(measure);
+            let most = self.shares.most(measure);
+            let most = most.filter(|(size, _)| *size > own && bytes <= limits.bytes_max);
+            let Some((_, cause)) = most else {
+                dropped.push(event);
+                return dropped;
+            };
+            // More than this event needs is there to drop, so it is not dropped itself.
+            while self.full(bytes, limits) == Some(measure) {
+                let Some(newest) = self.drop_newest(&cause) else {
+                    break;
+                };
+                dropped.push(newest);
+            }
         }
         self.events += 1;
         self.bytes += bytes;
+        self.last += 1;
         let about = event.about.clone();
+        self.shares.add(&event.cause, self.last, event.droppable());
         let line = self.lines.entry(about.clone()).or_default();
-        line.events.push_back(event);
+        line.events.push_back((self.last, event));
         if line.events.len() == 1 {
             self.set_due(&about, now_ms);
         }
-        true
+        dropped
+    }
+
+    /// What there is too much of for an event of so many bytes. Bytes are first:
+    /// events that are dropped for their bytes also leave places.
+    const fn full(&self, bytes: usize, limits: &Limits) -> Option<Measure> {
+        if self.bytes + bytes > limits.bytes_max {
+            Some(Measure::Bytes)
+        } else if self.events >= limits.events_max {
+            Some(Measure::Events)
+        } else {
+            None
+        }
+    }
+
+    /// Drops the newest event that this user caused and that is not under way.
+    fn drop_newest(&mut self, cause: &Arc<str>) -> Option<Event> {
+        let (number, Droppable { about, .. }) = self.shares.take_newest(cause)?;
+        let line = self.lines.get_mut(&about)?;
+        let place = line
+            .events
+            .binary_search_by_key(&number, |(number, _)| *number);
+        let place = place.ok()?;
+        let (_, event) = line.events.remove(place)?;
+        self.events -= 1;
+        self.bytes -= event.bytes();
+        if place == 0 {
+            // The next one has its place among those due.
+            line.attempts = 0;
+        }
+        if line.events.is_empty() {
+            if let Some((at_ms, place)) = line.due {
+                self.due.remove(&(at_ms, place, about.clone()));
+            }
+            self.lines.remove(&about);
+            self.lines.give_back();
+        }
+        Some(event)
     }
 
     fn set_due(&mut self, about: &Arc<str>, at_ms: u64) {
@@ -136,10 +215,11 @@ impl Queue {
         };
         line.due = None;
         line.attempts += 1;
-        line.events
-            .front()
-            .cloned()
-            .map_or(Next::Nothing, Next::Send)
+        let Some((number, event)) = line.events.front() else {
+            return Next::Nothing;
+        };
+        self.shares.remove(&event.cause, *number);
+        Next::Send(event.clone())
     }
 
     /// The event about this user or room that was under way is delivered, or given up.
@@ -147,7 +227,7 @@ impl Queue {
         let Some(line) = self.lines.get_mut(about).filter(|line| line.due.is_none()) else {
             return;
         };
-        if let Some(event) = line.events.pop_front() {
+        if let Some((_, event)) = line.events.pop_front() {
             self.events -= 1;
             self.bytes -= event.bytes();
         }
@@ -169,10 +249,14 @@ impl Queue {
         (chance, least_ms): (f64, u64),
         now_ms: u64,
     ) -> Failed {
-        let attempts = self.lines.get(about).map_or(0, |line| line.attempts);
+        let line = self.lines.get(about);
+        let attempts = line.map_or(0, |line| line.attempts);
         if attempts >= limits.attempts_max {
             self.done(about, now_ms);
             return Failed::GivenUp;
+        }
+        if let Some((number, event)) = line.and_then(|line| line.events.front()) {
+            self.shares.add(&event.cause, *number, event.droppable());
         }
         let wait_ms = limits.wait_ms(attempts, chance);
         let wait_ms = wait_ms.max(least_ms.min(limits.retry_max_ms));
@@ -193,137 +277,4 @@ impl Queue {
 
 #[cfg(test)]
 #[allow(clippy::unwrap_used, clippy::indexing_slicing)]
-mod tests {
-    use proptest::prelude::*;
-
-    use super::*;
-
-    const LIMITS: Limits = Limits {
-        events_max: 8,
-        bytes_max: 8 * 300,
-        attempts_max: 3,
-        retry_ms: 100,
-        retry_max_ms: 250,
-    };
-
-    fn event(about: usize, number: usize) -> Event {
-        Event {
-            id: number.to_string().into(),
-            about: format!("1:{about}").into(),
-            body: "{}".into(),
-        }
-    }
-
-    #[test]
-    fn repeats_wait_twice_as_long_each_time_and_end() {
-        let mut queue = Queue::default();
-        assert!(queue.push(event(1, 1), &LIMITS, 0));
-        let mut now_ms = 0;
-        for (wait_ms, expected) in [
-            (100, Failed::Again),
-            (200, Failed::Again),
-            (0, Failed::GivenUp),
-        ] {
-            assert_eq!(queue.next(now_ms), Next::Send(event(1, 1)));
-            assert_eq!(queue.next(now_ms), Next::Nothing);
-            let failed = queue.failed(&event(1, 1).about, &LIMITS, (0.0, 0), now_ms);
-            assert_eq!(failed, expected);
-            now_ms += wait_ms;
-            if failed == Failed::Again {
-                assert_eq!(queue.next(now_ms - 1), Next::Wait(now_ms));
-            }
-        }
-        assert_eq!((queue.len(), queue.bytes()), (0, 0));
-        assert_eq!(LIMITS.wait_ms(60, 0.0), 250);
-        assert_eq!(LIMITS.wait_ms(1, 1.0), 50);
-    }
-
-    #[test]
-    fn receiver_may_ask_for_more_time_within_the_limit() {
-        let mut queue = Queue::default();
-        queue.push(event(1, 1), &LIMITS, 0);
-        queue.next(0);
-        queue.failed(&event(1, 1).about, &LIMITS, (1.0, 10_000), 0);
-        assert_eq!(queue.next(0), Next::Wait(250));
-    }
-
-    #[derive(Debug, Clone)]
-    enum Step {
-        Push(usize),
-        Next,
-        Done(usize),
-        Failed(usize),
-        Later(u64),
-    }
-
-    fn step() -> impl Strategy<Value = Step> {
-        prop_oneof![
-            4 => (0..3usize).prop_map(Step::Push),
-            4 => Just(Step::Next),
-            3 => (0..3usize).prop_map(Step::Done),
-            2 => (0..3usize).prop_map(Step::Failed),
-            2 => (0..200u64).prop_map(Step::Later),
-        ]
-    }
-
-    proptest! {
-        /// Whatever fails: events about one object are sent in their order and one at a
-        /// time, no event is sent more often than allowed, the bounds hold, and every
-        /// event that was taken is delivered or given up in the end.
-        #[test]
-        fn order_and_bounds_hold(steps in prop::collection::vec(step(), 0..200)) {
-            let (mut queue, mut now_ms, mut pushed) = (Queue::default(), 0, 0);
-            let mut waiting: [VecDeque<usize>; 3] = Default::default();
-            let mut under_way = [None::<usize>; 3];
-            let mut attempts: HashMap<usize, u32> = HashMap::new();
-            let drain = (0..60).map(|round| match round % 3 {
-                0 => Step::Next,
-                1 => Step::Later(300),
-                _ => Step::Done(round),
-            });
-            let drain = drain.flat_map(|step| match step {
-                Step::Done(_) => vec![Step::Done(0), Step::Done(1), Step::Done(2)],
-                step => vec![step],
-            });
-            for step in steps.into_iter().chain(drain) {
-                match step {
-                    Step::Push(about) => {
-                        pushed += 1;
-                        if queue.push(event(about, pushed), &LIMITS, now_ms) {
-                            waiting[about].push_back(pushed);
-                        } else {
-                            prop_assert!(queue.len() == 8 || queue.bytes() > 7 * 256);
-                        }
-                    }
-                    Step::Next => if let Next::Send(sent) = queue.next(now_ms) {
-                        let about = (0..3).find(|n| event(*n, 0).about == sent.about).unwrap();
-                        prop_assert_eq!(under_way[about], None);
-                        let number = sent.id.parse().unwrap();
-                        prop_assert_eq!(waiting[about].front(), Some(&number));
-                        under_way[about] = Some(number);
-                        let count = attempts.entry(number).or_default();
-                        *count += 1;
-                        prop_assert!(*count <= LIMITS.attempts_max);
-                    },
-                    Step::Done(about) => if under_way[about].take().is_some() {
-                        queue.done(&event(about, 0).about, now_ms);
-                        waiting[about].pop_front();
-                    },
-                    Step::Failed(about) => if under_way[about].take().is_some() {
-                        let about_text = event(about, 0).about;
-                        let failed = queue.failed(&about_text, &LIMITS, (0.5, 0), now_ms);
-                        if failed == Failed::GivenUp {
-                            waiting[about].pop_front();
-                        }
-                    },
-                    Step::Later(ms) => now_ms += ms,
-                }
-                let count: usize = waiting.iter().map(VecDeque::len).sum();
-                prop_assert_eq!(queue.len(), count);
-                prop_assert!(count <= LIMITS.events_max && queue.bytes() <= LIMITS.bytes_max);
-            }
-            prop_assert_eq!((queue.len(), queue.bytes()), (0, 0));
-            prop_assert!(queue.lines.is_empty() && queue.due.is_empty());
-        }
-    }
-}
+mod tests;

@@ -1,6 +1,7 @@
 //! Webhooks: signed, in order, sent again until they are accepted, bounded.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -119,6 +120,43 @@ fn events_that_have_no_room_are_dropped_and_counted() {
     for mut user in users {
         user.expect_nothing_pending();
     }
+}
+
+#[test]
+fn user_with_many_events_does_not_take_the_place_of_others() {
+    let is_up = Arc::new(AtomicBool::new(false));
+    let accepts = is_up.clone();
+    let backend = Backend::start(move |_| match accepts.load(Ordering::Relaxed) {
+        true => Some((204, String::new())),
+        false => Some((503, String::new())),
+    });
+    let keys = [
+        ("webhooks.queue_max", "8"),
+        ("webhooks.attempts_max", "100"),
+        ("webhooks.retry_ms", "100"),
+        ("webhooks.retry_max_ms", "100"),
+    ];
+    let server = server(&backend, &keys);
+    let dropped = |count| server.await_metric("turntable_webhooks_total{name=\"dropped\"}", count);
+    let join = |user: &str, room: &str| json!({"channel": room, "self": user});
+    // Its rooms fill the queue, beside `user.online`.
+    let mut many = server.user("1:1");
+    for room in 0..12 {
+        many.request("joingame", join("1:1", &format!("many/{room}")));
+    }
+    dropped(5.0);
+    let mut other = server.user("1:2");
+    other.request("joingame", join("1:2", "r"));
+    // Two of the first user's are dropped for them.
+    dropped(7.0);
+    is_up.store(true, Ordering::Relaxed);
+    server.await_metric("turntable_webhooks_waiting", 0.0);
+    server.await_metric("turntable_webhooks_total{name=\"delivered\"}", 8.0);
+    // What was refused comes first.
+    let requests = std::iter::repeat_with(|| event(&backend.next())["data"].take());
+    let mut of_other = requests.filter(|data| data["user"] == "1:2" || data["by"] == "1:2");
+    assert!(of_other.any(|data| data["user"] == "1:2"));
+    assert!(of_other.any(|data| data["channel"] == "r"));
 }
 
 #[test]

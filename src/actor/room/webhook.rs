@@ -43,6 +43,9 @@ impl Room {
         };
         let (channel, game) = (self.channel.as_str(), model.game().name());
         let data = || serde_json::json!({"channel": channel, "game": game, name: value});
-        self.shared.webhooks.emit(kind, channel, data);
+        // A room that replaces a lost one does not know who created it.
+        let by = self.created.as_ref().map(|created| created.by().as_str());
+        let cause = by.unwrap_or(channel);
+        self.shared.webhooks.emit(kind, channel, cause, data);
     }
 }
