@@ -22,8 +22,8 @@ use crate::gateway::transport::{Dispatch, Hooks};
 use crate::gateway::work::{Command, Continued, Effect};
 use turntable_core::key::SessionSlot;
 
-/// Commands of requests that may wait at one session: more than one request may bring
-/// (`tunnel.batch_max`).
+/// Commands of requests that may wait at one session: as many as one request may bring at the
+/// most.
 const COMMANDS_MAX: usize = 10_000;
 
 /// Their bytes.

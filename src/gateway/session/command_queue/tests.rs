@@ -351,7 +351,7 @@ fn data_for_another_session_is_sent_behind_the_commands_before_it() {
     let direct = DirectSend {
         from: None,
         to: Target::Session(gateway.sessions.place(receiver)),
-        function: "tunnel:data",
+        function: "data",
         data: Payload::from_json("1"),
         sequence: Sequence::default(),
         taken: TakenSender(taken),
