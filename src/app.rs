@@ -50,7 +50,7 @@ use crate::http::settings::HttpSettings;
 use crate::http::takeable::Takeable;
 use crate::http::{operator as guarding, pages, routes, turn};
 use crate::log_limit::LogLimit;
-use crate::management::Management;
+use crate::management::{Management, access::Access};
 use crate::memory;
 use crate::metric::Metrics;
 use crate::portal::Portal;
@@ -215,7 +215,7 @@ impl Running {
             "" => format!("http://{server}"),
             url => url.to_owned(),
         };
-        let list_max = config.management.list_max;
+        let (list_max, access) = (config.management.list_max, Access::new(&config.management));
         let node = Node::new(config, extensions, workers, &metrics)?;
         let (shared, settings) = (node.shared.clone(), node.settings.clone());
         let store = node.store.clone();
@@ -225,10 +225,10 @@ impl Running {
             store: store.clone(),
             url: url.into(),
             list_max,
+            access: access.into(),
         };
-        let http_settings = settings.http.clone();
         let http = node.serve(server_listener, workers, places)?;
-        let operators = serve_operators(management_listener, operator, http_settings)?;
+        let operators = serve_operators(management_listener, operator, settings.http.clone())?;
         let handles = [http.handle(), operators.handle()];
         actix_rt::spawn(overload::watch(Arc::downgrade(&shared)));
         actix_rt::spawn(http);

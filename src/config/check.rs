@@ -181,13 +181,8 @@ pub fn conflicts(config: &Config) -> Vec<Conflict> {
             format!("server.listen {public} and management.listen {operator} use the same port"),
         ));
     }
-    if !operator.ip().is_loopback() {
-        found.push(Conflict::new(
-            &["management.listen"],
-            "accepted is a loopback address (127.0.0.1 or [::1]): \
-             the listener has no authentication",
-        ));
-    }
+    let management = config.management.conflicts().into_iter();
+    found.extend(management.map(|(key, message)| Conflict::new(&[&key], message)));
     for (key, bytes) in [
         ("server.max_message_bytes", config.server.max_message_bytes),
         ("room.tick_bytes_max", config.room.tick_bytes_max),

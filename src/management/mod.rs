@@ -3,6 +3,8 @@
 //!
 //! Each page answers GET and HEAD: load balancers and uptime checks send either.
 
+pub mod access;
+pub mod role;
 mod rpc;
 pub mod settings;
 
@@ -17,6 +19,7 @@ use prometheus_client::registry::Registry;
 use crate::gateway::Shared;
 use crate::store::Store;
 use crate::store::health::Health;
+use access::Access;
 
 /// The media type of OpenMetrics, which Prometheus reads.
 const OPENMETRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
@@ -34,6 +37,8 @@ pub struct Management {
     pub store: Arc<dyn Store>,
     /// Entries of one answer that lists.
     pub list_max: usize,
+    /// Who may call.
+    pub access: Arc<Access>,
 }
 
 impl Management {
@@ -45,6 +50,8 @@ impl Management {
             .service(page("/health", ready))
             .service(page("/health/live", live))
             .service(page("/health/ready", ready))
+            .service(page("/api", rpc::api))
+            .service(page("/openapi.json", rpc::openapi))
             .app_data(web::PayloadConfig::new(rpc::BODY_BYTES_MAX))
             .service(
                 web::resource("/rpc/{service}/{method}")
@@ -88,7 +95,10 @@ async fn takes_post() -> HttpResponse {
         }))
 }
 
-async fn metrics(management: web::Data<Management>) -> HttpResponse {
+async fn metrics(management: web::Data<Management>, request: HttpRequest) -> HttpResponse {
+    if let Err(error) = management.access.caller(&request) {
+        return rpc::refused(&error);
+    }
     let mut text = String::new();
     match encode(&mut text, &management.registry) {
         Ok(()) => HttpResponse::Ok().content_type(OPENMETRICS).body(text),
@@ -125,7 +135,7 @@ async fn not_found() -> HttpResponse {
     HttpResponse::NotFound().json(serde_json::json!({
         "error": {
             "code": "not_found",
-            "message": "unknown path; accepted are /metrics, /health, /health/live, /health/ready, /rpc/SERVICE/METHOD and /SERVICE/METHOD/ARG1/ARG2",
+            "message": "unknown path; accepted are /metrics, /health, /health/live, /health/ready, /api, /openapi.json, /rpc/SERVICE/METHOD and /SERVICE/METHOD/ARG1/ARG2",
         }
     }))
 }

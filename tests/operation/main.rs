@@ -7,6 +7,8 @@
     clippy::panic
 )]
 
+mod access;
+mod api;
 mod apply;
 mod bench;
 mod config;

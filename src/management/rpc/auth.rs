@@ -4,7 +4,9 @@ use serde_json::Value;
 
 use super::method::{Arguments, Call, Method, Parameter, Type, result, wrong};
 use super::page::{PAGE, Page};
+use super::shape::Shape;
 use crate::management::Management;
+use crate::management::role::Role;
 use crate::portal::SESSION_ID_BYTES_MAX;
 use turntable_core::packet::ErrorBody;
 
@@ -15,21 +17,33 @@ const SESSION: Parameter = Parameter::new("sessionId", Type::Text);
 pub(super) const METHODS: &[Method] = &[
     Method {
         name: "set",
+        description: "The session of your site with this sessionId is the user's from now on; the one before is replaced.",
+        role: Role::Operate,
+        result: Shape::Boolean,
         parameters: &[USER, SESSION],
         run: set,
     },
     Method {
         name: "check",
+        description: "The user that a session of your site belongs to, or null.",
+        role: Role::Read,
+        result: Shape::Nullable(&Shape::Text),
         parameters: &[SESSION],
         run: check,
     },
     Method {
         name: "remove",
+        description: "Removes the user's entry and ends all sessions of the user. Returns whether there was one.",
+        role: Role::Operate,
+        result: Shape::Boolean,
         parameters: &[USER],
         run: remove,
     },
     Method {
         name: "listAll",
+        description: "The users with an entry.",
+        role: Role::Read,
+        result: Shape::Page("users", &Shape::List(&Shape::Text)),
         parameters: PAGE,
         run: list_all,
     },

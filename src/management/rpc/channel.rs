@@ -5,7 +5,9 @@ use serde_json::value::RawValue;
 
 use super::method::{Arguments, Call, Method, Parameter, Type, raw, result, wrong};
 use super::page::{PAGE, Page};
+use super::shape::{Field, Shape};
 use crate::management::Management;
+use crate::management::role::Role;
 use turntable_core::call::Since;
 use turntable_core::id::ChannelId;
 use turntable_core::packet::ErrorBody;
@@ -13,50 +15,89 @@ use turntable_core::packet::ErrorBody;
 const USER: Parameter = Parameter::new("userId", Type::User);
 const CHANNEL: Parameter = Parameter::new("channelId", Type::Channel);
 
+const PUBLISHED: Shape = Shape::Object(&[
+    Field::new("id", Shape::Text),
+    Field::new("offset", Shape::Count),
+    Field::new("epoch", Shape::Text),
+]);
+const HISTORY: Shape = Shape::Object(&[
+    Field::new("epoch", Shape::Text),
+    Field::new("offset", Shape::Count),
+    Field::new("recovered", Shape::Boolean),
+    Field::new("messages", Shape::List(&Shape::Any)),
+]);
+
 /// Its methods.
 pub(super) const METHODS: &[Method] = &[
     Method {
         name: "subscribe",
+        description: "Subscribes all sessions of a user to a channel, later ones too. Returns how many are subscribed now.",
+        role: Role::Operate,
+        result: Shape::Count,
         parameters: &[USER, CHANNEL],
         run: subscribe,
     },
     Method {
         name: "unsubscribe",
+        description: "Ends such a subscription. Returns whether there was one.",
+        role: Role::Operate,
+        result: Shape::Boolean,
         parameters: &[USER, CHANNEL],
         run: unsubscribe,
     },
     Method {
         name: "unsubscribeAll",
+        description: "Ends all such subscriptions of a user. Returns how many there were.",
+        role: Role::Operate,
+        result: Shape::Count,
         parameters: &[USER],
         run: unsubscribe_all,
     },
     Method {
         name: "getSubscriptions",
+        description: "The channels of a user's sessions, no matter who subscribed them.",
+        role: Role::Read,
+        result: Shape::List(&Shape::Text),
         parameters: &[USER],
         run: get_subscriptions,
     },
     Method {
         name: "getSubscribers",
+        description: "The users with sessions on a channel.",
+        role: Role::Read,
+        result: Shape::List(&Shape::Text),
         parameters: &[CHANNEL],
         run: get_subscribers,
     },
     Method {
         name: "publish",
+        description: "Publishes a message on a channel.",
+        role: Role::Operate,
+        result: PUBLISHED,
         parameters: &[CHANNEL, Parameter::new("message", Type::Any)],
         run: publish,
     },
     Method {
         name: "getHistory",
+        description: "The retained messages of a channel: those behind an offset or position where it is given, else all.",
+        role: Role::Read,
+        result: HISTORY,
         parameters: &[CHANNEL, Parameter::optional("since", Type::Any)],
         run: get_history,
     },
     Method {
         name: "clearHistory",
+        description: "Forgets the retained messages of a channel.",
+        role: Role::Operate,
+        result: Shape::Boolean,
         parameters: &[CHANNEL],
         run: clear_history,
     },
     Method {
         name: "listAll",
+        description: "The channels with subscribers or retained messages.",
+        role: Role::Read,
+        result: Shape::Page("channels", &Shape::List(&Shape::Text)),
         parameters: PAGE,
         run: list_all,
     },

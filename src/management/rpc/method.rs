@@ -9,7 +9,9 @@ use serde::de::{MapAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::value::{RawValue, to_raw_value};
 
+use super::shape::Shape;
 use crate::management::Management;
+use crate::management::role::Role;
 use crate::opaque;
 use turntable_core::duplicate_key;
 use turntable_core::id::{ChannelId, UserId};
@@ -27,8 +29,14 @@ pub(super) type Call<'m> = Pin<Box<dyn Future<Output = Answer> + 'm>>;
 pub(super) struct Method {
     /// Its name.
     pub(super) name: &'static str,
+    /// What it does and returns, in a sentence or two.
+    pub(super) description: &'static str,
+    /// Who may call it.
+    pub(super) role: Role,
     /// What it takes, in this order.
     pub(super) parameters: &'static [Parameter],
+    /// What it returns.
+    pub(super) result: Shape,
     /// Carries out a call.
     pub(super) run: for<'m> fn(&'m Management, Arguments) -> Call<'m>,
 }
@@ -267,6 +275,11 @@ macro_rules! takes {
 impl Arguments {
     pub(super) fn new(arguments: Vec<Argument>) -> Self {
         Self(arguments.into())
+    }
+
+    /// Those that were not taken yet.
+    pub(super) fn iter(&self) -> impl Iterator<Item = &Argument> {
+        self.0.iter()
     }
 
     takes! {

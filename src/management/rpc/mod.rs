@@ -2,20 +2,28 @@
 //! named parameters, or `GET /SERVICE/METHOD/ARG1/ARG2` with the arguments in their order.
 //!
 //! The services are tables of methods (`method`), each with the types of its parameters:
-//! a call is checked by them before the method runs.
+//! a call is checked by them before the method runs. `GET /api` (`definitions`) and
+//! `GET /openapi.json` (`openapi`) are made from the tables.
 
+mod audit;
 mod auth;
 mod channel;
+mod definitions;
 mod method;
+mod openapi;
 mod page;
 mod service;
+mod shape;
 mod user;
 
+use std::sync::LazyLock;
+
 use actix_web::http::StatusCode;
+use actix_web::http::header::WWW_AUTHENTICATE;
 use actix_web::{HttpRequest, HttpResponse, web};
 use serde_json::value::RawValue;
 
-use super::Management;
+use super::{Management, access};
 use crate::http::fault;
 use crate::http::operator_connection::OperatorConnection;
 use method::{Answer, Argument, Arguments, Method, Parameter, Type, wrong};
@@ -32,6 +40,11 @@ const SERVICES: &[(&str, &[Method])] = &[
     ("user", user::METHODS),
     ("service", service::METHODS),
 ];
+
+/// What the services offer, as JSON.
+static DEFINITIONS: LazyLock<String> = LazyLock::new(|| definitions::definitions().to_string());
+/// The same as an OpenAPI document.
+static OPENAPI: LazyLock<String> = LazyLock::new(|| openapi::document().to_string());
 
 /// The names of the services.
 pub(super) fn services() -> impl Iterator<Item = &'static str> {
@@ -130,6 +143,26 @@ fn default_realm(management: &Management) -> String {
     management.shared.portal.settings().default_realm.clone()
 }
 
+pub(super) async fn api(management: web::Data<Management>, request: HttpRequest) -> HttpResponse {
+    document(&management, &request, &DEFINITIONS)
+}
+
+pub(super) async fn openapi(
+    management: web::Data<Management>,
+    request: HttpRequest,
+) -> HttpResponse {
+    document(&management, &request, &OPENAPI)
+}
+
+fn document(management: &Management, request: &HttpRequest, json: &'static str) -> HttpResponse {
+    match management.access.caller(request) {
+        Ok(_) => HttpResponse::Ok()
+            .content_type("application/json")
+            .body(json),
+        Err(error) => refused(&error),
+    }
+}
+
 pub(super) async fn post(
     management: web::Data<Management>,
     path: web::Path<(String, String)>,
@@ -140,31 +173,51 @@ pub(super) async fn post(
         connection.carries_out();
     }
     let (service, name) = path.into_inner();
-    let call = named(&service, &name, &body, &default_realm(&management));
-    answer(&management, call).await
+    let read = |realm: &str| named(&service, &name, &body, realm);
+    respond(answer(&management, &request, (&service, &name), read).await)
 }
 
 pub(super) async fn get(management: web::Data<Management>, request: HttpRequest) -> HttpResponse {
     let mut parts = request.uri().path().splitn(4, '/').skip(1);
     let mut next = || parts.next().unwrap_or_default();
     let (service, name, path) = (next(), next(), next());
-    let call = in_path(service, name, path, &default_realm(&management));
-    answer(&management, call).await
+    let read = |realm: &str| in_path(service, name, path, realm);
+    respond(answer(&management, &request, (service, name), read).await)
 }
 
-async fn answer(management: &Management, call: Result<Call, ErrorBody>) -> HttpResponse {
-    let answer: Answer = match call {
-        Ok((method, arguments)) => (method.run)(management, arguments).await,
-        Err(error) => Err(error),
-    };
+/// Carries out a call, whose arguments are read once its caller may call the method.
+async fn answer(
+    management: &Management,
+    request: &HttpRequest,
+    (service, name): (&str, &str),
+    read: impl FnOnce(&str) -> Result<Call, ErrorBody>,
+) -> Answer {
+    let caller = management.access.caller(request)?;
+    caller.needs(find(service, name)?.role)?;
+    let (method, arguments) = read(&default_realm(management))?;
+    let entry = audit::Entry::of(&caller, request.peer_addr(), (service, method), &arguments);
+    let answer = (method.run)(management, arguments).await;
+    if let Some(entry) = entry {
+        entry.log(answer.as_ref().err());
+    }
+    answer
+}
+
+fn respond(answer: Answer) -> HttpResponse {
     match answer {
         Ok(value) => HttpResponse::Ok().json(value),
-        Err(error) => {
-            let status = StatusCode::from_u16(fault::status(error.code).as_u16());
-            let status = status.unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-            HttpResponse::build(status).json(fault::body(&error))
-        }
+        Err(error) => refused(&error),
     }
+}
+
+/// The answer to a request that is refused.
+pub(super) fn refused(error: &ErrorBody) -> HttpResponse {
+    let status = StatusCode::from_u16(fault::status(error.code).as_u16());
+    let mut answer = HttpResponse::build(status.unwrap_or(StatusCode::INTERNAL_SERVER_ERROR));
+    if error.code == ErrorCode::Unauthorized {
+        answer.insert_header((WWW_AUTHENTICATE, access::CHALLENGE));
+    }
+    answer.json(fault::body(error))
 }
 
 #[cfg(test)]

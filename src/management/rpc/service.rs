@@ -6,32 +6,55 @@ use serde::Serialize;
 
 use super::method::{Arguments, Call, Method, Parameter, Type, result};
 use super::page::{PAGE, Page};
+use super::shape::{Field, Shape};
 use crate::management::Management;
+use crate::management::role::Role;
 use crate::operator::service::ServiceInfo;
 
 const NAME: Parameter = Parameter::new("name", Type::Text);
 /// For this user alone.
 const USER: Parameter = Parameter::optional("userId", Type::User);
 
+/// A service in an answer.
+const SERVICE: Shape = Shape::Object(&[
+    Field::new("state", Shape::Text),
+    Field::new("functions", Shape::List(&Shape::Text)),
+    Field::new("instances", Shape::Count),
+    Field::new("open", Shape::Count),
+    Field::new("disabled_users", Shape::Count),
+]);
+
 /// Its methods.
 pub(super) const METHODS: &[Method] = &[
     Method {
         name: "listAll",
+        description: "The services, with what they offer and how they are.",
+        role: Role::Read,
+        result: Shape::Page("services", &Shape::Map(&SERVICE)),
         parameters: PAGE,
         run: list_all,
     },
     Method {
         name: "enable",
+        description: "Enables a service; with userId for this user alone. Returns the service.",
+        role: Role::Operate,
+        result: SERVICE,
         parameters: &[NAME, USER],
         run: |management, arguments| switch(management, arguments, true),
     },
     Method {
         name: "disable",
+        description: "Disables a service; with userId for this user alone. Returns the service.",
+        role: Role::Operate,
+        result: SERVICE,
         parameters: &[NAME, USER],
         run: |management, arguments| switch(management, arguments, false),
     },
     Method {
         name: "getDisabled",
+        description: "The services that are disabled for a user.",
+        role: Role::Read,
+        result: Shape::List(&Shape::Text),
         parameters: &[Parameter::new("userId", Type::User)],
         run: get_disabled,
     },

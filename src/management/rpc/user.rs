@@ -8,9 +8,11 @@ use serde_json::value::RawValue;
 
 use super::method::{Arguments, Call, Method, Parameter, Type, result, wrong};
 use super::page::{PAGE, Page};
+use super::shape::{Field, Shape};
 use crate::clock;
 use crate::gateway::question::unexpected;
 use crate::management::Management;
+use crate::management::role::Role;
 use crate::portal::ban::{Ban, REASON_BYTES_MAX};
 use turntable_core::id::UserId;
 use turntable_core::packet::{ErrorBody, ReplyData, ServerPacket};
@@ -24,45 +26,81 @@ const REASON: Parameter = Parameter::optional("reason", Type::Text);
 const PASSWORD: Parameter = Parameter::new("password", Type::Secret);
 const USERS: Parameter = Parameter::new("userIds", Type::Users);
 
+/// A session in an answer.
+const SESSION: Shape = Shape::Object(&[
+    Field::new("session", Shape::Text),
+    Field::optional("transport", Shape::Text),
+    Field::optional("address", Shape::Text),
+    Field::optional("expires_in", Shape::Count),
+]);
+const BAN: Shape = Shape::Object(&[
+    Field::optional("until_ms", Shape::Count),
+    Field::optional("reason", Shape::Text),
+]);
+
 /// Its methods.
 pub(super) const METHODS: &[Method] = &[
     Method {
         name: "publish",
+        description: "Sends a message to all sessions of a user. Returns how many get it.",
+        role: Role::Operate,
+        result: Shape::Count,
         parameters: &[USER, Parameter::new("message", Type::Any)],
         run: publish,
     },
     Method {
         name: "listAll",
+        description: "The users with sessions, connected or not.",
+        role: Role::Read,
+        result: Shape::Page("users", &Shape::List(&Shape::Text)),
         parameters: PAGE,
         run: list_all,
     },
     Method {
         name: "getSessions",
+        description: "The sessions of a user.",
+        role: Role::Read,
+        result: Shape::List(&SESSION),
         parameters: &[USER],
         run: get_sessions,
     },
     Method {
         name: "getFrontendServer",
+        description: "The URL of the server that has the user's sessions.",
+        role: Role::Read,
+        result: Shape::Text,
         parameters: &[USER],
         run: get_frontend_server,
     },
     Method {
         name: "getPresence",
+        description: "What a lookup shows, by user.",
+        role: Role::Read,
+        result: Shape::Map(&Shape::Any),
         parameters: &[USERS],
         run: get_presence,
     },
     Method {
         name: "getAttributes",
+        description: "The attributes of a user.",
+        role: Role::Read,
+        result: Shape::Map(&Shape::Any),
         parameters: &[USER],
         run: get_attributes,
     },
     Method {
         name: "setAttributes",
+        description: "Sets attributes of a user; null removes one.",
+        role: Role::Operate,
+        result: Shape::Boolean,
         parameters: &[USER, Parameter::new("attributes", Type::Object)],
         run: set_attributes,
     },
     Method {
         name: "call",
+        description: "Calls a function that a client of the user provides. Returns what it answered.",
+        role: Role::Operate,
+        result: Shape::Any,
         parameters: &[
             USER,
             Parameter::new("f", Type::Text),
@@ -72,41 +110,65 @@ pub(super) const METHODS: &[Method] = &[
     },
     Method {
         name: "kick",
+        description: "Ends all sessions of a user, whose clients do not come back by themselves. Returns how many.",
+        role: Role::Operate,
+        result: Shape::Count,
         parameters: &[USER, REASON],
         run: kick,
     },
     Method {
         name: "ban",
+        description: "Kicks a user, who is refused for so many seconds; 0: until unban. Returns how many sessions ended.",
+        role: Role::Operate,
+        result: Shape::Count,
         parameters: &[USER, Parameter::new("seconds", Type::Seconds), REASON],
         run: ban,
     },
     Method {
         name: "unban",
+        description: "Ends a ban. Returns whether there was one.",
+        role: Role::Operate,
+        result: Shape::Boolean,
         parameters: &[USER],
         run: unban,
     },
     Method {
         name: "listBans",
+        description: "The banned users, with the end and the reason of each ban.",
+        role: Role::Read,
+        result: Shape::Page("bans", &Shape::Map(&BAN)),
         parameters: PAGE,
         run: list_bans,
     },
     Method {
         name: "getBlocked",
+        description: "The users that a user blocks.",
+        role: Role::Read,
+        result: Shape::List(&Shape::Text),
         parameters: &[USER],
         run: get_blocked,
     },
     Method {
         name: "setBlocked",
+        description: "A user blocks these users from now on, and no others.",
+        role: Role::Operate,
+        result: Shape::Boolean,
         parameters: &[USER, USERS],
         run: set_blocked,
     },
     Method {
         name: "listBlocked",
+        description: "How many users each user with a block list blocks.",
+        role: Role::Read,
+        result: Shape::Page("blocked", &Shape::Map(&Shape::Count)),
         parameters: PAGE,
         run: list_blocked,
     },
     Method {
         name: "setPassword",
+        description: "Sets the password of a user; where oldPassword is given, it has to be right.",
+        role: Role::Admin,
+        result: Shape::Boolean,
         parameters: &[
             USER,
             PASSWORD,
@@ -116,16 +178,25 @@ pub(super) const METHODS: &[Method] = &[
     },
     Method {
         name: "removePassword",
+        description: "Removes the password of a user and ends all sessions of the user. Returns whether there was one.",
+        role: Role::Admin,
+        result: Shape::Boolean,
         parameters: &[USER],
         run: remove_password,
     },
     Method {
         name: "erase",
+        description: "Erases everything of a user. Returns how many sessions ended.",
+        role: Role::Admin,
+        result: Shape::Count,
         parameters: &[USER],
         run: erase,
     },
     Method {
         name: "remove",
+        description: "Ends all sessions of a user, whose clients may identify again. Returns how many.",
+        role: Role::Operate,
+        result: Shape::Count,
         parameters: &[USER],
         run: remove,
     },

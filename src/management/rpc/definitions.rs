@@ -1,0 +1,84 @@
+//! What the services offer, as JSON: `GET /api`. The forms of the management page and
+//! generated clients come from it.
+
+use serde_json::{Map, Value, json};
+
+use super::SERVICES;
+use super::method::{Method, Parameter, Type};
+
+impl Type {
+    /// Its name in definitions.
+    pub(super) const fn name(self) -> &'static str {
+        match self {
+            Self::User => "user",
+            Self::Users => "users",
+            Self::Text => "string",
+            Self::Secret => "secret",
+            Self::Seconds => "seconds",
+            Self::Count => "count",
+            Self::Channel => "channel",
+            Self::Any => "any",
+            Self::Object => "object",
+        }
+    }
+}
+
+fn parameter(parameter: &Parameter) -> Value {
+    let (name, of) = (parameter.name, parameter.of.name());
+    match parameter.is_optional {
+        true => json!({"name": name, "type": of, "optional": true}),
+        false => json!({"name": name, "type": of}),
+    }
+}
+
+fn method(method: &Method) -> Value {
+    let parameters = method.parameters.iter();
+    json!({
+        "description": method.description,
+        "role": method.role.name(),
+        "params": parameters.map(parameter).collect::<Vec<_>>(),
+        "result": method.result.schema(),
+    })
+}
+
+/// `{SERVICE: {METHOD: {description, role, params: [{name, type, optional?}], result}}}`;
+/// `result` is a JSON Schema.
+pub(super) fn definitions() -> Value {
+    let services = SERVICES.iter().map(|(name, methods)| {
+        let methods = methods.iter();
+        let methods = methods.map(|of| (of.name.to_owned(), method(of)));
+        ((*name).to_owned(), methods.collect::<Map<_, _>>().into())
+    });
+    services.collect::<Map<String, Value>>().into()
+}
+
+#[cfg(test)]
+#[allow(clippy::indexing_slicing)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn definition_has_parameters_in_their_order_and_the_shape_of_the_result() {
+        let all = definitions();
+        let ban = &all["user"]["ban"];
+        let params = json!([
+            {"name": "userId", "type": "user"},
+            {"name": "seconds", "type": "seconds"},
+            {"name": "reason", "type": "string", "optional": true},
+        ]);
+        assert_eq!(ban["params"], params);
+        assert_eq!(ban["role"], "operate");
+        assert_eq!(ban["result"], json!({"type": "integer", "minimum": 0}));
+    }
+
+    #[test]
+    fn every_method_is_described_by_sentences() {
+        for (service, methods) in SERVICES {
+            for method in *methods {
+                let text = method.description;
+                let is_sentence = text.ends_with('.') && text.starts_with(char::is_uppercase);
+                assert!(is_sentence, "{service}/{}: {text}", method.name);
+            }
+        }
+    }
+}

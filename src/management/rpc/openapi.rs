@@ -1,0 +1,241 @@
+//! The services as an OpenAPI 3.1 document: `GET /openapi.json`.
+//!
+//! Each method has two paths, as calls have: `POST /rpc/SERVICE/METHOD` with named parameters,
+//! and `GET /SERVICE/METHOD/ARG1/ARG2`. A path has no optional parts in OpenAPI, so the second
+//! is there once for each number of arguments.
+
+use serde_json::{Map, Value, json};
+
+use super::SERVICES;
+use super::method::{Method, Parameter, Type};
+use super::shape;
+use crate::http::fault;
+use turntable_core::reason::ErrorCode;
+
+/// What calls may be refused with; `internal` is none that a caller can cause.
+const CODES: &[ErrorCode] = &[
+    ErrorCode::BadMessage,
+    ErrorCode::InvalidId,
+    ErrorCode::NotFound,
+    ErrorCode::Conflict,
+    ErrorCode::Forbidden,
+    ErrorCode::Unauthorized,
+    ErrorCode::Refused,
+    ErrorCode::TooMany,
+    ErrorCode::TooLarge,
+    ErrorCode::RateLimited,
+    ErrorCode::Unavailable,
+    ErrorCode::Timeout,
+    ErrorCode::ServiceDown,
+];
+
+/// A schema of components.
+fn reference(name: &str) -> Value {
+    json!({"$ref": format!("#/components/schemas/{name}")})
+}
+
+impl Type {
+    fn schema(self) -> Value {
+        match self {
+            Self::User => reference("User"),
+            Self::Users => json!({"type": "array", "items": reference("User")}),
+            Self::Text => json!({"type": ["string", "number"]}),
+            Self::Secret => json!({"type": "string", "format": "password"}),
+            Self::Seconds => json!({
+                "type": "integer", "minimum": 0, "description": "seconds",
+            }),
+            Self::Count => json!({"type": "integer", "minimum": 0}),
+            Self::Channel => reference("Channel"),
+            Self::Any => json!({}),
+            Self::Object => json!({"type": "object"}),
+        }
+    }
+
+    /// The schema of a part of a path.
+    fn schema_in_path(self) -> Value {
+        match self {
+            Self::Any => json!({
+                "type": "string", "minLength": 1, "description": "JSON, or a string if it is none",
+            }),
+            Self::Object => json!({
+                "type": "string", "minLength": 1, "description": "a JSON object",
+            }),
+            Self::Users => json!({
+                "type": "string", "minLength": 1, "description": "a JSON list, or one user",
+            }),
+            Self::Text | Self::Secret => json!({"type": "string", "minLength": 1}),
+            of => of.schema(),
+        }
+    }
+}
+
+/// The statuses of refusals, and the codes that have each.
+fn refusals() -> Map<String, Value> {
+    let mut refusals: Map<String, Value> = Map::new();
+    for code in CODES {
+        let status = fault::status(*code).as_u16().to_string();
+        let entry = refusals.entry(status).or_insert_with(|| {
+            json!({
+                "description": "",
+                "content": {"application/json": {"schema": reference("Error")}},
+            })
+        });
+        let before = entry.get("description").and_then(Value::as_str);
+        let codes = match before {
+            Some("") | None => format!("`{}`", code.name()),
+            Some(before) => format!("{before}, `{}`", code.name()),
+        };
+        if let Some(entry) = entry.as_object_mut() {
+            entry.insert("description".to_owned(), codes.into());
+        }
+    }
+    refusals
+}
+
+fn responses(method: &Method) -> Value {
+    let mut responses = refusals();
+    responses.insert(
+        "200".to_owned(),
+        json!({
+            "description": "The result.",
+            "content": {"application/json": {"schema": method.result.schema()}},
+        }),
+    );
+    responses.into()
+}
+
+fn post(service: &str, method: &Method) -> Value {
+    let parameters = method.parameters.iter();
+    let body = shape::object(parameters.map(|parameter| {
+        let schema = match parameter.is_optional && parameter.of != Type::Any {
+            // Null is as if it were left out.
+            true => json!({"anyOf": [parameter.of.schema(), {"type": "null"}]}),
+            false => parameter.of.schema(),
+        };
+        (parameter.name, schema, parameter.is_optional)
+    }));
+    let is_needed = method.parameters.iter().any(|of| !of.is_optional);
+    json!({"post": {
+        "operationId": format!("{service}.{}", method.name),
+        "tags": [service],
+        "summary": method.description,
+        "x-role": method.role.name(),
+        "requestBody": {
+            "required": is_needed,
+            "content": {"application/json": {"schema": body}},
+        },
+        "responses": responses(method),
+    }})
+}
+
+fn get(service: &str, method: &Method, arguments: &[Parameter]) -> Value {
+    let parameters = arguments.iter().map(|parameter| {
+        json!({
+            "name": parameter.name,
+            "in": "path",
+            "required": true,
+            "schema": parameter.of.schema_in_path(),
+        })
+    });
+    json!({"get": {
+        "operationId": format!("{service}.{}.get{}", method.name, arguments.len()),
+        "tags": [service],
+        "summary": method.description,
+        "x-role": method.role.name(),
+        "parameters": parameters.collect::<Vec<_>>(),
+        "responses": responses(method),
+    }})
+}
+
+/// The paths of a method, and what is there.
+fn paths(service: &str, method: &Method) -> Vec<(String, Value)> {
+    let name = method.name;
+    let mut paths = vec![(format!("/rpc/{service}/{name}"), post(service, method))];
+    let parameters = method.parameters;
+    if parameters.iter().any(|of| of.of == Type::Secret) {
+        return paths;
+    }
+    let needed = parameters.iter().filter(|of| !of.is_optional).count();
+    for len in needed..=parameters.len() {
+        let arguments = parameters.get(..len).unwrap_or(parameters);
+        let mut path = format!("/{service}/{name}");
+        for argument in arguments {
+            path.push_str(&format!("/{{{}}}", argument.name));
+        }
+        paths.push((path, get(service, method, arguments)));
+    }
+    paths
+}
+
+/// The document.
+pub(super) fn document() -> Value {
+    let methods = SERVICES.iter().flat_map(|(service, methods)| {
+        let methods = methods.iter();
+        methods.flat_map(move |method| paths(service, method))
+    });
+    json!({
+        "openapi": "3.1.0",
+        "info": {
+            "title": "turntable management",
+            "version": env!("CARGO_PKG_VERSION"),
+            "license": {"name": "MIT OR Apache-2.0", "identifier": "MIT OR Apache-2.0"},
+        },
+        "servers": [{"url": "/"}],
+        "paths": methods.collect::<Map<_, _>>(),
+        "components": {"schemas": {
+            "User": {
+                "description": "A user id, REALM:NAME; without a realm it has portal.default_realm.",
+                "type": ["string", "number"],
+            },
+            "Channel": {
+                "description": "The path of a channel.",
+                "type": "string",
+                "minLength": 1,
+            },
+            "Error": shape::object(
+                [("error", error(), false)].into_iter(),
+            ),
+        }},
+    })
+}
+
+fn error() -> Value {
+    json!({
+        "type": "object",
+        "properties": {
+            "code": {"type": "string"},
+            "message": {"type": "string"},
+            "details": {"type": "object"},
+        },
+        "required": ["code", "message"],
+    })
+}
+
+#[cfg(test)]
+#[allow(clippy::indexing_slicing)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn method_is_there_by_both_ways_of_a_call() {
+        let paths = &document()["paths"];
+        assert_eq!(paths["/rpc/user/ban"]["post"]["operationId"], "user.ban");
+        for path in [
+            "/user/ban/{userId}/{seconds}",
+            "/user/ban/{userId}/{seconds}/{reason}",
+        ] {
+            assert_eq!(paths[path]["get"]["tags"], json!(["user"]), "{path}");
+        }
+        let of_secrets = paths.as_object().into_iter().flat_map(Map::keys);
+        let mut of_secrets = of_secrets.filter(|path| path.starts_with("/user/setPassword"));
+        assert_eq!(of_secrets.next(), None, "a secret is no part of an address");
+    }
+
+    #[test]
+    fn refusals_are_listed_by_their_status() {
+        let refusals = refusals();
+        let codes = &refusals["404"]["description"];
+        assert_eq!(codes, "`not_found`");
+        assert!(!refusals.contains_key("200"));
+    }
+}

@@ -1,0 +1,154 @@
+//! Who may call the management listener, and what the log says of it.
+
+use serde_json::{Value, json};
+
+use turntable_testkit::Server;
+use turntable_testkit::http::{Response, get, send};
+
+const TOKENS: [(&str, &str); 3] = [
+    ("read", "reads-0123456789"),
+    ("operate", "operates-0123456789"),
+    ("admin", "administers-0123456789"),
+];
+
+fn server(required: bool) -> Server {
+    let tokens = TOKENS.map(|(role, token)| {
+        (
+            format!("management.tokens.{role}"),
+            format!("{{ token = \"{token}\", role = \"{role}\" }}"),
+        )
+    });
+    let mut keys = vec![("management.token_required".to_owned(), required.to_string())];
+    keys.extend(tokens);
+    let keys: Vec<(&str, &str)> = keys.iter().map(|(k, v)| (k.as_str(), v.as_str())).collect();
+    Server::with(&keys)
+}
+
+fn bearer(token: &str) -> String {
+    format!("Authorization: Bearer {token}\r\n")
+}
+
+fn post(server: &Server, headers: &str, method: &str, body: &str) -> Response {
+    let headers = format!("Content-Type: application/json\r\n{headers}");
+    send(
+        server.management,
+        "POST",
+        &format!("/rpc/{method}"),
+        &headers,
+        body,
+    )
+}
+
+#[test]
+fn every_method_is_open_to_its_role_and_those_above_it_alone() {
+    let server = server(true);
+    let headers = bearer(TOKENS[0].1);
+    let api = send(server.management, "GET", "/api", &headers, "").json();
+    let rank = |role: &str| TOKENS.iter().position(|(name, _)| *name == role).unwrap();
+    for (service, methods) in api.as_object().unwrap() {
+        for (name, definition) in methods.as_object().unwrap() {
+            let method = format!("{service}/{name}");
+            let needed = rank(definition["role"].as_str().unwrap());
+            // The arguments are wrong, so that nothing is done where the caller may.
+            let wrong = r#"{"surplus": 1}"#;
+            for (own, (role, token)) in TOKENS.iter().enumerate() {
+                let answer = post(&server, &bearer(token), &method, wrong);
+                let expected = if own >= needed { 400 } else { 403 };
+                assert_eq!(
+                    answer.status,
+                    expected,
+                    "{method} by {role}: {}",
+                    answer.text()
+                );
+                let path = format!("/{method}/%ff");
+                let answer = send(server.management, "GET", &path, &bearer(token), "");
+                assert_eq!(
+                    answer.status,
+                    expected,
+                    "GET {path} by {role}: {}",
+                    answer.text()
+                );
+            }
+            let nobody = post(&server, "", &method, wrong);
+            assert_eq!(nobody.error(), (401, "unauthorized".to_owned()), "{method}");
+            let challenge = nobody.header("WWW-Authenticate").unwrap();
+            assert!(challenge.starts_with("Bearer"), "{challenge}");
+        }
+    }
+}
+
+#[test]
+fn pages_need_a_token_where_calls_do_and_health_never() {
+    let server = server(true);
+    for path in ["/metrics", "/api", "/openapi.json"] {
+        assert_eq!(get(server.management, path).status, 401, "{path}");
+        let wrong = send(
+            server.management,
+            "GET",
+            path,
+            &bearer("reads-0123456780"),
+            "",
+        );
+        assert_eq!(wrong.status, 401, "{path}");
+        let right = send(server.management, "GET", path, &bearer(TOKENS[0].1), "");
+        assert_eq!(right.status, 200, "{path}");
+    }
+    for path in ["/health", "/health/live", "/health/ready"] {
+        assert_eq!(get(server.management, path).status, 200, "{path}");
+    }
+}
+
+#[test]
+fn wrong_token_is_refused_where_none_is_needed() {
+    let server = server(false);
+    let list = |headers: &str| post(&server, headers, "user/listAll", "{}");
+    assert_eq!(list("").json(), json!([]));
+    assert_eq!(list(&bearer("nothing-0123456789")).status, 401);
+    let refused = post(
+        &server,
+        &bearer(TOKENS[0].1),
+        "user/kick",
+        r#"{"userId": 1}"#,
+    );
+    let error: &Value = &refused.json()["error"];
+    assert_eq!(error["code"], "forbidden");
+    assert_eq!(
+        error["message"],
+        "this needs the role operate; the token has the role read"
+    );
+}
+
+#[test]
+fn changes_are_logged_with_their_caller_and_no_secret() {
+    let server = server(false);
+    let operator = bearer(TOKENS[1].1);
+    let ban = r#"{"userId": "1:5", "seconds": 60, "reason": "rude"}"#;
+    assert_eq!(post(&server, &operator, "user/ban", ban).status, 200);
+    let password = r#"{"userId": "1:5", "password": "open sesame"}"#;
+    assert_eq!(
+        post(&server, "", "user/setPassword", password).error().1,
+        "forbidden"
+    );
+    let publish = r#"{"userId": "1:5", "message": "a message"}"#;
+    assert_eq!(
+        post(&server, &operator, "user/publish", publish).status,
+        200
+    );
+    let line_of = |text: &str| {
+        let log = server.await_log(text);
+        let mut lines = log.lines();
+        let line = lines.find(|line| line.contains(text)).unwrap();
+        line.to_owned()
+    };
+    let line = line_of("user/ban userId=1:5 seconds=60 reason=\"rude\"");
+    assert!(line.contains("operate (127.0.0.1:"), "{line}");
+    let line = line_of("user/setPassword userId=1:5 password=***");
+    assert!(
+        line.contains("local (") && line.ends_with(": forbidden"),
+        "{line}"
+    );
+    let log = server.log();
+    for secret in ["open sesame", "a message", TOKENS[1].1] {
+        assert!(!log.contains(secret), "{secret}");
+    }
+}

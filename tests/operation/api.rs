@@ -1,0 +1,188 @@
+//! What the management listener says of its own methods: `GET /api` and `GET /openapi.json`.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use serde_json::{Value, json};
+
+use turntable_testkit::Server;
+use turntable_testkit::http::{Response, get, send};
+use turntable_testkit::package::{has_npm_package, run_script};
+
+/// Calls that succeed one after another, and what each has to have done before.
+const CALLS: &[(&str, &str)] = &[
+    ("auth/set", r#"{"userId": 7, "sessionId": "abc"}"#),
+    ("auth/check", r#"{"sessionId": "abc"}"#),
+    ("auth/check", r#"{"sessionId": "none"}"#),
+    ("auth/listAll", "{}"),
+    ("auth/listAll", r#"{"limit": 1}"#),
+    ("user/listAll", "{}"),
+    ("user/listAll", r#"{"limit": 1}"#),
+    ("user/getSessions", r#"{"userId": "1:1"}"#),
+    ("user/getFrontendServer", r#"{"userId": "1:1"}"#),
+    ("user/getPresence", r#"{"userIds": ["1:1", "1:2"]}"#),
+    (
+        "user/setAttributes",
+        r#"{"userId": "1:1", "attributes": {"note": "hello"}}"#,
+    ),
+    ("user/getAttributes", r#"{"userId": "1:1"}"#),
+    ("user/publish", r#"{"userId": "1:1", "message": {"a": 1}}"#),
+    (
+        "channel/subscribe",
+        r#"{"userId": "1:1", "channelId": "news"}"#,
+    ),
+    (
+        "channel/publish",
+        r#"{"channelId": "news", "message": "hello"}"#,
+    ),
+    ("channel/getHistory", r#"{"channelId": "news"}"#),
+    ("channel/getHistory", r#"{"channelId": "news", "since": 0}"#),
+    ("channel/getSubscribers", r#"{"channelId": "news"}"#),
+    ("channel/getSubscriptions", r#"{"userId": "1:1"}"#),
+    ("channel/listAll", "{}"),
+    ("channel/clearHistory", r#"{"channelId": "news"}"#),
+    (
+        "channel/unsubscribe",
+        r#"{"userId": "1:1", "channelId": "news"}"#,
+    ),
+    ("channel/unsubscribeAll", r#"{"userId": "1:1"}"#),
+    ("service/listAll", "{}"),
+    ("service/disable", r#"{"name": "forum"}"#),
+    ("service/enable", r#"{"name": "forum"}"#),
+    ("service/disable", r#"{"name": "forum", "userId": "1:1"}"#),
+    ("service/getDisabled", r#"{"userId": "1:1"}"#),
+    (
+        "user/setBlocked",
+        r#"{"userId": "1:1", "userIds": ["1:9"]}"#,
+    ),
+    ("user/getBlocked", r#"{"userId": "1:1"}"#),
+    ("user/listBlocked", "{}"),
+    (
+        "user/setPassword",
+        r#"{"userId": "1:8", "password": "open sesame"}"#,
+    ),
+    ("user/removePassword", r#"{"userId": "1:8"}"#),
+    ("user/kick", r#"{"userId": "1:1", "reason": "rude"}"#),
+    (
+        "user/ban",
+        r#"{"userId": "1:5", "seconds": 60, "reason": "rude"}"#,
+    ),
+    ("user/ban", r#"{"userId": "1:6", "seconds": 0}"#),
+    ("user/listBans", "{}"),
+    ("user/listBans", r#"{"limit": 1}"#),
+    ("user/unban", r#"{"userId": "1:5"}"#),
+    ("user/remove", r#"{"userId": "1:1"}"#),
+    ("user/erase", r#"{"userId": "1:1"}"#),
+    ("auth/remove", r#"{"userId": 7}"#),
+];
+
+/// The one method that needs a client which answers; `tests/service/` calls it.
+const ANSWERED_BY_CLIENTS: &str = "user/call";
+
+fn server() -> Server {
+    Server::with(&[
+        ("portal.checkers", r#"["session", "password", "anonymous"]"#),
+        ("services.forum.providers", "[\"service:forum\"]"),
+    ])
+}
+
+fn post(server: &Server, method: &str, body: &str) -> Response {
+    let json = "Content-Type: application/json\r\n";
+    send(
+        server.management,
+        "POST",
+        &format!("/rpc/{method}"),
+        json,
+        body,
+    )
+}
+
+#[test]
+fn every_method_is_defined_and_returns_what_its_definition_says() {
+    let server = server();
+    let _client = server.user("1:1");
+    let page = get(server.management, "/api");
+    assert_eq!(page.status, 200);
+    assert_eq!(page.header("Content-Type"), Some("application/json"));
+    let api = page.json();
+    let mut called: BTreeMap<String, usize> = BTreeMap::new();
+    for (method, body) in CALLS {
+        let answer = post(&server, method, body);
+        assert_eq!(answer.status, 200, "{method} {body}: {}", answer.text());
+        let (service, name) = method.split_once('/').unwrap();
+        let definition = &api[service][name];
+        let schema = jsonschema::draft202012::new(&definition["result"]).unwrap();
+        let result = answer.json();
+        let errors: Vec<String> = schema.iter_errors(&result).map(|e| e.to_string()).collect();
+        assert!(errors.is_empty(), "{method} returned {result}: {errors:?}");
+        *called.entry((*method).to_owned()).or_default() += 1;
+    }
+    for (service, methods) in api.as_object().unwrap() {
+        for name in methods.as_object().unwrap().keys() {
+            let method = format!("{service}/{name}");
+            let is_called = called.contains_key(&method) || method == ANSWERED_BY_CLIENTS;
+            assert!(is_called, "{method} has no call in this test");
+        }
+    }
+}
+
+#[test]
+fn parameters_of_the_definitions_are_those_that_calls_need() {
+    let server = server();
+    let api = get(server.management, "/api").json();
+    for (service, methods) in api.as_object().unwrap() {
+        for (name, definition) in methods.as_object().unwrap() {
+            let params = definition["params"].as_array().unwrap();
+            let needed = params.iter().filter(|param| param["optional"] != true);
+            let Some(first) = needed.map(|param| &param["name"]).next() else {
+                continue;
+            };
+            let refused = post(&server, &format!("{service}/{name}"), "{}").json();
+            let message = refused["error"]["message"].as_str().unwrap();
+            let expected = format!("{} is missing", first.as_str().unwrap());
+            assert_eq!(message, expected, "{service}/{name}");
+        }
+    }
+}
+
+#[test]
+fn openapi_document_is_valid_and_has_every_method() {
+    let server = server();
+    let page = get(server.management, "/openapi.json");
+    let document = page.json();
+    assert_eq!(document["openapi"], "3.1.0");
+    let api = get(server.management, "/api").json();
+    for (service, methods) in api.as_object().unwrap() {
+        for name in methods.as_object().unwrap().keys() {
+            let path = &document["paths"][format!("/rpc/{service}/{name}")];
+            assert_eq!(path["post"]["operationId"], format!("{service}.{name}"));
+        }
+    }
+    // Null is a type of its own in this version.
+    assert!(!page.text().contains("nullable"));
+    if has_npm_package("@seriousme/openapi-schema-validator") {
+        let url = format!("http://{}/openapi.json", server.management);
+        run_script(Path::new("node"), "tests/operation/openapi.mjs", &[&url]);
+    }
+}
+
+#[test]
+fn definitions_are_read_alone() {
+    let server = server();
+    for path in ["/api", "/openapi.json"] {
+        let head = send(server.management, "HEAD", path, "", "");
+        assert_eq!(head.status, 200, "{path}");
+        let refused = send(server.management, "DELETE", path, "", "");
+        assert_eq!(
+            (refused.status, refused.header("Allow")),
+            (405, Some("GET, HEAD"))
+        );
+        let foreign = "Origin: http://elsewhere.example\r\nSec-Fetch-Site: cross-site\r\n";
+        let foreign = send(server.management, "GET", path, foreign, "");
+        assert_eq!(foreign.status, 403, "{path}: {}", foreign.text());
+    }
+    let unknown = get(server.management, "/nothing").json();
+    let message: &Value = &unknown["error"]["message"];
+    assert!(message.as_str().unwrap().contains("/api"), "{message}");
+    assert_eq!(unknown["error"]["code"], json!("not_found"));
+}
