@@ -6,7 +6,7 @@
 use std::fmt::Write as _;
 use std::net::SocketAddr;
 
-use super::method::{Argument, Arguments, Method, Type};
+use super::method::{Argument, Arguments, Method};
 use crate::management::access::Caller;
 use crate::management::role::Role;
 use turntable_core::packet::ErrorBody;
@@ -40,7 +40,7 @@ impl Entry {
         for (parameter, argument) in method.parameters.iter().zip(arguments.iter()) {
             let shown = match argument {
                 Argument::None => continue,
-                _ if parameter.of == Type::Secret => "***".to_owned(),
+                _ if parameter.is_hidden => "***".to_owned(),
                 Argument::User(user) => user.as_str().to_owned(),
                 Argument::Channel(channel) => channel.as_str().to_owned(),
                 Argument::Seconds(number) | Argument::Count(number) => number.to_string(),

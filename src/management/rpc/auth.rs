@@ -11,7 +11,7 @@ use crate::portal::SESSION_ID_BYTES_MAX;
 use turntable_core::packet::ErrorBody;
 
 const USER: Parameter = Parameter::new("userId", Type::User);
-const SESSION: Parameter = Parameter::new("sessionId", Type::Text);
+const SESSION: Parameter = Parameter::hidden("sessionId", Type::Text);
 
 /// Its methods.
 pub(super) const METHODS: &[Method] = &[

@@ -50,6 +50,8 @@ pub(super) struct Parameter {
     pub(super) of: Type,
     /// Whether a call may leave it out.
     pub(super) is_optional: bool,
+    /// Whether it is a credential, which no log shows.
+    pub(super) is_hidden: bool,
 }
 
 impl Parameter {
@@ -59,15 +61,23 @@ impl Parameter {
             name,
             of,
             is_optional: false,
+            is_hidden: matches!(of, Type::Secret),
         }
     }
 
     /// A parameter that a call may leave out, or give as null.
     pub(super) const fn optional(name: &'static str, of: Type) -> Self {
         Self {
-            name,
-            of,
             is_optional: true,
+            ..Self::new(name, of)
+        }
+    }
+
+    /// A credential that may be part of an address, as other sites' sessions are in seed 002.
+    pub(super) const fn hidden(name: &'static str, of: Type) -> Self {
+        Self {
+            is_hidden: true,
+            ..Self::new(name, of)
         }
     }
 
