@@ -33,6 +33,12 @@ export function userFromAddress() {
   return isUser(user) ? user : null;
 }
 
+/** What this tab's address names as its user, if that is no id; else null. */
+export function wrongUserFromAddress() {
+  const user = new URLSearchParams(location.search).get("user");
+  return user === null || isUser(user) ? null : user;
+}
+
 /** A name for another guest of this browser. */
 export function randomPlayer() {
   const [number] = crypto.getRandomValues(new Uint32Array(1));

@@ -5,7 +5,7 @@
 
 import { connect } from "../turntable.js";
 import { byId, element } from "./dom.js";
-import { identity, link } from "./identity.js";
+import { identity, link, wrongUserFromAddress } from "./identity.js";
 import { Lobby } from "./lobby.js";
 import { moveFriends } from "./friend-list.js";
 import { OwnProfile } from "./own-profile.js";
@@ -34,6 +34,8 @@ export async function openPage({ page, root, describe = () => ({}), lobbyChanged
   document.body.append(toasts);
   const tt = connect(new URL("../ws", import.meta.url), { ...identity(), ...TRANSPORTS[transportFromAddress()].options });
   connecting?.(tt);
+  const wrong = wrongUserFromAddress();
+  if (wrong !== null) notice(`?user=${wrong} is ignored: a user's id is REALM:NAME, such as 1:12345.`, "bad");
   tt.on("error", (error) => notice(error.message, "bad"));
   tt.ready.catch((error) => notice(`The server refused the connection: ${error.message}`, "bad", { stay: true }));
   const user = await userOf(tt);

@@ -87,6 +87,7 @@ export class Forum {
     const [title, body] = [byId("post-title"), byId("post-body")];
     const post = { title: plainText(title.value, TITLE_MAX), body: plainText(body.value, BODY_MAX) };
     if (!post.title) {
+      this.fail(new Error("A post needs a title."));
       title.focus();
       return;
     }

@@ -208,7 +208,7 @@ function log(id, state) {
   const now = new Date();
   const list = byId("log");
   list.prepend(element("li", {},
-    element("time", { datetime: now.toISOString() }, now.toLocaleTimeString([], { hour: "2-digit", minute: "2-digit", second: "2-digit" })),
+    element("time", { datetime: now.toISOString() }, now.toLocaleTimeString([], { hour: "2-digit", minute: "2-digit", second: "2-digit", hourCycle: "h23" })),
     element("span", {}, people.label(id), ` is ${state}`)));
   while (list.children.length > LOG_MAX) list.lastElementChild.remove();
 }

@@ -16,7 +16,7 @@ import { Emitter } from "./emitter.js";
 import { TurntableError } from "./error.js";
 import { ServiceStates, facade } from "./avatar_services.js";
 import { isTemporary, lasting } from "./identity.js";
-import { addressed } from "./options.js";
+import { addressed, checkInterval } from "./options.js";
 import { settle } from "./outcome.js";
 import { WatchList } from "./watch_list.js";
 
@@ -286,8 +286,10 @@ export class Avatar {
   /**
    * Sets the interval of empty requests of the transport `poll`.
    * @param {number} ms 0: requests are sent only with messages
+   * @throws {TypeError} for anything but a number from 0
    */
   heartbeat(ms) {
+    checkInterval(ms);
     this.#client?.heartbeat(ms);
   }
 

@@ -10,7 +10,7 @@ import { Emitter } from "./emitter.js";
 import { TurntableError } from "./error.js";
 import { Features } from "./features.js";
 import { Heartbeat } from "./heartbeat.js";
-import { addressed, resolveOptions } from "./options.js";
+import { addressed, checkInterval, resolveOptions } from "./options.js";
 import { PageLifecycle } from "./page_lifecycle.js";
 import { stub } from "./services.js";
 import { Session } from "./session.js";
@@ -211,8 +211,10 @@ export class Client extends Emitter {
    * Sets the polling interval. It applies to the transport `poll` only, where
    * the server can only answer requests; other transports ignore it.
    * @param {number} ms 0: requests are sent only with messages
+   * @throws {TypeError} for anything but a number from 0
    */
   heartbeat(ms) {
+    checkInterval(ms);
     this.#session.connection.heartbeat(ms);
   }
 

@@ -35,6 +35,29 @@ import { TRANSPORTS, createTransports, platformOf } from "./transports/registry.
 /** Interval of empty requests with the transport `poll`, over which the server cannot send by itself. */
 const POLL_HEARTBEAT_MS = 4000;
 
+/** The names of `ConnectOptions`. */
+const NAMES = [
+  "user", "credentials", "guest", "guest_storage", "attributes", "transports", "encoding", "persist", "poll", "WebSocket",
+  "EventSource", "fetch", "storage", "locks", "reconnect", "queue_max", "timeout_ms", "clock_interval_ms", "environment",
+];
+
+/**
+ * An interval of polls: throws a TypeError if it is none.
+ * @param {unknown} ms
+ */
+export function checkInterval(ms) {
+  if (typeof ms !== "number" || !(ms >= 0)) throw new TypeError(`the interval of polls must be a number of ms from 0 (0: none), not ${String(ms)}`);
+}
+
+/**
+ * A name that no option has is ignored, as another version may know it; a typo should be seen.
+ * @param {ConnectOptions} options
+ */
+function warnOfUnknown(options) {
+  const unknown = Object.keys(options).filter((name) => !NAMES.includes(name));
+  if (unknown.length > 0) console.warn(`turntable: connect ignores unknown options: ${unknown.join(", ")} (known: ${NAMES.join(", ")})`);
+}
+
 /**
  * @param {string} url
  * @param {ConnectOptions} options
@@ -67,6 +90,8 @@ export function resolveOptions(address, options) {
   if (guest !== false && (user !== undefined || options.credentials !== undefined)) {
     throw new TypeError("a guest gets its user and its credentials from the server: leave out user and credentials");
   }
+  if (options.poll?.heartbeat_ms !== undefined) checkInterval(options.poll.heartbeat_ms);
+  warnOfUnknown(options);
   const env = environment(options.environment);
   const url = socketUrl(address);
   checkQuery(url);

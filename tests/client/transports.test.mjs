@@ -406,6 +406,20 @@ test("invalid options throw a TypeError", () => {
   assert.throws(() => connect(), { name: "TypeError", message: /address is missing/ });
   assert.throws(() => connect("http://a", { encoding: "v3" }), /unknown encoding/);
   assert.throws(() => connect("http://a", { transports: ["websocket"], WebSocket: undefined }), /no supported transport/);
+  for (const heartbeat_ms of ["x", -1, NaN]) {
+    const wrong = { name: "TypeError", message: /^the interval of polls must be a number/ };
+    assert.throws(() => connect("http://a", { poll: { heartbeat_ms } }), wrong);
+  }
+});
+
+test("an interval of polls that is none throws, and unknown options are warned of", async (t) => {
+  const server = await fake(t);
+  const { mock } = t.mock.method(console, "warn", () => {});
+  const tt = client(t, server, { reconect: false, poll: {} });
+  assert.throws(() => tt.heartbeat("x"), { name: "TypeError", message: /not x$/ });
+  tt.heartbeat(0);
+  assert.equal(mock.callCount(), 1);
+  assert.match(mock.calls[0].arguments[0], /unknown options: reconect \(known: user, /);
 });
 
 for (const [name, options] of Object.entries(CONFIGURATIONS)) {

@@ -202,7 +202,8 @@ fn since_of(json: &str) -> Result<Since, ErrorBody> {
         Ok(Position::Offset(offset)) => (None, offset),
         Ok(Position::Position { epoch, offset }) => (Some(epoch), offset),
         Err(_) => {
-            let message = "since must be an offset, or {\"epoch\": E, \"offset\": N}";
+            let message = "since must be an offset, or {\"epoch\": E, \"offset\": N} \
+                           (in an address a / of a channel is %2F)";
             return Err(wrong(message));
         }
     };

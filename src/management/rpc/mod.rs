@@ -106,7 +106,10 @@ fn in_path(service: &str, name: &str, path: &str, realm: &str) -> Result<Call, E
     };
     if given.len() > method.parameters.len() {
         let names: Vec<&str> = method.parameters.iter().map(|known| known.name).collect();
-        return Err(wrong(format!("the arguments are {}", names.join(", "))));
+        return Err(wrong(format!(
+            "the arguments are {} (a / within one is %2F)",
+            names.join(", ")
+        )));
     }
     let mut given = given.into_iter();
     let argument = |parameter: &Parameter| match given.next() {
