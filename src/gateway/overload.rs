@@ -172,6 +172,8 @@ pub async fn watch(shared: Weak<Shared>) {
     };
     let mut interval = tokio::time::interval(LOOK);
     interval.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    // One look after the first all workers have started.
+    let mut looks_until_started = 2;
     loop {
         let is_after_relief = tokio::select! {
             _ = interval.tick() => false,
@@ -184,6 +186,12 @@ pub async fn watch(shared: Weak<Shared>) {
         let Some(shared) = shared.upgrade() else {
             return;
         };
+        if looks_until_started > 0 {
+            looks_until_started -= 1;
+            if looks_until_started == 0 {
+                turntable_sys::release_program_pages();
+            }
+        }
         let metrics = &shared.metrics;
         metrics.detached.set(shared.limits.detached() as i64);
         let Some(mut used_bytes) = memory::resident_bytes() else {

@@ -5,12 +5,14 @@
 //! values come out, and each `unsafe` block says why it is sound.
 
 mod memory;
+mod program_pages;
 mod round_trip;
 mod send_buffer;
 mod since_boot;
 mod suspended;
 
 pub use memory::release_free_memory;
+pub use program_pages::release_program_pages;
 pub use round_trip::{TcpRoundTrip, tcp_info};
 pub use send_buffer::unsent_bytes;
 pub use since_boot::since_boot;
