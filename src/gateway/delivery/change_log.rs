@@ -113,9 +113,16 @@ pub(crate) fn scrub(changes: &mut [Change], numbers: &[UserNumber]) {
     }
 }
 
+/// Bytes of the smallest piece of memory that allocators give out, and the step to the next.
+const PIECE: (usize, usize) = (24, 16);
+
 fn make_room<T>(vec: &mut Vec<T>, count: usize) {
     if vec.capacity() - vec.len() < count {
-        vec.reserve_exact(count + vec.len() / 8);
+        let wanted = (vec.len() + count + vec.len() / 8) * size_of::<T>();
+        // What a piece has beyond that costs nothing, and the next messages need no other.
+        let (least, step) = PIECE;
+        let piece = least + wanted.saturating_sub(least).next_multiple_of(step);
+        vec.reserve_exact(piece / size_of::<T>() - vec.len());
     }
 }
 

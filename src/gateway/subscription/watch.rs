@@ -183,10 +183,12 @@ impl Watches {
                 false => Some(presence),
             }
         };
-        let changes = numbers
-            .iter()
-            .filter_map(|number| Some(Change::new(*number, presence(number)?)))
-            .collect();
+        let mut changes = Vec::with_capacity(numbers.len());
+        changes.extend(
+            numbers
+                .iter()
+                .filter_map(|number| Some(Change::new(*number, presence(number)?))),
+        );
         self.written(changes, |_| true)
     }
 

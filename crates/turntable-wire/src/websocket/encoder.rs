@@ -203,10 +203,21 @@ impl FrameBuilder {
     fn put_header(&mut self, opcode: Opcode) -> usize {
         let len = self.payload_len();
         let start = ROOM - header_len(len);
-        let mut written = Vec::with_capacity(ROOM);
-        header(opcode, len, &mut written);
-        for (to, from) in self.buffer.iter_mut().skip(start).zip(written) {
-            *to = from;
+        // The same as `header`, which would need a buffer of its own.
+        let (short, long) = ((len as u16).to_be_bytes(), (len as u64).to_be_bytes());
+        let (mark, length): (usize, &[u8]) = match len {
+            0..=125 => (len, &[]),
+            126..=0xffff => (126, &short),
+            _ => (127, &long),
+        };
+        let header = [0x80 | opcode as u8, mark as u8];
+        for (to, from) in self
+            .buffer
+            .iter_mut()
+            .skip(start)
+            .zip(header.iter().chain(length))
+        {
+            *to = *from;
         }
         start
     }
