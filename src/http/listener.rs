@@ -4,8 +4,9 @@ use std::net::{SocketAddr, TcpListener};
 
 use socket2::{Domain, Protocol, Socket, Type};
 
-/// The backlog of connections; the kernel has its own limit.
-const BACKLOG: i32 = 4096;
+/// Connections that wait to be accepted: as many as the kernel permits (`net.core.somaxconn` on
+/// Linux), because all clients come back at once after a restart.
+const BACKLOG: i32 = i32::MAX;
 
 /// Listens at `address`; port 0 selects a free port.
 ///

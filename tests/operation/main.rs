@@ -15,6 +15,7 @@ mod config;
 mod embedder;
 mod management;
 mod memory;
+mod packaging;
 mod page;
 mod shutdown;
 mod transport;

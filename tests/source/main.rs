@@ -7,6 +7,7 @@
     clippy::panic
 )]
 
+mod dashboard;
 mod fuzz_corpus;
 mod layering;
 mod logging;

@@ -144,7 +144,7 @@ fn protocol_page_lists_every_command_with_number() {
 }
 
 /// Every metric with its type, as the server reports it.
-fn server_metrics() -> BTreeSet<(String, String)> {
+pub(crate) fn server_metrics() -> BTreeSet<(String, String)> {
     let metrics = Metrics::default();
     let label = Label { name: "any" };
     metrics.refuse(label.name);

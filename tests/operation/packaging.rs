@@ -1,0 +1,48 @@
+//! What is installed around the program (`packaging/`).
+
+use std::path::Path;
+use std::process::{Command, Output};
+
+/// The unit, with the program that was built in place of the installed one.
+fn unit(folder: &Path) -> std::path::PathBuf {
+    let text = std::fs::read_to_string("packaging/systemd/turntable.service").unwrap();
+    let installed = "/usr/bin/turntable";
+    assert!(text.contains(installed));
+    let file = folder.join("turntable.service");
+    std::fs::write(
+        &file,
+        text.replace(installed, env!("CARGO_BIN_EXE_turntable")),
+    )
+    .unwrap();
+    file
+}
+
+/// `None`, and a line that says SKIPPED, where systemd is not installed.
+fn systemd_analyze(arguments: &[&str], file: &Path) -> Option<Output> {
+    let output = Command::new("systemd-analyze")
+        .args(arguments)
+        .arg(file)
+        .output();
+    if output.is_err() {
+        eprintln!("SKIPPED, THE UNIT FILE WAS NOT VERIFIED: there is no systemd-analyze");
+    }
+    output.ok()
+}
+
+#[test]
+fn unit_file_is_valid_and_hardened() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = unit(folder.path());
+    let Some(verified) = systemd_analyze(&["verify"], &file) else {
+        return;
+    };
+    assert!(verified.status.success(), "{verified:?}");
+    assert!(verified.stderr.is_empty(), "{verified:?}");
+    // 10 is a service without any restriction, below 2 is what systemd calls OK.
+    let security = ["security", "--offline=true", "--threshold=20"];
+    let security = systemd_analyze(&security, &file).unwrap();
+    assert!(security.status.success(), "{security:?}");
+    // Programs of games are to be compiled while the server runs.
+    let text = std::fs::read_to_string(file).unwrap();
+    assert!(!text.contains("\nMemoryDenyWriteExecute"));
+}
