@@ -1,9 +1,11 @@
-//! Serves the files of `static/`: the client library and the demos.
+//! Serves the files of `static/`: the client library and the demos on the public listener,
+//! the console on that of the operator.
 //!
 //! They are embedded in the binary; a development build reads them from disk, so that
 //! changes need no build.
 
-use actix_web::http::{Method, header};
+use actix_web::http::Method;
+use actix_web::http::header::{self, HeaderValue};
 use actix_web::{HttpRequest, HttpResponse};
 use rust_embed::{EmbeddedFile, RustEmbed};
 
@@ -15,11 +17,22 @@ struct Files;
 const CONTENT_SECURITY_POLICY: &str = "default-src 'self'; connect-src 'self' ws: wss:; \
      img-src 'self' data:; object-src 'none'; base-uri 'none'; frame-ancestors 'self'";
 
+/// The folder of the console.
+const CONSOLE: &str = "console/";
+
+/// What the console has in common with the demos.
+const CONSOLE_PARTS: &[&str] = &["style.css", "frames.css", "favicon.svg", "demo/dom.js"];
+
+/// The console runs only its own scripts, writes no markup, and connects to nothing else.
+const CONSOLE_POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; \
+     connect-src 'self'; img-src 'self'; base-uri 'none'; form-action 'none'; \
+     frame-ancestors 'none'; require-trusted-types-for 'script'; trusted-types 'none'";
+
 /// Serves a file; for a folder its index.html.
 pub async fn page(request: HttpRequest) -> HttpResponse {
     let path = request.path().trim_start_matches('/');
     // Checked before the method, so that a disabled transport is 404 for any method.
-    let Some((name, file)) = find(path) else {
+    let Some((name, file)) = find(path).filter(|(name, _)| !name.starts_with(CONSOLE)) else {
         return HttpResponse::NotFound().json(serde_json::json!({
             "error": {"code": "not_found", "message": "no such page; / lists the existing ones"}
         }));
@@ -43,7 +56,44 @@ pub async fn page(request: HttpRequest) -> HttpResponse {
             .insert_header((header::LOCATION, place))
             .finish();
     }
-    answer(&request, &name, &file)
+    let mut answer = answer(&request, &name, &file);
+    let mut insert = |name, value| {
+        answer
+            .headers_mut()
+            .insert(name, HeaderValue::from_static(value))
+    };
+    insert(header::CONTENT_SECURITY_POLICY, CONTENT_SECURITY_POLICY);
+    // Public files: pages of other origins may import the library.
+    insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, "*");
+    answer
+}
+
+/// The paths of the console.
+pub fn console_paths() -> impl Iterator<Item = String> {
+    let own = ["/".to_owned(), format!("/{CONSOLE}{{file}}")];
+    let parts = CONSOLE_PARTS.iter().map(|part| format!("/{part}"));
+    own.into_iter().chain(parts)
+}
+
+/// Serves a file of the console, which contains nothing of this server.
+pub async fn console(request: HttpRequest) -> HttpResponse {
+    let name = match request.path().trim_start_matches('/') {
+        "" => format!("{CONSOLE}index.html"),
+        name => name.to_owned(),
+    };
+    let Some(file) = Files::get(&name) else {
+        return HttpResponse::NotFound().json(serde_json::json!({
+            "error": {"code": "not_found", "message": "the console has no such file"}
+        }));
+    };
+    let mut answer = answer(&request, &name, &file);
+    let mut insert = |name, value| {
+        answer
+            .headers_mut()
+            .insert(name, HeaderValue::from_static(value))
+    };
+    insert(header::CONTENT_SECURITY_POLICY, CONSOLE_POLICY);
+    answer
 }
 
 fn find(path: &str) -> Option<(String, EmbeddedFile)> {
@@ -84,11 +134,8 @@ fn answer(request: &HttpRequest, name: &str, file: &EmbeddedFile) -> HttpRespons
     builder
         .insert_header((header::ETAG, tag.clone()))
         .insert_header((header::CACHE_CONTROL, "no-cache"))
-        .insert_header((header::CONTENT_SECURITY_POLICY, CONTENT_SECURITY_POLICY))
         .insert_header((header::X_CONTENT_TYPE_OPTIONS, "nosniff"))
-        .insert_header((header::REFERRER_POLICY, "same-origin"))
-        // Public files: pages of other origins may import the library.
-        .insert_header((header::ACCESS_CONTROL_ALLOW_ORIGIN, "*"));
+        .insert_header((header::REFERRER_POLICY, "same-origin"));
     if is_known {
         return builder.finish();
     }

@@ -1,5 +1,5 @@
-//! The operator's interface: metrics, health and calls of services, on a separate
-//! listener.
+//! The operator's interface: the console, metrics, health and calls of services, on a
+//! separate listener.
 //!
 //! Each page answers GET and HEAD: load balancers and uptime checks send either.
 
@@ -17,6 +17,7 @@ use prometheus_client::encoding::text::encode;
 use prometheus_client::registry::Registry;
 
 use crate::gateway::Shared;
+use crate::http::pages;
 use crate::store::Store;
 use crate::store::health::Health;
 use access::Access;
@@ -59,6 +60,9 @@ impl Management {
                     .default_service(web::to(takes_post)),
             )
             .configure(|config| {
+                for path in pages::console_paths() {
+                    config.service(page(&path, pages::console));
+                }
                 for name in rpc::services() {
                     config.service(service(&format!("/{name}/{{rest:.*}}")));
                 }
@@ -135,7 +139,7 @@ async fn not_found() -> HttpResponse {
     HttpResponse::NotFound().json(serde_json::json!({
         "error": {
             "code": "not_found",
-            "message": "unknown path; accepted are /metrics, /health, /health/live, /health/ready, /api, /openapi.json, /rpc/SERVICE/METHOD and /SERVICE/METHOD/ARG1/ARG2",
+            "message": "unknown path; accepted are /, /metrics, /health, /health/live, /health/ready, /api, /openapi.json, /rpc/SERVICE/METHOD and /SERVICE/METHOD/ARG1/ARG2",
         }
     }))
 }

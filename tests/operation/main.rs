@@ -12,6 +12,7 @@ mod api;
 mod apply;
 mod bench;
 mod config;
+mod console;
 mod embedder;
 mod management;
 mod memory;

@@ -1,0 +1,110 @@
+/**
+ * Calls of the management listener that served this page: its methods, their
+ * definitions, the metrics. Where a token is needed, `need` is called and the call
+ * fails with `unauthorized`.
+ */
+
+import { parse } from "./metrics.js";
+
+const TOKEN = "turntable.console.token";
+
+/** A call that was refused, with the code of the server. */
+export class CallError extends Error {
+  /** @param {{code: string, message: string}} error  @param {number} status */
+  constructor({ code, message }, status) {
+    super(message);
+    this.name = "CallError";
+    this.code = code;
+    this.status = status;
+  }
+}
+
+/**
+ * A parameter and a method of `GET /api`.
+ * @typedef {{name: string, type: string, optional?: boolean}} Parameter
+ * @typedef {{description: string, role: "read"|"operate"|"admin", params: Parameter[], result: any}} Method
+ */
+
+export class Api {
+  /** @param {() => void} need  called when a call is refused for want of a token */
+  constructor(need) {
+    this.need = need;
+    /** @type {Record<string, Record<string, Method>>} */
+    this.definitions = {};
+  }
+
+  /** The token of this tab. It is in no address, and goes with the tab. */
+  get token() {
+    return sessionStorage.getItem(TOKEN) ?? "";
+  }
+
+  set token(token) {
+    if (token) sessionStorage.setItem(TOKEN, token);
+    else sessionStorage.removeItem(TOKEN);
+  }
+
+  /** Loads the definitions of all methods. */
+  async load() {
+    this.definitions = await (await this.fetch("api")).json();
+  }
+
+  /** @param {string} name  SERVICE/METHOD  @returns {Method|undefined} */
+  method(name) {
+    const [service, method] = name.split("/");
+    return Object.hasOwn(this.definitions, service) && Object.hasOwn(this.definitions[service], method)
+      ? this.definitions[service][method] : undefined;
+  }
+
+  /**
+   * Calls a method with these parameters.
+   * @param {string} name  SERVICE/METHOD
+   * @param {Record<string, unknown>} [params]
+   * @returns {Promise<any>}
+   */
+  async call(name, params = {}) {
+    return JSON.parse(await this.send(name, JSON.stringify(params)));
+  }
+
+  /**
+   * Calls a method; the parameters and the result are JSON texts, so that no digit of
+   * a number is lost.
+   * @param {string} name
+   * @param {string} body
+   */
+  async send(name, body) {
+    const answer = await this.fetch(`rpc/${name}`, { method: "POST", body, headers: { "content-type": "application/json" } });
+    return answer.text();
+  }
+
+  /** The metrics of now. */
+  async metrics() {
+    return parse(await (await this.fetch("metrics")).text());
+  }
+
+  /** Whether the server takes clients: `ready`, `draining`, ...; with a store that is not well, its state too. */
+  async health() {
+    const answer = await fetch(address("health"), { cache: "no-store" });
+    const { status, store } = await answer.json();
+    return store ? `${status}, store ${store}` : String(status);
+  }
+
+  /**
+   * @param {string} path
+   * @param {{method?: string, body?: string, headers?: Record<string, string>}} [init]
+   */
+  async fetch(path, { headers, ...init } = {}) {
+    const sent = new Headers(headers);
+    if (this.token) sent.set("authorization", `Bearer ${this.token}`);
+    const answer = await fetch(address(path), { ...init, headers: sent, cache: "no-store", redirect: "error" });
+    if (answer.ok) return answer;
+    const body = await answer.json().catch(() => undefined);
+    const error = new CallError(body?.error ?? { code: String(answer.status), message: answer.statusText }, answer.status);
+    if (error.code === "unauthorized") this.need();
+    throw error;
+  }
+}
+
+/** The address of a path of the listener, also behind a proxy with a prefix. @param {string} path */
+export function address(path) {
+  return new URL(path, new URL("./", document.baseURI)).href;
+}

@@ -1,0 +1,51 @@
+/** A small chart of the last minutes: a line, drawn from 0 to the largest value. */
+
+import { element } from "../demo/dom.js";
+
+const SVG = "http://www.w3.org/2000/svg";
+const WIDTH = 120;
+const HEIGHT = 28;
+/** So many points fill the width; fewer begin at the right. */
+const POINTS = 149;
+
+export class Chart {
+  constructor() {
+    const svg = document.createElementNS(SVG, "svg");
+    svg.setAttribute("viewBox", `0 0 ${WIDTH} ${HEIGHT}`);
+    svg.setAttribute("preserveAspectRatio", "none");
+    svg.setAttribute("aria-hidden", "true");
+    svg.setAttribute("class", "chart");
+    this.area = document.createElementNS(SVG, "polygon");
+    this.line = document.createElementNS(SVG, "polyline");
+    svg.append(this.area, this.line);
+    this.node = svg;
+  }
+
+  /** @param {number[]} values */
+  show(values) {
+    const max = Math.max(...values, 0) || 1;
+    const x = (/** @type {number} */ index) => WIDTH - ((values.length - 1 - index) * WIDTH) / POINTS;
+    const y = (/** @type {number} */ value) => HEIGHT - 1 - (value / max) * (HEIGHT - 3);
+    const points = values.map((value, index) => `${x(index).toFixed(1)},${y(value).toFixed(1)}`).join(" ");
+    this.line.setAttribute("points", points);
+    this.area.setAttribute("points", values.length > 0 ? `${x(0).toFixed(1)},${HEIGHT} ${points} ${WIDTH},${HEIGHT}` : "");
+  }
+}
+
+/** A number with its name, its chart and the view that it links to. */
+export class Figure {
+  /** @param {string} name  @param {string} href  @param {string} testid */
+  constructor(name, href, testid) {
+    this.value = element("span.value", { "data-testid": testid }, "–");
+    this.detail = element("span.detail", {}, "");
+    this.chart = new Chart();
+    this.node = element("a.figure", { href }, element("span.figure-name", {}, name), this.value, this.detail, this.chart.node);
+  }
+
+  /** @param {string} value  @param {string} detail  @param {number[]} series */
+  show(value, detail, series) {
+    if (this.value.textContent !== value) this.value.textContent = value;
+    if (this.detail.textContent !== detail) this.detail.textContent = detail;
+    this.chart.show(series);
+  }
+}

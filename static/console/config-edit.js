@@ -1,0 +1,95 @@
+/** Changes one key of the configuration: what would change is checked while it is entered, and applied once it is confirmed. */
+
+import { element } from "../demo/dom.js";
+import { argument } from "./form.js";
+import { toast } from "./toast.js";
+
+const CHECK_MS = 250;
+
+/**
+ * @param {import("./api.js").Api} api
+ * @param {import("./configuration.js").Setting} setting
+ * @param {number} version  the one in force: another change meanwhile is refused
+ * @returns {Promise<boolean>}  whether something was changed
+ */
+export function edit(api, { key, value, layer }, version) {
+  const input = /** @type {HTMLTextAreaElement} */ (element("textarea", { id: "config-value", rows: "4", spellcheck: "false", "data-testid": "config-value" }));
+  input.value = JSON.stringify(value, null, 2);
+  const diff = element("pre.request", { role: "status", "data-testid": "config-diff" });
+  const error = element("p.field-error.name", { role: "alert", hidden: true, "data-testid": "config-error" });
+  const apply = /** @type {HTMLButtonElement} */ (element("button.primary", { type: "submit", disabled: true, "data-testid": "config-apply" }, "Apply"));
+  const cancel = element("button", { type: "button" }, "Cancel");
+  const reset = element("button", { type: "button", hidden: layer !== "api" }, "Remove what was set here");
+  const form = element("form.stack", { novalidate: true },
+    element("h2.name", { id: "edit-title" }, `Change ${key}`),
+    element("div.field", {}, element("label", { for: "config-value" }, "Value (JSON; what is no JSON is a text)"), input),
+    element("p.small.muted", {}, "What changes:"), diff, error,
+    element("div.row.end", {}, reset, cancel, apply));
+  const dialog = /** @type {HTMLDialogElement} */ (element("dialog.confirm", { "aria-labelledby": "edit-title", "data-testid": "config-dialog" }, form));
+  document.body.append(dialog);
+
+  const body = () => `{${JSON.stringify(key)}: ${argument("any", input.value)}}`;
+  let [checks, done] = [0, false];
+  /** @type {number|undefined} */
+  let timer;
+  const fail = (/** @type {any} */ failure) => {
+    error.hidden = false;
+    error.textContent = failure.message;
+    apply.disabled = true;
+  };
+  const check = async () => {
+    checks += 1;
+    const own = checks;
+    try {
+      const text = await api.send("config/check", `{"config": ${body()}}`);
+      if (own !== checks) return;
+      /** @type {{changed: import("./configuration.js").Changed[], warnings: string[]}} */
+      const { changed, warnings } = JSON.parse(text);
+      diff.textContent = [...changed.map(line), ...warnings].join("\n") || "nothing";
+      error.hidden = true;
+      apply.disabled = changed.length === 0;
+    } catch (failure) {
+      if (own !== checks) return;
+      diff.textContent = "nothing: it would be refused";
+      fail(failure);
+    }
+  };
+  input.addEventListener("input", () => {
+    apply.disabled = true;
+    clearTimeout(timer);
+    timer = setTimeout(check, CHECK_MS);
+  });
+  reset.addEventListener("click", () => {
+    input.value = "null";
+    void check();
+  });
+  form.addEventListener("submit", async (event) => {
+    event.preventDefault();
+    apply.disabled = true;
+    try {
+      const applied = JSON.parse(await api.send("config/set", `{"config": ${body()}, "version": ${version}}`));
+      done = true;
+      dialog.close();
+      toast(`Version ${applied.version} is in force: ${applied.changed.map(line).join("; ")}`);
+    } catch (failure) {
+      fail(failure);
+    }
+  });
+  cancel.addEventListener("click", () => dialog.close());
+  dialog.showModal();
+  input.focus();
+  void check();
+  return new Promise((resolve) => {
+    dialog.addEventListener("close", () => {
+      clearTimeout(timer);
+      dialog.remove();
+      resolve(done);
+    });
+  });
+}
+
+/** A change of a key in a line. @param {import("./configuration.js").Changed} changed */
+export function line({ key, from, to, layer, restart }) {
+  const value = (/** @type {unknown} */ of) => (of === null ? "not set" : JSON.stringify(of));
+  return `${key}: ${value(from)} → ${value(to)} (${layer}${restart ? ", at a restart" : ""})`;
+}

@@ -1,0 +1,110 @@
+/** The configuration in force: each key with its value and where that comes from; the versions, and who made them. */
+
+import { element } from "../demo/dom.js";
+import { changeButton } from "./confirm.js";
+import { edit, line } from "./config-edit.js";
+import { count, moment } from "./format.js";
+import { heading } from "./page.js";
+import { change, link } from "./route.js";
+import { Facts, Table } from "./table.js";
+
+/**
+ * @typedef {{key: string, from: unknown, to: unknown, layer: string, restart: boolean}} Changed
+ * @typedef {{version: number, at_ms: number, by: string, source: string, of?: number, changed: Changed[]}} Version
+ * @typedef {{key: string, value: unknown, layer: string, origin?: string, restart: boolean}} Setting
+ */
+
+/** @param {import("./page.js").Page} page  @returns {import("./page.js").View} */
+export function configuration({ api, route, refresh }) {
+  const input = /** @type {HTMLInputElement} */ (element("input", {
+    type: "search", placeholder: "key or value contains …", "aria-label": "Keys or values that contain", value: route.query.find ?? "",
+    autocomplete: "off", spellcheck: "false", "data-testid": "find-key",
+  }));
+  const differs = /** @type {HTMLInputElement} */ (element("input", { type: "checkbox", "data-testid": "differs" }));
+  differs.checked = route.query.differs === "1";
+  const facts = new Facts("config-status");
+  const warnings = element("ul.warnings", { "data-testid": "config-warnings", hidden: true });
+  const known = { version: 0, versions: /** @type {Version[]} */ ([]), settings: /** @type {Setting[]} */ ([]) };
+  const table = new Table(/** @type {import("./table.js").Column<Setting>[]} */ ([
+    { title: "Key", class: "name", text: ({ key }) => key },
+    { title: "Value", class: "name wide", text: ({ value }) => JSON.stringify(value) },
+    { title: "From", class: "name", text: ({ layer, origin }) => (origin ? `${layer}, ${origin}` : layer) },
+    { title: "Takes effect", text: ({ restart }) => (restart ? "at a restart" : "at once") },
+    { title: "", class: "number", node: ({ key }) => editButton(key) },
+  ]), { key: ({ key }) => key, empty: "No key is like that.", label: "Configuration", testid: "config-table" });
+  const history = new Table(/** @type {import("./table.js").Column<Version>[]} */ ([
+    { title: "Version", class: "number", text: ({ version }) => version },
+    { title: "When", text: ({ at_ms }) => moment(at_ms) },
+    { title: "Who", class: "name", text: ({ by }) => by },
+    { title: "How", text: ({ source, of }) => (of === undefined ? source : `${source} to ${of}`) },
+    { title: "What changed", class: "name wide", text: ({ changed }) => changed.map(line).join("\n") || "nothing" },
+    { title: "", class: "number", node: ({ version }) => rollback(version) },
+  ]), { key: ({ version }) => String(version), empty: "No version is remembered.", label: "Versions", testid: "config-history" });
+
+  /** @param {string} key */
+  function editButton(key) {
+    const button = element("button.compact.quiet", { type: "button", "aria-label": `Change ${key}`, "data-testid": `edit-${key}`, disabled: api.method("config/set") === undefined }, "Change");
+    button.addEventListener("click", async () => {
+      const setting = known.settings.find((setting) => setting.key === key);
+      if (setting && await edit(api, setting, known.version)) await refresh();
+    });
+    return button;
+  }
+
+  /** @param {number} version */
+  function rollback(version) {
+    return changeButton(api, "Roll back", `rollback-${version}`, () => {
+      const later = known.versions.filter((entry) => entry.version > version).flatMap(({ changed }) => changed.map(({ key }) => key));
+      const keys = [...new Set(later)];
+      return {
+        method: "config/rollback", given: { version }, title: `Roll back to version ${version}`, submit: "Roll back", dangerous: true,
+        effect: keys.length === 0
+          ? `Version ${version} is what is in force: nothing changes.`
+          : `Puts version ${version} in force again, as a new version. ${count(keys.length, "key")} changed since then: ${keys.slice(0, 12).join(", ")}${keys.length > 12 ? ", …" : ""}.`,
+      };
+    }, refresh);
+  }
+
+  const show = () => {
+    const words = input.value.trim().toLowerCase();
+    table.show(known.settings.filter(({ key, value, layer }) => (!differs.checked || layer !== "default")
+      && `${key} ${JSON.stringify(value)}`.toLowerCase().includes(words)));
+  };
+  for (const control of [input, differs]) {
+    control.addEventListener("input", () => {
+      change({ find: input.value.trim(), differs: differs.checked ? "1" : "" });
+      show();
+    });
+  }
+  const reload = changeButton(api, "Reload the file", "config-reload", () => ({
+    method: "config/reload", title: "Reload the file", submit: "Reload",
+    effect: "Reads the configuration file again, and files with keys and schemas, and puts them in force. A file with an error changes nothing.",
+  }), refresh);
+
+  return {
+    title: "Configuration",
+    node: element("div.stack.wide", {},
+      heading("Configuration", element("a", { href: link("methods", "config", "check") }, "Check a file"), reload),
+      element("section.card.stack", {}, facts.node, warnings),
+      element("section.card.stack", {}, element("h2", {}, "What was changed, by whom"), history.node),
+      element("section.card.stack", {}, element("h2", {}, "In force"),
+        element("div.row.nowrap", {}, input, element("label.inline", {}, differs, "only what differs from the default")), table.node)),
+    update: async () => {
+      const [shown, versions, status] = await Promise.all([api.call("config/get"), api.call("config/getHistory"), api.call("config/getStatus")]);
+      known.version = shown.version;
+      known.versions = versions;
+      known.settings = Object.entries(shown.settings).map(([key, setting]) => ({ key, ...setting }));
+      facts.show([
+        ["Version", `${status.version}, since ${moment(status.at_ms)}, by ${status.by} (${status.source})`],
+        ["File", status.file ? `${status.file}${status.file_differs ? "; it differs from what is in force" : ""}` : "none"],
+        ["Waits for a restart", status.restart.join(", ") || "nothing"],
+        ["Refused", status.refused ? `${moment(status.refused.at_ms)} (${status.refused.source}): ${status.refused.message}` : "nothing"],
+      ]);
+      const texts = /** @type {string[]} */ (status.warnings);
+      warnings.hidden = texts.length === 0;
+      warnings.replaceChildren(...texts.map((text) => element("li.name", {}, text)));
+      history.show(versions);
+      show();
+    },
+  };
+}

@@ -1,0 +1,98 @@
+/**
+ * A change is shown before it is made: what it does to whom, the request that does it,
+ * and the fields that are still open.
+ */
+
+import { element } from "../demo/dom.js";
+import { Fields } from "./form.js";
+import { toast } from "./toast.js";
+
+/**
+ * @typedef {object} Change
+ * @property {string} method  SERVICE/METHOD
+ * @property {Record<string, unknown>} [given]  parameters that are known; the others are fields
+ * @property {string} title  what is done: "Kick 1:mel"
+ * @property {string} effect  what that does, in a sentence or two
+ * @property {string} [submit]  the name of the button
+ * @property {boolean} [dangerous]  whether it ends or deletes something
+ * @property {string} [body]  the whole request, where a form has it already
+ * @property {string} [shown]  that request without secrets
+ */
+
+/**
+ * Shows a change, and carries it out once it is confirmed.
+ * @param {import("./api.js").Api} api
+ * @param {Change} change
+ * @returns {Promise<string|undefined>}  the result as JSON; undefined if it was cancelled
+ */
+export function confirm(api, { method, given = {}, title, effect, submit = title, dangerous = false, body, shown }) {
+  const params = body === undefined ? (api.method(method)?.params ?? []).filter((param) => !Object.hasOwn(given, param.name)) : [];
+  const fields = new Fields(params);
+  const request = element("pre.request", { "data-testid": "confirm-request" });
+  const preview = () => {
+    request.textContent = `POST /rpc/${method}\n${shown ?? fields.json(given, { masked: true })}`;
+  };
+  const error = element("p.field-error", { role: "alert", hidden: true });
+  const yes = /** @type {HTMLButtonElement} */ (element("button.primary", { type: "submit", "data-testid": "confirm", class: dangerous ? "primary danger" : undefined }, submit));
+  const no = element("button", { type: "button", "data-testid": "cancel" }, "Cancel");
+  const form = element("form.stack", { novalidate: true },
+    element("h2.name", { id: "confirm-title" }, title),
+    element("p.name", { "data-testid": "confirm-effect" }, effect),
+    fields.node,
+    element("details", {}, element("summary", {}, "Request"), request),
+    error,
+    element("div.row.end", {}, no, yes));
+  const dialog = /** @type {HTMLDialogElement} */ (element("dialog.confirm", { "aria-labelledby": "confirm-title", "data-testid": "confirm-dialog" }, form));
+  document.body.append(dialog);
+  preview();
+  form.addEventListener("input", preview);
+  /** @type {string|undefined} */
+  let result;
+  form.addEventListener("submit", async (event) => {
+    event.preventDefault();
+    const missing = fields.missing();
+    error.hidden = missing === undefined;
+    error.textContent = missing === undefined ? "" : `${missing} is missing`;
+    if (missing !== undefined) return fields.focus();
+    yes.disabled = true;
+    try {
+      result = await api.send(method, body ?? fields.json(given));
+      dialog.close();
+      toast(`${title}: done, the server answered ${result.length > 200 ? "at length" : result}`);
+    } catch (/** @type {any} */ failure) {
+      error.hidden = false;
+      error.textContent = failure.message;
+      yes.disabled = false;
+    }
+  });
+  no.addEventListener("click", () => dialog.close());
+  const opener = document.activeElement;
+  dialog.showModal();
+  if (params.length > 0) fields.focus();
+  else if (dangerous) no.focus();
+  else yes.focus();
+  return new Promise((resolve) => {
+    dialog.addEventListener("close", () => {
+      dialog.remove();
+      if (opener instanceof HTMLElement && opener.isConnected) opener.focus();
+      resolve(result);
+    });
+  });
+}
+
+/**
+ * A button that opens a confirmation. It is disabled where the server has no such method.
+ * @param {import("./api.js").Api} api
+ * @param {string} text
+ * @param {string} testid
+ * @param {() => Change} change
+ * @param {() => unknown} [done]  called after the change
+ */
+export function changeButton(api, text, testid, change, done) {
+  const button = element("button.compact", { type: "button", "data-testid": testid }, text);
+  button.addEventListener("click", async () => {
+    const result = await confirm(api, change());
+    if (result !== undefined) await done?.();
+  });
+  return button;
+}

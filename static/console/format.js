@@ -1,0 +1,80 @@
+/** Numbers, sizes, times and JSON as people read them. */
+
+const WHOLE = new Intl.NumberFormat("en");
+const BYTES = ["B", "KiB", "MiB", "GiB", "TiB"];
+
+/** 12345 as 12,345; fractions below 10 with one digit. @param {number} value */
+export function number(value) {
+  if (!Number.isFinite(value)) return "–";
+  return Number.isInteger(value) || Math.abs(value) >= 10 ? WHOLE.format(Math.round(value)) : value.toFixed(1);
+}
+
+/** @param {number} value */
+export function bytes(value) {
+  let [left, unit] = [value, 0];
+  while (left >= 1024 && unit < BYTES.length - 1) [left, unit] = [left / 1024, unit + 1];
+  return `${unit > 0 && left < 100 ? left.toFixed(1) : Math.round(left)} ${BYTES[unit]}`;
+}
+
+/** @param {number|undefined} ms */
+export function milliseconds(ms) {
+  if (ms === undefined) return "–";
+  return ms === Infinity ? "> the last bucket" : `${number(ms)} ms`;
+}
+
+/** A length of time: 75 as 1 min 15 s. @param {number} seconds */
+export function duration(seconds) {
+  const units = /** @type {[string, number][]} */ ([["d", 86400], ["h", 3600], ["min", 60], ["s", 1]]);
+  let left = Math.max(0, Math.round(seconds));
+  const parts = [];
+  for (const [unit, size] of units) {
+    const count = Math.floor(left / size);
+    left -= count * size;
+    if (count > 0) parts.push(`${count} ${unit}`);
+  }
+  return parts.slice(0, 2).join(" ") || "0 s";
+}
+
+/** A moment: the time, with the date unless it is today. @param {number} at_ms  Unix ms */
+export function moment(at_ms) {
+  const at = new Date(at_ms);
+  if (Number.isNaN(at.getTime())) return "–";
+  const time = at.toLocaleTimeString("en-GB");
+  return at.toDateString() === new Date().toDateString() ? time : `${at.getFullYear()}-${pad(at.getMonth() + 1)}-${pad(at.getDate())} ${time}`;
+}
+
+/** @param {number} value */
+function pad(value) {
+  return String(value).padStart(2, "0");
+}
+
+/** 1 session, 2 sessions. @param {number} count  @param {string} one  @param {string} [many] */
+export function count(count, one, many = `${one}s`) {
+  return `${number(count)} ${count === 1 ? one : many}`;
+}
+
+/**
+ * JSON text with line breaks. Its tokens stay as they are, so that no digit is lost.
+ * @param {string} text
+ */
+export function pretty(text) {
+  let [out, depth] = ["", 0];
+  const line = () => `\n${"  ".repeat(depth)}`;
+  const tokens = text.match(/"(?:[^"\\]|\\.)*"|[[\]{},:]|[^\s[\]{},:"]+/g) ?? [];
+  tokens.forEach((token, index) => {
+    if (token === "{" || token === "[") {
+      depth += 1;
+      const closes = tokens[index + 1] === "}" || tokens[index + 1] === "]";
+      out += closes ? token : token + line();
+    } else if (token === "}" || token === "]") {
+      depth -= 1;
+      const opens = tokens[index - 1] === "{" || tokens[index - 1] === "[";
+      out += opens ? token : line() + token;
+    } else if (token === ",") {
+      out += token + line();
+    } else {
+      out += token === ":" ? ": " : token;
+    }
+  });
+  return out;
+}

@@ -1,0 +1,174 @@
+/**
+ * The page of the management listener. The fragment of the address is the selection
+ * (`route.js`); each view is a module that gets the calls and the metrics, and shows
+ * itself (`page.js`).
+ */
+
+import { byId } from "../demo/dom.js";
+import { Api } from "./api.js";
+import { channel } from "./channel.js";
+import { channels } from "./channels.js";
+import { configuration } from "./configuration.js";
+import { game } from "./game.js";
+import { games } from "./games.js";
+import { methods } from "./methods.js";
+import { metricList } from "./metric-list.js";
+import { overview } from "./overview.js";
+import { absent } from "./page.js";
+import { parse } from "./route.js";
+import { Samples } from "./samples.js";
+import { Search } from "./search.js";
+import { service, services } from "./services.js";
+import { session } from "./session.js";
+import { sessions } from "./sessions.js";
+import { tokenForm } from "./token-form.js";
+import { user } from "./user.js";
+import { users } from "./users.js";
+
+/** Time between two looks, ms. */
+const PERIOD_MS = 2000;
+
+/** @typedef {(page: import("./page.js").Page) => import("./page.js").View} MakeView */
+
+/**
+ * The views by the first part of the selection: the title, what each needs, the list, and
+ * one entry of it.
+ * @type {Record<string, {title: string, needs: string[], list: MakeView, one?: MakeView}>}
+ */
+const VIEWS = {
+  overview: { title: "Overview", needs: [], list: overview },
+  users: { title: "Users", needs: ["user/listAll", "user/getPresence"], list: users, one: user },
+  sessions: { title: "Sessions", needs: ["session/listAll"], list: sessions, one: session },
+  channels: { title: "Channels", needs: ["channel/listAll"], list: channels, one: channel },
+  games: { title: "Games", needs: ["game/listAll", "game/get"], list: games, one: game },
+  services: { title: "Services", needs: ["service/listAll"], list: services, one: service },
+  configuration: { title: "Configuration", needs: ["config/get", "config/getHistory", "config/getStatus"], list: configuration },
+  methods: { title: "Methods", needs: [], list: methods },
+  metrics: { title: "Metrics", needs: [], list: metricList },
+};
+
+const samples = new Samples();
+const api = new Api(needToken);
+/** @type {import("./page.js").View|undefined} */
+let shown;
+/** Counts the views, so that what a view of before answers late is not shown. */
+let generation = 0;
+/** The look that is under way. @type {Promise<void>|undefined} */
+let looking;
+/** @type {number|undefined} */
+let timer;
+/** The form for the token, while there is one. @type {HTMLElement|undefined} */
+let asking;
+
+function show() {
+  generation += 1;
+  const route = parse(location.hash);
+  const name = route.path[0] ?? "overview";
+  const view = Object.hasOwn(VIEWS, name) ? VIEWS[name] : undefined;
+  shown?.close?.();
+  const missing = view?.needs.filter((method) => !api.method(method)) ?? [];
+  if (!view) shown = absent(name, [`view ${name}`]);
+  else if (missing.length > 0) shown = absent(view.title, missing);
+  else shown = (view.one && route.path.length > 1 ? view.one : view.list)({ api, samples, route, refresh });
+  byId("view").replaceChildren(shown.node);
+  document.title = `${shown.title} · turntable console`;
+  for (const link of document.querySelectorAll("#nav a")) {
+    if (link.getAttribute("data-view") === name) {
+      link.setAttribute("aria-current", "page");
+      link.scrollIntoView({ block: "nearest", inline: "nearest" });
+    } else {
+      link.removeAttribute("aria-current");
+    }
+  }
+  problem("");
+  scrollTo(0, 0);
+  void refresh();
+}
+
+/** Updates the view; a look that is under way ends before. */
+async function refresh() {
+  const [view, own] = [shown, generation];
+  await looking?.catch(() => {});
+  if (own !== generation) return;
+  looking = (view?.update ?? (async () => {}))();
+  try {
+    await looking;
+    if (own === generation) problem("");
+  } catch (/** @type {any} */ error) {
+    if (own === generation) report(error);
+  }
+}
+
+/** @param {any} error */
+function report(error) {
+  if (error.code === "unauthorized") return;
+  // fetch fails with a TypeError where there is no answer.
+  problem(error instanceof TypeError ? "The server does not answer. What is shown is what it was before." : error.message);
+}
+
+/** @param {string} text  empty: there is none */
+function problem(text) {
+  const node = byId("problem");
+  node.hidden = text === "";
+  if (node.textContent !== text) node.textContent = text;
+}
+
+/** Looks at the metrics and the health, then at what the view shows. */
+async function look() {
+  clearTimeout(timer);
+  if (!document.hidden) {
+    try {
+      const [metrics, health] = await Promise.all([api.metrics(), api.health()]);
+      // After a restart it may be another version, with other methods.
+      if (byId("health-dot").dataset.state === "closed") await api.load();
+      samples.push(metrics);
+      healthy(health, health === "ready" ? "online" : "idle");
+      await refresh();
+    } catch (/** @type {any} */ error) {
+      if (error.code === "unauthorized") return;
+      if (error instanceof TypeError) healthy("no answer", "closed");
+      report(error);
+    }
+  }
+  timer = setTimeout(look, PERIOD_MS);
+}
+
+/** @param {string} text  @param {string} state */
+function healthy(text, state) {
+  byId("health-text").textContent = text;
+  byId("health-dot").dataset.state = state;
+}
+
+function needToken() {
+  // Several calls may be refused at once; the form forgets the token that was wrong.
+  if (asking?.isConnected && api.token === "") return;
+  clearTimeout(timer);
+  generation += 1;
+  shown?.close?.();
+  shown = undefined;
+  healthy("token needed", "idle");
+  asking = tokenForm(api, start);
+  byId("view").replaceChildren(asking);
+  document.title = "turntable console";
+}
+
+/** Begins once the methods are known: at the load of the page, and with a token. */
+async function start() {
+  try {
+    await api.load();
+    await look();
+    show();
+  } catch (/** @type {any} */ error) {
+    report(error);
+    if (error.code !== "unauthorized") timer = setTimeout(start, PERIOD_MS);
+  }
+}
+
+new Search(byId("search"), api, VIEWS);
+addEventListener("hashchange", () => {
+  if (Object.keys(api.definitions).length > 0) show();
+});
+document.addEventListener("visibilitychange", () => {
+  if (!document.hidden && shown) void look();
+});
+void start();

@@ -1,0 +1,99 @@
+/** The services of the configuration: up or down, how they answer, and their switch. */
+
+import { element } from "../demo/dom.js";
+import { changeButton } from "./confirm.js";
+import { count, number } from "./format.js";
+import { heading } from "./page.js";
+import { link } from "./route.js";
+import { Facts, Links, Table } from "./table.js";
+
+/** @typedef {{name: string, state: string, functions: string[], instances: number, open: number, disabled_users: number, calls: number, calls_second: number, errors: number, recent_errors: number}} Service */
+/** @typedef {import("./metrics.js").Metrics} Metrics */
+
+const MINUTE_MS = 60_000;
+
+/** @param {import("./page.js").Page} page  @returns {import("./page.js").View} */
+export function services({ api, samples }) {
+  const table = new Table(/** @type {import("./table.js").Column<Service>[]} */ ([
+    { title: "Service", class: "name", text: ({ name }) => name, href: ({ name }) => link("services", name) },
+    { title: "State", text: ({ state }) => state },
+    { title: "Instances", class: "number", text: ({ instances }) => number(instances) },
+    { title: "Waiting calls", class: "number", text: ({ open }) => number(open) },
+    { title: "Calls/s", class: "number", text: ({ calls_second }) => number(calls_second) },
+    { title: "Calls", class: "number", text: ({ calls }) => number(calls) },
+    { title: "Errors, last minute", class: "number", text: ({ recent_errors }) => number(recent_errors) },
+    { title: "Errors", class: "number", text: ({ errors }) => number(errors), href: () => link("metrics", "turntable_service_errors_total") },
+    { title: "Disabled for", class: "number", text: ({ disabled_users }) => count(disabled_users, "user") },
+  ]), { key: ({ name }) => name, empty: "The configuration has no service ([services.NAME]).", label: "Services", testid: "services-table" });
+  return {
+    title: "Services",
+    node: element("div.stack.wide", {}, heading("Services"), element("section.card", {}, table.node)),
+    update: async () => {
+      const { services: list } = await api.call("service/listAll", { limit: 500 });
+      table.show(rowsOf(list, samples));
+    },
+  };
+}
+
+/** One service. @param {import("./page.js").Page} page  @returns {import("./page.js").View} */
+export function service({ api, samples, route, refresh }) {
+  const name = route.path[1];
+  const known = { instances: 0, open: 0 };
+  const facts = new Facts("service-facts");
+  const functions = new Links("No instance offers a function.", "service-functions");
+  const errors = new Table(/** @type {import("./table.js").Column<[string, number]>[]} */ ([
+    { title: "Code", class: "name", text: ([code]) => code },
+    { title: "Since start", class: "number", text: ([, total]) => number(total) },
+  ]), { key: ([code]) => code, empty: "No call was answered with an error.", label: "Errors", testid: "service-errors" });
+  const actions = [
+    changeButton(api, "Disable", "disable", () => ({
+      method: "service/disable", given: { name }, title: `Disable ${name}`, submit: "Disable", dangerous: true,
+      effect: `Calls of ${name} are refused with service_down, for all users or for the one that is entered; its ${count(known.instances, "instance")} get none, and ${count(known.open, "call")} wait now.`,
+    }), refresh),
+    changeButton(api, "Enable", "enable", () => ({
+      method: "service/enable", given: { name }, title: `Enable ${name}`, submit: "Enable",
+      effect: `Calls of ${name} reach its ${count(known.instances, "instance")} again, for all users or for the one that is entered.`,
+    }), refresh),
+  ];
+  return {
+    title: name,
+    node: element("div.stack.wide", {}, heading(name, ...actions),
+      element("div.cards", {},
+        element("section.card.stack", {}, element("h2", {}, "Service"), facts.node),
+        element("section.card.stack", {}, element("h2", {}, "Errors by code"), errors.node),
+        element("section.card.stack", {}, element("h2", {}, "Functions"), functions.node))),
+    update: async () => {
+      const { services: list } = await api.call("service/listAll", { limit: 500 });
+      if (!Object.hasOwn(list, name)) throw new Error(`the configuration has no service ${name}`);
+      const [row] = rowsOf({ [name]: list[name] }, samples);
+      [known.instances, known.open] = [row.instances, row.open];
+      facts.show([
+        ["State", row.state], ["Instances", number(row.instances)], ["Waiting calls", number(row.open)],
+        ["Calls", `${number(row.calls)}, ${number(row.calls_second)}/s`], ["Errors", `${number(row.errors)}, ${number(row.recent_errors)} in the last minute`],
+        ["Disabled for", count(row.disabled_users, "user")],
+      ]);
+      const samplesOf = samples.last?.byName.get("turntable_service_errors_total") ?? [];
+      errors.show(samplesOf.filter(({ labels }) => labels.service === name).map(({ labels, value }) => [labels.code, value]));
+      functions.show(row.functions.map((text) => ({ text })));
+    },
+  };
+}
+
+/**
+ * The services with their calls and errors, those in trouble first.
+ * @param {Record<string, any>} list
+ * @param {import("./samples.js").Samples} samples
+ * @returns {Service[]}
+ */
+export function rowsOf(list, samples) {
+  const rows = Object.entries(list).map(([name, service]) => {
+    const calls = (/** @type {Metrics} */ m) => m.sum("turntable_service_calls_total", { service: name });
+    const errors = (/** @type {Metrics} */ m) => m.sum("turntable_service_errors_total", { service: name });
+    return {
+      name, ...service,
+      calls: samples.last ? calls(samples.last) : 0, calls_second: samples.rate(calls),
+      errors: samples.last ? errors(samples.last) : 0, recent_errors: samples.growth(MINUTE_MS, errors),
+    };
+  });
+  return rows.sort((one, other) => other.recent_errors - one.recent_errors || other.open - one.open || (one.name < other.name ? -1 : 1));
+}

@@ -1,0 +1,66 @@
+/** One session: its connection, what waits for it, and what it is in. */
+
+import { element } from "../demo/dom.js";
+import { changeButton } from "./confirm.js";
+import { bytes, duration, milliseconds, moment, number } from "./format.js";
+import { heading } from "./page.js";
+import { link } from "./route.js";
+import { Facts, Links } from "./table.js";
+
+/** @param {import("./page.js").Page} page  @returns {import("./page.js").View} */
+export function session({ api, route, refresh }) {
+  const id = route.path[1];
+  const known = { user: "its user" };
+  const state = element("span.pill", { "data-testid": "session-state" }, "…");
+  const about = new Facts("session-facts");
+  const path = new Facts("session-path");
+  const queue = new Facts("session-queue");
+  const rooms = new Links("In no room.", "session-rooms");
+  const channels = new Links("In no channel.", "session-channels");
+  const provides = new Links("Provides no service.", "session-provides");
+  const commands = new Links("No command.", "session-commands");
+  const close = changeButton(api, "Close", "close-session", () => ({
+    method: "session/close", given: { session: id }, title: `Close session ${id}`, submit: "Close", dangerous: true,
+    effect: `Ends this session of ${known.user}. Its client gets the reason, and does not come back by itself; other sessions of the user stay.`,
+  }), refresh);
+  const part = (/** @type {string} */ title, /** @type {Node} */ node) => element("section.card.stack", {}, element("h2", {}, title), node);
+
+  return {
+    title: `Session ${id}`,
+    node: element("div.stack.wide", {}, heading(`Session ${id}`, state, close),
+      element("div.cards", {}, part("Session", about.node), part("Connection", path.node), part("What waits for the client", queue.node),
+        part("Rooms", rooms.node), part("Channels", channels.node), part("Services and last commands", element("div.stack", {}, provides.node, commands.node)))),
+    update: async () => {
+      const report = await api.call("session/get", { session: id });
+      const { round_trip: trip, queue: waits } = report;
+      known.user = report.user || "a client without identity";
+      state.textContent = report.state;
+      about.show([
+        ["User", known.user, report.user ? link("users", report.user) : undefined],
+        ["Roles", report.roles.join(", ") || "none"],
+        ["Since", moment(report.since_ms)],
+        ["Last command", moment(report.active_ms)],
+        ["Credentials", report.expires_in === undefined ? "do not expire" : `expire in ${duration(report.expires_in)}`],
+        ["Watches", `${number(report.watching)} users`],
+      ]);
+      path.show([
+        ["Transport", report.transport ?? (report.detached_ms === undefined ? "none" : `no connection since ${moment(report.detached_ms)}`)],
+        ["Address", report.address ?? "–"],
+        ["Worker", report.worker],
+        ["Round trip", `ping ${milliseconds(trip.ping_ms)}, kernel ${milliseconds(trip.kernel_ms)}`],
+        ["Received", `${number(report.received)} messages, ${bytes(report.received_bytes)}`],
+        ["Sent", `${number(report.sent)} messages`],
+      ]);
+      queue.show([
+        ["Waiting", `${number(waits.messages)} messages, ${bytes(waits.bytes)} of ${bytes(waits.bytes_max)}`],
+        ["Socket", waits.blocked ? "takes nothing now: a slow reader" : "takes what is written"],
+        ["Retained for a resume", `${number(waits.retained)} messages, ${bytes(waits.retained_bytes)}`],
+        ["Changes", number(waits.changes)],
+      ]);
+      rooms.show(report.rooms.map((/** @type {string} */ text) => ({ text, href: link("games", text) })));
+      channels.show(report.channels.map((/** @type {{channel: string, subpaths: boolean}} */ { channel, subpaths }) => ({ text: channel + (subpaths ? " and below" : ""), href: link("channels", channel) })));
+      provides.show(report.provides.map((/** @type {string} */ text) => ({ text, href: link("services", text) })));
+      commands.show(report.recent_commands.map((/** @type {string} */ text) => ({ text })));
+    },
+  };
+}

@@ -1,0 +1,234 @@
+/** The console: overview, users, channels, services, and the forms of all methods. */
+
+import assert from "node:assert/strict";
+
+import { HOSTILE, call, client, isText, openConsole, overflow, screenshot } from "./console.mjs";
+import { scene } from "./harness.mjs";
+
+const SERVICES = { TURNTABLE_SERVICES__FORUM__PROVIDERS: '["1:900"]' };
+
+scene("the numbers of the overview follow what clients do", async (stage) => {
+  const { server } = stage;
+  const page = await openConsole(stage);
+  await page.reads("health", "ready");
+  await page.reads("connections", /^0$/);
+  const [mel, tom] = [await client(server, "1:100"), await client(server, "1:200")];
+  await page.reads("connections", /^2$/);
+  await page.reads("users", /^2$/);
+  await page.reads("transports", "websocket");
+  await mel.join("strike/yard", { game: "strike" });
+  await page.reads("rooms", /^1$/);
+  const chat = await mel.channel("chat/lobby");
+  await tom.channel("chat/lobby");
+  await page.reads("channels", /^1$/);
+  const publishing = setInterval(() => void chat.publish({ text: "hello" }).catch(() => {}), 100);
+  await page.reads("messages", /^[1-9][\d.]*\/s$/);
+  clearInterval(publishing);
+  tom.close();
+  await page.reads("connections", /^1$/);
+  mel.close();
+  await page.reads("connections", /^0$/);
+  // It was the same page all the time.
+  assert.equal(await page.page.evaluate(() => performance.getEntriesByType("navigation").length), 1);
+});
+
+scene("the overview is one screen, and each number links to what it counts", async (stage) => {
+  const mel = await client(stage.server, "1:100");
+  const page = await openConsole(stage);
+  await page.reads("connections", /^1$/);
+  await page.reads("overview-services", "forum");
+  assert.deepEqual(await overflow(page), { wide: 0, high: 0 });
+  await screenshot(page, "overview");
+  const links = await page.page.locator("a.figure").evaluateAll((nodes) => nodes.map((node) => node.getAttribute("href")));
+  assert.equal(links.length, 8);
+  for (const link of links) {
+    await page.page.goto(`${stage.server.management_url}/${link}`);
+    await page.page.locator("main h1").first().waitFor();
+    assert.equal(await page.see("problem").isVisible(), false, link);
+  }
+  mel.close();
+}, { settings: SERVICES });
+
+scene("a user is found in two clicks, with sessions, attributes and channels", async (stage) => {
+  const { server } = stage;
+  const mel = await client(server, "1:mel");
+  await mel.attributes.set({ name: "Melanie", level: 7 });
+  await mel.channel("chat/lobby");
+  const page = await openConsole(stage);
+  await page.reads("connections", /^1$/);
+  await page.page.keyboard.press("/");
+  await page.page.keyboard.type("me");
+  await page.see("result").filter({ hasText: "1:mel" }).first().click();
+  await page.reads("title", "1:mel");
+  assert.match(page.page.url(), /#\/users\/1%3Amel$/);
+  await page.reads("user-state", "online");
+  await page.reads("user-sessions", "websocket");
+  await page.reads("user-attributes", "Melanie");
+  await page.reads("user-channels", "chat/lobby");
+  await screenshot(page, "user");
+  // The view is live, and the selection is in the address.
+  await mel.attributes.set({ level: 8 });
+  await page.until(() => document.querySelector('[data-testid="user-attributes"] [data-key="level"]')?.textContent.includes("8"));
+  await page.page.reload();
+  await page.reads("title", "1:mel");
+  await page.see("user-channels").getByText("chat/lobby").click();
+  await page.reads("channel-members", "1:mel");
+  mel.close();
+  await page.reads("channel-members", "Nobody is subscribed.");
+  // An id without a realm is completed.
+  await openConsole(stage, "users/tom").then((other) => other.reads("title", "1:tom"));
+});
+
+scene("a kick says what it does, and does it once it is confirmed", async (stage) => {
+  const { server } = stage;
+  const mel = await client(server, "1:mel");
+  const refused = new Promise((resolve) => mel.on("error", resolve));
+  const page = await openConsole(stage, "users/1%3Amel");
+  await page.reads("user-sessions", "websocket");
+  await page.see("kick").click();
+  await page.reads("confirm-effect", "Ends 1 session of 1:mel.");
+  await page.see("cancel").click();
+  assert.deepEqual(await call(server, "user/listAll"), ["1:mel"]);
+  await page.see("kick").click();
+  await page.see("field-reason").fill("rude");
+  assert.match(await page.see("confirm-request").textContent(), /POST \/rpc\/user\/kick\n\{"userId": "1:mel", "reason": "rude"\}/);
+  await screenshot(page, "kick");
+  await page.see("confirm").click();
+  await page.reads("toast", "the server answered 1");
+  assert.equal((await refused).message, "rude");
+  await page.until(() => document.querySelector('[data-testid="user-sessions"]').hidden);
+  // A ban needs its length.
+  await page.see("ban").click();
+  await page.see("confirm").click();
+  await page.page.locator("dialog .field-error").filter({ hasText: "seconds is missing" }).waitFor();
+  await page.see("field-seconds").fill("60");
+  await page.see("field-reason").fill("very rude");
+  await page.see("confirm").click();
+  await page.reads("user-state", "banned");
+  await page.reads("user-facts", "very rude");
+  await page.see("unban").click();
+  await page.reads("confirm-effect", "1:mel may connect again.");
+  await page.see("confirm").click();
+  await page.until(() => document.querySelector('[data-testid="user-state"]').textContent !== "banned");
+});
+
+scene("register a user, start a session with it, publish to it: three steps, all in pages", async (stage) => {
+  const page = await openConsole(stage, "methods/auth/set");
+  await page.see("field-userId").fill("1");
+  await page.see("field-sessionId").fill("test");
+  await page.see("call").click();
+  await page.reads("confirm-effect", "The session of your site");
+  await page.see("confirm").click();
+  await page.reads("result", "true");
+
+  const playground = await stage.open("/playground/", { user: "1:1" });
+  playground.allow(/401|unauthorized/);
+  await playground.see("disconnect").click();
+  await playground.see("identify").selectOption("none");
+  await playground.see("connect").click();
+  await playground.reads("frames", "idyou");
+  await playground.see("template").selectOption("idme");
+  await playground.see("data").fill('{"user": "1:1", "credentials": {"sessionId": "test"}}');
+  await playground.see("send").click();
+  await playground.reads("frames", "welcome");
+
+  await page.page.goto(`${stage.server.management_url}/#/methods`);
+  await page.see("method-user-publish").click();
+  await page.see("field-userId").fill("1");
+  await page.see("field-message").fill("hello from the operator");
+  await page.see("call").click();
+  await page.reads("confirm-effect", "Sends a message to all sessions of a user.");
+  await screenshot(page, "method");
+  await page.see("confirm").click();
+  await page.reads("result", "1");
+  await playground.reads("frames", "hello from the operator");
+});
+
+scene("every method of the server has a form", async (stage) => {
+  const api = await (await fetch(`${stage.server.management_url}/api`)).json();
+  const page = await openConsole(stage, "methods");
+  await page.see("method-user-kick").waitFor();
+  for (const [service, methods] of Object.entries(api)) {
+    for (const [name, { params }] of Object.entries(methods)) {
+      await page.page.goto(`${stage.server.management_url}/#/methods/${service}/${name}`);
+      await page.reads("title", `${service}/${name}`);
+      for (const param of params) await page.see(`field-${param.name}`).waitFor();
+    }
+  }
+  // A call that changes nothing needs no confirmation, and numbers have all their digits.
+  await call(stage.server, "user/setAttributes", { userId: 1, attributes: {} });
+  await page.page.goto(`${stage.server.management_url}/#/methods/user/setAttributes`);
+  await page.see("field-userId").fill("1");
+  await page.see("field-attributes").fill('{"big": 12345678901234567890.10}');
+  await page.see("call").click();
+  await page.see("confirm").click();
+  await page.reads("result", "true");
+  await page.page.goto(`${stage.server.management_url}/#/methods/user/getAttributes`);
+  await page.see("field-userId").fill("1");
+  await page.see("call").click();
+  await page.reads("result", "12345678901234567890.10");
+  // What the server refuses is shown.
+  await page.see("field-userId").fill("a b:c d:e");
+  page.allow(/response: .*getAttributes 400|Failed to load resource/);
+  await page.see("call").click();
+  await page.reads("call-error", "userId");
+});
+
+scene("services are switched off and on, and their errors and waiting calls are counted", async (stage) => {
+  const { server } = stage;
+  const page = await openConsole(stage, "services");
+  await page.reads("services-table", "forum");
+  const provider = await client(server, "1:900");
+  await provider.provide("forum", { ask: () => new Promise(() => {}), fail: () => { throw new Error("no"); } });
+  const mel = await client(server, "1:100");
+  await page.reads("services-table", "enabled");
+  void mel.call("forum:ask").catch(() => {});
+  await mel.call("forum:fail").catch(() => {});
+  await page.until(() => [...document.querySelectorAll('[data-key="forum"] td')].map((cell) => cell.textContent).slice(1, 4).join() === "enabled,1,1");
+  await page.see("services-table").getByText("forum").click();
+  await page.see("disable").click();
+  await page.reads("confirm-effect", "its 1 instance get none, and 1 call wait now");
+  await page.see("confirm").click();
+  await page.reads("service-facts", "disabled");
+  await page.see("enable").click();
+  await page.see("confirm").click();
+  await page.reads("service-facts", "enabled");
+  mel.close();
+  provider.close();
+}, { settings: SERVICES });
+
+scene("hostile names, messages and reasons are text in every view", async (stage) => {
+  const { server } = stage;
+  const eve = await client(server, "1:666");
+  await eve.attributes.set({ name: HOSTILE, [HOSTILE.slice(0, 60)]: HOSTILE }).catch(() => eve.attributes.set({ name: HOSTILE }));
+  const chat = await eve.channel("chat/<img>").catch(() => eve.channel("chat/eve"));
+  await chat.publish({ text: HOSTILE });
+  await call(server, "user/ban", { userId: "1:667", seconds: 0, reason: HOSTILE });
+  const page = await openConsole(stage, "users");
+  await page.reads("bans-table", "<img src=x");
+  await page.reads("users-table", "1:666");
+  const path = (await call(server, "channel/listAll"))[0];
+  for (const [view, id, text] of [
+    ["users/1%3A666", "user-attributes", "<img src=x"],
+    ["users/1%3A667", "user-facts", "<img src=x"],
+    ["channels", "channels-table", path],
+    [`channels/${encodeURIComponent(path)}`, "channel-history", "<img src=x"],
+    [`users?find=${encodeURIComponent(HOSTILE)}`, "open-user", "<img src=x"],
+    [`metrics/${encodeURIComponent(HOSTILE)}`, "title", "<img src=x"],
+    [`methods/user/kick?userId=${encodeURIComponent(HOSTILE)}`, "title", "user/kick"],
+    [encodeURIComponent(HOSTILE), "absent", "<img src=x"],
+  ]) {
+    await page.page.goto(`${server.management_url}/#/${view}`);
+    await page.reads(id, text);
+    await isText(page);
+  }
+  await page.page.goto(`${server.management_url}/#/users/1%3A666`);
+  await page.see("set-attributes").click();
+  await page.see("field-attributes").fill(HOSTILE);
+  await isText(page);
+  page.allow(/400|Failed to load resource/);
+  await page.see("confirm").click();
+  await page.page.locator("dialog .field-error").filter({ hasText: "attributes" }).waitFor();
+  await isText(page);
+  eve.close();
+});
