@@ -1,9 +1,12 @@
 //! What one user does between a connection and its end.
 
+use std::net::TcpStream;
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
+use socket2::{Domain, Socket as Socket2, Type};
 
+use turntable_testkit::metric::CLOSED_TOO_SLOW;
 use turntable_testkit::socketio::Socket;
 use turntable_testkit::tunnel::Tunnel;
 use turntable_testkit::{Client, Frame, Opcode, Random, Server, http, msgpack, poll};
@@ -186,6 +189,52 @@ fn over_websocket(server: &Server, random: &mut Random, user: &str) {
                 client = resumed;
             }
         }
+    }
+}
+
+/// How long the members of a room act for one that does not read: the rates of bytes let three
+/// of them fill its socket and its outbox in a second or two.
+const ACTING: Duration = Duration::from_secs(60);
+
+/// A member of a room that reads nothing while three others act, until it is closed for that.
+pub(crate) fn read_too_slowly(server: &Server, number: u64, is_over: impl Fn() -> bool) {
+    let room = format!("slow{number}");
+    let join = |user: &str| json!({"command": "joingame", "data": {"channel": room, "self": user}});
+    let socket = Socket2::new(Domain::IPV4, Type::STREAM, None).unwrap();
+    socket.set_recv_buffer_size(16_384).unwrap();
+    socket.connect(&server.address.into()).unwrap();
+    let mut stream = TcpStream::from(socket);
+    let handshake = turntable_testkit::websocket::handshake("/ws", "");
+    std::io::Write::write_all(&mut stream, handshake.as_bytes()).unwrap();
+    let mut slow = Client::after_handshake(stream);
+    let user = format!("8:{number}");
+    slow.send(json!({"command": "idme", "data": user}));
+    slow.send(join(&user));
+    let mut actors = Vec::new();
+    for actor in ["a", "b", "c"] {
+        let user = format!("8:{number}{actor}");
+        let claim = json!({"command": "idme", "data": user});
+        let Some((mut client, _)) = begin(server, &claim) else {
+            return;
+        };
+        client.send(join(&user));
+        actors.push((user, client));
+    }
+    let data = "x".repeat(20_000);
+    let (before, begun) = (server.metric(CLOSED_TOO_SLOW), Instant::now());
+    let mut mark = 0;
+    while server.metric(CLOSED_TOO_SLOW) <= before && begun.elapsed() < ACTING && !is_over() {
+        for (user, client) in &mut actors {
+            let actions = [json!({"timestamp": 0, "from": user, "data": data})];
+            let act = json!({"command": "game", "data": {"channel": room, "actions": actions}});
+            let text = act.to_string();
+            mark += 1;
+            // What is beyond the rates is refused.
+            if !(0..12).all(|_| try_send(client, &text)) || !catch_up(client, mark) {
+                return;
+            }
+        }
+        std::thread::sleep(Duration::from_millis(200));
     }
 }
 
