@@ -12,6 +12,7 @@ mod absent;
 mod beginning;
 mod below;
 mod offered;
+mod rooms;
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -24,7 +25,7 @@ use crate::actor::listing::Listings;
 use crate::actor::owner_call::{self, LostOwner, OwnerCall as _};
 use crate::actor::room::Room;
 use crate::actor::service::Service;
-use crate::actor::{Shared, no_room};
+use crate::actor::{Shared, no_room, no_room_of_id};
 use crate::clock;
 use crate::cluster::burst::{Burst, begin_when_drained, give_way};
 use crate::cluster::envelope::Envelope;
@@ -155,6 +156,9 @@ impl Directory {
                     return self.shared.owners.avatar(&user, call);
                 }
                 call => {
+                    if let Some(requester) = call.requester() {
+                        return self.shared.answer(requester, Err(no_room_of_id()));
+                    }
                     if let Some((command, caller, id)) = call.into_command() {
                         self.shared.refuse(caller, no_room(command), id);
                     }
@@ -412,6 +416,12 @@ impl Handler<Envelope<Stamped>> for Directory {
                 self.shared
                     .answer(requester, Ok(Answer::Channels(channels)));
             }
+            Call::Rooms {
+                requester,
+                after,
+                max,
+                ..
+            } => self.list_rooms(requester, after.as_deref(), max as usize),
             Call::PastBelow {
                 channel,
                 requester,

@@ -24,7 +24,7 @@ pub mod totals;
 pub mod validator;
 mod watchers;
 
-use std::cell::{OnceCell, RefCell};
+use std::cell::{Cell, OnceCell, RefCell};
 use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 use std::sync::Arc;
@@ -134,6 +134,8 @@ pub struct Surroundings {
     pub last_seen: RefCell<LastSeen>,
     /// Who watches users without an avatar.
     watchers: RefCell<Watchers>,
+    /// Bytes of the last actions that rooms of this worker retain.
+    recent_bytes: Rc<Cell<usize>>,
     /// Services that are switched off, which a lost one's replacement has to know.
     services_off: RefCell<BTreeSet<Box<str>>>,
     message_ids: RefCell<MessageIds>,
@@ -180,6 +182,7 @@ impl Surroundings {
             playing: RefCell::default(),
             last_seen: RefCell::new(last_seen),
             watchers: RefCell::new(watchers),
+            recent_bytes: Rc::default(),
             services_off: RefCell::default(),
             message_ids: RefCell::default(),
             #[cfg(debug_assertions)]
@@ -257,18 +260,20 @@ impl Surroundings {
         frame::encode(packet, answers, id)
     }
 
-    /// Sends to every session on a topic, by the gateways that have any.
+    /// Sends to every session on a topic, by the gateways that have any. Returns what it sent.
     pub fn publish(
         &self,
         gateways: &[GatewayId],
         topic: &Topic,
         packet: &ServerPacket,
         meta: Meta,
-    ) {
-        if !gateways.is_empty() {
-            let frame = self.frame(packet, None);
-            self.bus.publish(gateways, topic, &frame, meta);
+    ) -> Option<SharedFrame> {
+        if gateways.is_empty() {
+            return None;
         }
+        let frame = self.frame(packet, None);
+        self.bus.publish(gateways, topic, &frame, meta);
+        Some(frame)
     }
 
     /// Sends to one session.
@@ -311,6 +316,11 @@ impl Surroundings {
             },
         );
     }
+}
+
+/// The error for an operator where there is no room.
+fn no_room_of_id() -> ErrorBody {
+    ErrorBody::new(ErrorCode::NotFound, "there is no room of this id")
 }
 
 /// The error for a room that is not there.

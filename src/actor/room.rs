@@ -4,8 +4,11 @@
 //! the directory. If it panics, the gateways announce the members' sessions to its
 //! replacement, which sends them the room as it is then.
 
+mod operator;
+mod recent;
 mod recovery;
 mod state;
+mod topic;
 mod webhook;
 
 use std::time::Duration;
@@ -20,17 +23,18 @@ use crate::actor::state_bytes::StateBytes;
 use crate::actor::totals::{Counted, Created};
 use crate::actor::{Shared, no_room};
 use crate::clock;
+use recent::Recent;
 use turntable_core::address::Address;
 use turntable_core::call::{AvatarCall, RoomCall};
-use turntable_core::delivery::{Delivery, Meta, Topic};
+use turntable_core::delivery::{Delivery, Topic};
 use turntable_core::id::{ChannelId, UserId};
-use turntable_core::key::{Caller, Place, SessionKey};
+use turntable_core::key::{Caller, Place};
 use turntable_core::model::interest::Interest;
 use turntable_core::model::pattern::Pattern;
 use turntable_core::model::permission;
 use turntable_core::model::room::{Effect, Room as Model};
 use turntable_core::owner::OwnerId;
-use turntable_core::packet::{ErrorBody, JoinGame, ReplyData, RequestId, ServerPacket};
+use turntable_core::packet::{ErrorBody, JoinGame, ReplyData, RequestId};
 use turntable_core::rate::tokens;
 
 /// Bytes of an answer that a `joingame` has for its token of `limits.room`.
@@ -58,6 +62,10 @@ pub struct Room {
     /// When it got its first member, Unix ms, if the backend was notified.
     reported_ms: Option<u64>,
     timer: Option<(SpawnHandle, u64)>,
+    /// Unix ms when it began.
+    since_ms: u64,
+    /// Its last actions.
+    recent: Recent,
 }
 
 impl OwnerActor for Room {
@@ -78,6 +86,8 @@ impl OwnerActor for Room {
             is_replacement,
             reported_ms: None,
             timer: None,
+            since_ms: clock::now_ms(),
+            recent: Recent::new(shared.recent_bytes.clone()),
         }
     }
 }
@@ -132,6 +142,9 @@ impl Room {
             Ok(counted) => counted,
             Err(error) => return self.refuse(caller, error.of("joingame"), id, true),
         };
+        if self.model.is_none() {
+            self.since_ms = now_ms;
+        }
         let model = self.model.get_or_insert_with(|| {
             let game = settings.games.find(join.game.as_deref()).clone();
             Model::new(self.channel.clone(), game, settings.room.clone(), now_ms)
@@ -214,60 +227,6 @@ impl Room {
         }
     }
 
-    fn enter(&self, to: Place) {
-        let topic = self.topic();
-        self.shared
-            .bus
-            .send(to.gateway, Delivery::Enter { to, topic });
-    }
-
-    fn exit(&mut self, session: SessionKey) {
-        let Some(to) = self.places.remove(session) else {
-            return;
-        };
-        if !self.places.are_at(to.gateway) {
-            self.interest.remove(to.gateway);
-        }
-        let topic = self.topic();
-        self.shared
-            .bus
-            .send(to.gateway, Delivery::Exit { to, topic });
-    }
-
-    /// The session is at that place from now on, if it is on the topic. Returns
-    /// whether it is.
-    fn rebind(&mut self, caller: Caller) -> bool {
-        let Some(before) = self.places.get(caller.key) else {
-            return false;
-        };
-        if before != caller.place {
-            self.bind(caller);
-            if !self.places.are_at(before.gateway) {
-                self.interest.remove(before.gateway);
-            }
-        }
-        true
-    }
-
-    fn bind(&mut self, caller: Caller) {
-        self.places.bind(caller);
-        self.interest.add(caller.place.gateway);
-    }
-
-    fn broadcast(&self, packet: &ServerPacket) {
-        let (gateways, topic) = (self.interest.gateways(), self.topic());
-        self.shared
-            .publish(gateways, &topic, packet, Meta::default());
-    }
-
-    /// Where a session is: the one that called, or one that the room has.
-    fn place(&self, session: SessionKey, caller: Option<Caller>) -> Option<Place> {
-        match caller {
-            Some(caller) if caller.key == session => Some(caller.place),
-            _ => self.places.get(session),
-        }
-    }
-
     fn apply(&mut self, effects: Vec<Effect>, caller: Option<Caller>) {
         for effect in effects {
             match effect {
@@ -311,6 +270,7 @@ impl Room {
                 Effect::Ended(_) => {
                     self.report_ended(clock::now_ms());
                     self.model = None;
+                    self.recent = Recent::new(self.shared.recent_bytes.clone());
                     drop(self.created.take());
                 }
             }
@@ -387,7 +347,11 @@ impl Room {
             RoomCall::Join { .. }
             | RoomCall::Decline { .. }
             | RoomCall::Confirm { .. }
-            | RoomCall::Announce { .. } => return,
+            | RoomCall::Announce { .. }
+            | RoomCall::Inspect { .. }
+            | RoomCall::Recent { .. }
+            | RoomCall::Kick { .. }
+            | RoomCall::End { .. } => return,
         };
         match (outcome, answers) {
             (Ok(effects), _) => self.apply(effects, Some(caller)),
@@ -474,6 +438,7 @@ impl Handler<QueuedCall<RoomCall>> for Room {
             RoomCall::Decline { caller, user, id } => self.decline(caller, &user, id, now_ms),
             RoomCall::Confirm { user } => self.playing(&user, self.is_member(&user)),
             RoomCall::Announce { members, .. } => self.announced(members, now_ms),
+            call if call.requester().is_some() => self.operate(call, now_ms),
             call => self.step(call, now_ms),
         }
         self.settle(ctx);

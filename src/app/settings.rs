@@ -118,6 +118,7 @@ pub(super) fn gateways(config: &Config, services: Services) -> GatewaySettings {
             poll: config.poll.clone(),
             socketio: config.socketio.clone(),
         },
+        inspection: config.inspection,
         incomplete: incomplete(&config.server),
         connections_max: config.server.connections_max,
         connections_per_address_max: config.server.connections_per_address_max,

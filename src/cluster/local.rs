@@ -102,7 +102,9 @@ impl LocalOwners {
     /// The shard of a call; `None` for a call to all.
     fn shard_of(&self, call: &Call) -> Option<ShardId> {
         match call {
-            Call::Channels { shard, .. } | Call::PastBelow { shard, .. } => Some(*shard),
+            Call::Channels { shard, .. }
+            | Call::Rooms { shard, .. }
+            | Call::PastBelow { shard, .. } => Some(*shard),
             call => call.id().and_then(|id| self.shard(id)),
         }
     }

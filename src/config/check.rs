@@ -6,6 +6,7 @@ use std::net::SocketAddr;
 use toml::{Table, Value};
 
 use super::{Config, channels};
+use crate::gateway::inspection::settings::InspectionSettings;
 use crate::gateway::transport::engineio::NAMESPACE_BYTES_MAX;
 use crate::gateway::transport::engineio::settings::SocketIoSettings;
 use crate::gateway::transport::poll::settings::PollSettings;
@@ -49,6 +50,7 @@ pub fn range(path: &[&str]) -> Option<(u64, u64)> {
         ["portal", key] => (PortalSettings::RANGES, key),
         ["socketio", key] => (SocketIoSettings::RANGES, key),
         ["session", key] => (SessionSettings::RANGES, key),
+        ["inspection", key] => (InspectionSettings::RANGES, key),
         ["limits", "bytes" | "address_bytes" | "address_publish", key] => {
             (BucketSettings::BYTE_RANGES, key)
         }

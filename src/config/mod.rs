@@ -27,6 +27,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use crate::gateway::inspection::settings::InspectionSettings;
 use crate::gateway::transport::engineio::settings::SocketIoSettings;
 use crate::gateway::transport::poll::settings::PollSettings;
 use crate::gateway::transport::tunnel::settings::TunnelSettings;
@@ -71,6 +72,8 @@ pub struct Config {
     pub roles: BTreeMap<String, RoleSettings>,
     /// Timeouts and limits of a session.
     pub session: SessionSettings,
+    /// What is retained of sessions for the operator.
+    pub inspection: InspectionSettings,
     /// Rate limits of a session's commands.
     pub limits: LimitSettings,
     /// Clocks of clients, and how far their timestamps are trusted.
@@ -109,6 +112,7 @@ impl Default for Config {
             webhooks: WebhookSettings::default(),
             roles: RoleSettings::embedded(),
             session: SessionSettings::default(),
+            inspection: InspectionSettings::default(),
             limits: LimitSettings::default(),
             time: TimeSettings::default(),
             presence: PresenceSettings::default(),

@@ -19,6 +19,7 @@ use crate::cluster::request::Ticket;
 use crate::gateway::admission::Permit;
 use crate::gateway::connection::Connection;
 use crate::gateway::delivery::encoding::Encodings;
+use crate::gateway::inspection::past::Cause;
 use crate::gateway::session::SessionEntry;
 use crate::gateway::session::life::Details;
 use crate::gateway::session::memory::ResumeFrom;
@@ -239,7 +240,11 @@ impl Handler<Accept> for Gateway {
                 request,
                 error,
             } => {
-                self.step(session, Input::End(reason), Details::default());
+                let details = Details {
+                    cause: Some(Cause::Resume),
+                    ..Details::default()
+                };
+                self.step(session, Input::End(reason), details);
                 self.run();
                 request.refuse(error);
             }

@@ -19,6 +19,7 @@ mod cooldown;
 pub mod delivery;
 mod eviction;
 mod function;
+pub mod inspection;
 pub(crate) mod intake;
 pub(crate) mod moving;
 pub mod overload;
@@ -69,6 +70,7 @@ use crate::watched::Watched;
 use admission::{ConnectionLimits, Incomplete, Permit, counted};
 use connection::table::Connections;
 use delivery::encoding::Encodings;
+use inspection::past::Past;
 use intake::Intake;
 use overload::Overload;
 use peers::Peers;
@@ -194,6 +196,8 @@ pub struct Gateway {
     connections: Connections,
     sessions: Sessions,
     subscriptions: Subscriptions,
+    /// What happened to sessions.
+    past: Past,
     pending: Pending,
     /// The last known states of the services.
     services: service::States,
@@ -224,7 +228,8 @@ pub struct Gateway {
     send_buffer_bytes: i64,
     waiting_gauge: Gauge,
     answers_gauge: Gauge,
-    commands: FxHashMap<&'static str, Counter>,
+    /// By name: the counter of a command, and its number.
+    commands: FxHashMap<&'static str, (Counter, u8)>,
     is_draining: bool,
 }
 
@@ -241,9 +246,9 @@ impl Gateway {
         let registry = poll.registry().try_clone()?;
         let commands = ClientPacket::COMMANDS
             .iter()
-            .map(|(name, _)| {
+            .map(|(name, number)| {
                 let counter = shared.metrics.commands.get_or_create(&Label { name });
-                (*name, counter.clone())
+                (*name, (counter.clone(), *number))
             })
             .collect();
         let (now_ms, shards) = (clock::now_ms(), shared.owners.shards());
@@ -261,6 +266,7 @@ impl Gateway {
             connections: Connections::default(),
             sessions: Sessions::new(id),
             subscriptions: Subscriptions::new(id, shards),
+            past: Past::default(),
             pending: Pending::default(),
             services: service::States::default(),
             wheel,

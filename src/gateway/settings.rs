@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use crate::actor::Services;
 use crate::gateway::admission::IncompleteLimits;
+use crate::gateway::inspection::settings::InspectionSettings;
 use crate::gateway::transport::settings::TransportSections;
 use crate::gateway::unidentified::UnidentifiedLimits;
 use crate::portal::permission::PermissionBook;
@@ -46,6 +47,8 @@ pub struct GatewaySettings {
     pub send_buffer_bytes: usize,
     /// The sections of the transports.
     pub transport: TransportSections,
+    /// The section `[inspection]`.
+    pub inspection: InspectionSettings,
     /// What clients may have sent that is not whole.
     pub incomplete: IncompleteLimits,
     /// Connections at one time.

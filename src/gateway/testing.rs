@@ -74,6 +74,7 @@ pub(crate) fn gateway(worker: u16, owners: &Arc<Noted>) -> Gateway {
             message_bytes_max: 65_536,
             send_buffer_bytes: 0,
             transport: Default::default(),
+            inspection: Default::default(),
             incomplete: IncompleteLimits {
                 total: 10_000_000,
                 per_address: 1_000_000,

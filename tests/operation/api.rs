@@ -5,11 +5,12 @@ use std::path::Path;
 
 use serde_json::{Value, json};
 
-use turntable_testkit::Server;
 use turntable_testkit::http::{Response, get, send};
 use turntable_testkit::package::{has_npm_package, run_script};
+use turntable_testkit::{Server, room};
 
-/// Calls that succeed one after another, and what each has to have done before.
+/// Calls that succeed one after another, and what each has to have done before. `SESSION` is
+/// the number of a session.
 const CALLS: &[(&str, &str)] = &[
     ("auth/set", r#"{"userId": 7, "sessionId": "abc"}"#),
     ("auth/check", r#"{"sessionId": "abc"}"#),
@@ -51,6 +52,22 @@ const CALLS: &[(&str, &str)] = &[
     ("service/enable", r#"{"name": "forum"}"#),
     ("service/disable", r#"{"name": "forum", "userId": "1:1"}"#),
     ("service/getDisabled", r#"{"userId": "1:1"}"#),
+    ("game/listAll", "{}"),
+    ("game/listAll", r#"{"limit": 1}"#),
+    ("game/get", r#"{"channelId": "table"}"#),
+    ("game/getActions", r#"{"channelId": "table"}"#),
+    ("game/getActions", r#"{"channelId": "table", "since": 1}"#),
+    ("game/kick", r#"{"channelId": "table", "userId": "1:4"}"#),
+    ("game/end", r#"{"channelId": "table", "reason": "over"}"#),
+    ("session/listAll", "{}"),
+    ("session/listAll", r#"{"limit": 1}"#),
+    ("session/listAll", r#"{"order": "queue"}"#),
+    ("session/get", r#"{"session": "SESSION"}"#),
+    ("session/getEvents", r#"{"session": "SESSION"}"#),
+    ("session/close", r#"{"session": "SESSION"}"#),
+    ("session/getEvents", r#"{"session": "SESSION"}"#),
+    ("session/getEnded", "{}"),
+    ("session/getEnded", r#"{"userId": "1:4", "limit": 1}"#),
     (
         "user/setBlocked",
         r#"{"userId": "1:1", "userIds": ["1:9"]}"#,
@@ -101,12 +118,19 @@ fn post(server: &Server, method: &str, body: &str) -> Response {
 fn every_method_is_defined_and_returns_what_its_definition_says() {
     let server = server();
     let _client = server.user("1:1");
+    let mut other = server.user("1:4");
+    room::join(&mut other, "table", "1:4");
+    room::act(&mut other, "table", "1:4", json!({"move": 1}));
+    other.expect("game");
+    let sessions = post(&server, "user/getSessions", r#"{"userId": "1:4"}"#).json();
+    let number = sessions[0]["session"].as_str().unwrap();
     let page = get(server.management, "/api");
     assert_eq!(page.status, 200);
     assert_eq!(page.header("Content-Type"), Some("application/json"));
     let api = page.json();
     let mut called: BTreeMap<String, usize> = BTreeMap::new();
     for (method, body) in CALLS {
+        let body = &body.replace("SESSION", number);
         let answer = post(&server, method, body);
         assert_eq!(answer.status, 200, "{method} {body}: {}", answer.text());
         let (service, name) = method.split_once('/').unwrap();

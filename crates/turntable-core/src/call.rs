@@ -81,6 +81,18 @@ pub enum Call {
         /// Who asks.
         requester: Requester,
     },
+    /// To the directory of a shard: the first of its rooms, in the order of their ids.
+    /// Answered by `Channels`.
+    Rooms {
+        /// The shard.
+        shard: ShardId,
+        /// Who asks.
+        requester: Requester,
+        /// Behind this one, where it is given.
+        after: Option<Box<str>>,
+        /// How many at the most.
+        max: u32,
+    },
     /// A fault for tests: the owner panics at its next call.
     #[cfg(debug_assertions)]
     Fail(OwnerId),
@@ -99,7 +111,8 @@ impl Call {
             | Self::RoomLost { .. }
             | Self::ForgetHistories
             | Self::PastBelow { .. }
-            | Self::Channels { .. } => None,
+            | Self::Channels { .. }
+            | Self::Rooms { .. } => None,
             #[cfg(debug_assertions)]
             Self::Fail(owner) => Some(owner.as_str()),
         }
@@ -268,9 +281,33 @@ pub enum RoomCall {
         generation: Generation,
         members: Vec<AnnouncedMember>,
     },
+    /// The operator looks at the room. Answered by `Room`.
+    Inspect { requester: Requester },
+    /// The operator looks at the last actions behind one, by their numbers. Answered by
+    /// `Actions`.
+    Recent {
+        requester: Requester,
+        behind: Option<u64>,
+    },
+    /// The operator sends a member away.
+    Kick { requester: Requester, user: UserId },
+    /// The operator ends the room.
+    End { requester: Requester },
 }
 
 impl RoomCall {
+    /// Who waits for the answer to a question.
+    #[must_use]
+    pub const fn requester(&self) -> Option<Requester> {
+        match self {
+            Self::Inspect { requester }
+            | Self::Recent { requester, .. }
+            | Self::Kick { requester, .. }
+            | Self::End { requester } => Some(*requester),
+            _ => None,
+        }
+    }
+
     /// The command behind a call, its session and the id its answer carries.
     #[must_use]
     pub fn into_command(self) -> Option<(&'static str, Caller, Option<RequestId>)> {
@@ -283,7 +320,11 @@ impl RoomCall {
             | Self::Resume { .. }
             | Self::Remove { .. }
             | Self::Confirm { .. }
-            | Self::Announce { .. } => None,
+            | Self::Announce { .. }
+            | Self::Inspect { .. }
+            | Self::Recent { .. }
+            | Self::Kick { .. }
+            | Self::End { .. } => None,
         }
     }
 }

@@ -13,6 +13,7 @@ use crate::frame::SharedFrame;
 use crate::id::{ChannelId, UserId};
 use crate::key::{Generation, Place, ShardId};
 use crate::model::avatar::AttributeChanges;
+use crate::model::room::RoomReport;
 use crate::model::service::{ServiceRequest, ServiceState};
 use crate::owner::OwnerId;
 use crate::packet::{ErrorBody, LookupEntry, Presence, RequestId};
@@ -320,8 +321,26 @@ pub enum Answer {
         /// The messages, in their order.
         messages: Vec<SharedFrame>,
     },
-    /// The channels of a shard.
+    /// The channels of a shard, or its rooms.
     Channels(Vec<ChannelId>),
+    /// A room.
+    Room {
+        /// What it is and has.
+        report: Box<RoomReport>,
+        /// Unix ms when it began.
+        since_ms: u64,
+        /// Its actions so far.
+        actions: u64,
+        /// Unix ms when the last ones were sent; `None` before the first.
+        last_action_ms: Option<u64>,
+    },
+    /// The last actions of a room.
+    Actions {
+        /// Its actions so far.
+        total: u64,
+        /// Each `game` message, and the number of its first action.
+        messages: Vec<(u64, SharedFrame)>,
+    },
 }
 
 /// Past messages for a session that joins a channel.

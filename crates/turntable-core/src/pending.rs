@@ -144,6 +144,10 @@ impl RoomCall {
             | Self::Remove { .. }
             | Self::Confirm { .. }
             | Self::Announce { .. } => return None,
+            Self::Inspect { requester }
+            | Self::Recent { requester, .. }
+            | Self::Kick { requester, .. }
+            | Self::End { requester } => return Some(Pending::Question(*requester)),
         };
         let joining = matches!(self, Self::Join { .. }).then(|| Topic::Room(room.clone()));
         Some(Pending::Command {
@@ -222,7 +226,9 @@ impl Call {
             Self::Room(room, call) => call.pending(room),
             Self::Channel(channel, call) => call.pending(channel),
             Self::Service(_, call) => call.pending(),
-            Self::Channels { requester, .. } => Some(Pending::Question(*requester)),
+            Self::Channels { requester, .. } | Self::Rooms { requester, .. } => {
+                Some(Pending::Question(*requester))
+            }
             Self::Below { .. }
             | Self::RoomLost { .. }
             | Self::ForgetHistories

@@ -7,7 +7,9 @@ use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use crate::http::{Response, get};
+use serde_json::Value;
+
+use crate::http::{Response, get, send};
 use crate::workspace::turntable;
 use crate::{Client, DEADLINE};
 
@@ -162,6 +164,13 @@ impl Server {
     /// Reads a page of the management listener.
     pub fn manage(&self, path: &str) -> Response {
         get(self.management, path)
+    }
+
+    /// Calls a method of the management listener, named `SERVICE/METHOD`.
+    pub fn rpc(&self, method: &str, arguments: &Value) -> Response {
+        let json = "Content-Type: application/json\r\n";
+        let (path, body) = (format!("/rpc/{method}"), arguments.to_string());
+        send(self.management, "POST", &path, json, &body)
     }
 
     /// The value of a metric, named as in [`metric`](crate::metric); 0 while nothing

@@ -267,15 +267,16 @@ impl Gateway {
         match self.with(key, Dispatch::on_lost) {
             Some(Loss::Socket) => drop(self.take_socket(key)),
             Some(Loss::Final) => {
-                self.part(key);
+                self.part(key, None);
                 self.release(key);
             }
             None => {}
         }
     }
 
-    /// Takes the session off a connection that ends; it may be resumed.
-    fn part(&mut self, key: ConnKey) {
+    /// Takes the session off a connection that ends, for a reason or without one; it may be
+    /// resumed.
+    fn part(&mut self, key: ConnKey, close: Option<CloseReason>) {
         let session = match self
             .connections
             .get(key)
@@ -285,6 +286,7 @@ impl Gateway {
             _ => return,
         };
         let is_retained = self.count_detached(key, session);
+        self.note_dropped(session, key, close);
         self.detach(key);
         let input = match is_retained {
             true => Input::Lost(key),
@@ -317,7 +319,7 @@ impl Gateway {
         if self.connections.get(key).is_none_or(Connection::is_closing) {
             return;
         }
-        self.part(key);
+        self.part(key, Some(reason));
         let Some(connection) = self.connections.get_mut(key) else {
             return;
         };

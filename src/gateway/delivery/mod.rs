@@ -332,6 +332,7 @@ impl Gateway {
         id: Option<RequestId>,
     ) {
         self.shared.metrics.error(error.code, error.limit);
+        self.note_error(session, &error);
         let packet = ServerPacket::Error(Box::new(error));
         self.send(session, &packet, id.as_ref());
     }

@@ -188,6 +188,11 @@ impl Providing {
         self.services.len()
     }
 
+    /// Their names.
+    pub(in crate::gateway) fn names(&self) -> impl Iterator<Item = &str> {
+        self.services.keys().map(|name| &**name)
+    }
+
     /// Takes an offer, in place of the functions that it had under the same names. Where
     /// the session has no connection, owners are sent it with its next one.
     ///

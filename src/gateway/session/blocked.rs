@@ -253,6 +253,7 @@ impl Shared {
         }
         // Where claims need no credentials, it may be back.
         ended += self.end_user(user, Ending::Removed).await;
+        self.forget_past(user).await;
         Ok(ended)
     }
 

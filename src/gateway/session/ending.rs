@@ -3,6 +3,7 @@
 use actix::{Context, Handler, Message};
 
 use crate::clock;
+use crate::gateway::inspection::past::Cause;
 use crate::gateway::session::life::Details;
 use crate::gateway::{Gateway, Shared};
 use crate::portal::ban::{Ban, SECONDS_MAX};
@@ -34,6 +35,13 @@ impl Ending {
             Self::Kicked(_) | Self::Banned(_) => CloseReason::Kicked,
             Self::Revoked => CloseReason::Unauthorized,
             Self::Expired | Self::Removed => CloseReason::SessionExpired,
+        }
+    }
+
+    const fn cause(&self) -> Cause {
+        match self {
+            Self::Kicked(_) | Self::Banned(_) | Self::Removed => Cause::Operator,
+            Self::Revoked | Self::Expired => Cause::Portal,
         }
     }
 
@@ -101,7 +109,11 @@ impl Gateway {
         {
             self.flush_connection(connection);
         }
-        self.step(session, Input::End(ending.close()), Details::default());
+        let details = Details {
+            cause: Some(ending.cause()),
+            ..Details::default()
+        };
+        self.step(session, Input::End(ending.close()), details);
     }
 }
 

@@ -11,6 +11,7 @@ use crate::gateway::Gateway;
 use crate::gateway::accept::Resume;
 use crate::gateway::connection::Phase;
 use crate::gateway::delivery::frame::Frame;
+use crate::gateway::inspection::past::Cause;
 use crate::gateway::moving::Task;
 use crate::gateway::session::memory::ResumeFrom;
 use crate::gateway::transport::notice::Notice;
@@ -22,9 +23,9 @@ use turntable_core::id::SessionId;
 use turntable_core::key::{ConnKey, SessionSlot, UserNumber, WorkerId};
 use turntable_core::packet::{ErrorBody, RequestId, ServerPacket, Welcome};
 use turntable_core::payload::Payload;
-use turntable_core::reason::ErrorCode;
+use turntable_core::reason::{CloseReason, ErrorCode};
 use turntable_core::session::greeting::Greeting;
-use turntable_core::session::life::{Effect as LifeEffect, Input};
+use turntable_core::session::life::{Effect as LifeEffect, Input, Life};
 
 /// Attributes by name.
 pub(crate) type Attributes = Vec<(Box<str>, Payload)>;
@@ -42,6 +43,8 @@ pub(crate) struct Details {
     pub(crate) from: Option<ResumeFrom>,
     /// Whether a resumed session's client gets a `welcome`.
     pub(crate) is_welcomed: bool,
+    /// Who ends the session, where the input does not say it.
+    pub(crate) cause: Option<Cause>,
     /// Messages that the connection before never wrote.
     pub(crate) unwritten: RefCell<Vec<Frame>>,
 }
@@ -52,9 +55,13 @@ impl Gateway {
         let Some(entry) = self.sessions.get_mut(session) else {
             return;
         };
+        let before = entry.session.life();
         let effects = entry
             .session
             .step(input, clock::now_ms(), &self.settings.session);
+        if entry.session.life() == Life::Ended && before != Life::Ended {
+            self.note_over(session, before, input, details.cause);
+        }
         let details = Rc::new(details);
         self.push_effects(
             effects
@@ -86,6 +93,9 @@ impl Gateway {
             LifeEffect::GoAway(connection) => self.send_away(session, connection),
             LifeEffect::Release(connection) => self.detach(connection),
             LifeEffect::Close { connection, reason } => {
+                if reason == CloseReason::Replaced {
+                    self.note_dropped(session, connection, Some(reason));
+                }
                 // Its end is written before anything of the connection that
                 // takes the session over.
                 self.push_effects([Effect::Close(connection, reason), Effect::Flush(connection)]);
@@ -149,6 +159,7 @@ impl Gateway {
         {
             permit.identified();
         }
+        self.note_carried(session, connection, details.from.is_none());
         self.with(connection, |connection, cx| {
             let attachment = details.from.map_or(Attachment::New, Attachment::Resumed);
             Dispatch::on_attached(connection, attachment, cx);

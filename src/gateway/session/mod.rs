@@ -27,6 +27,7 @@ use crate::gateway::admission::{AddressShare, DetachedPermit};
 use crate::gateway::connection::Connection;
 use crate::gateway::delivery::encoding::Encodings;
 use crate::gateway::delivery::frame::Frame;
+use crate::gateway::inspection::past::Notes;
 use crate::gateway::service::Providing;
 use crate::gateway::session::behind::Behind;
 use crate::gateway::session::command_queue::CommandQueue;
@@ -36,7 +37,7 @@ use crate::gateway::subscription::sight::Sight;
 use thin_vec::ThinVec;
 use turntable_core::backup::Backups;
 use turntable_core::key::{ConnKey, UserNumber};
-use turntable_core::packet::RequestId;
+use turntable_core::packet::{ClientPacket, RequestId};
 use turntable_core::session::Session;
 
 /// Places that a session had as other users before, at most.
@@ -95,6 +96,14 @@ pub(crate) struct SessionEntry {
     pub(crate) expiry_timer_ms: u64,
     /// Its commands that take turns with those of others, while there are any.
     pub(crate) queue: Option<Box<CommandQueue>>,
+    /// What it is remembered by once something went wrong.
+    pub(crate) notes: Option<Box<Notes>>,
+    /// Unix ms when it began.
+    pub(crate) began_ms: u64,
+    /// Bytes of the commands of its client.
+    pub(crate) received_bytes: u64,
+    /// The numbers of its last commands, a byte each, the last in the lowest.
+    recent_commands: u64,
     /// How it reads its channels, while it is behind.
     behind: Option<Box<Behind>>,
 }
@@ -103,6 +112,7 @@ impl SessionEntry {
     /// The entry of a session that begins.
     pub(crate) fn new(session: Session<Frame>, outbox_bytes_max: usize) -> Self {
         let mut entry = Self {
+            began_ms: session.active_ms(),
             session,
             is_dirty: false,
             is_blocked: false,
@@ -126,6 +136,9 @@ impl SessionEntry {
             sight: None,
             expiry_timer_ms: 0,
             queue: None,
+            notes: None,
+            received_bytes: 0,
+            recent_commands: 0,
             behind: None,
         };
         entry.limit_waiting(outbox_bytes_max);
@@ -213,6 +226,26 @@ impl SessionEntry {
             }
             self.former.push(before);
         }
+    }
+
+    /// Its client sent the command of this number.
+    pub(crate) const fn note_command(&mut self, number: u8) {
+        self.recent_commands = self.recent_commands << 8 | number as u64;
+    }
+
+    /// The names of its last commands, the last one first.
+    pub(crate) fn recent_commands(&self) -> Vec<&'static str> {
+        let numbers = self.recent_commands.to_le_bytes();
+        let name = |number: u8| {
+            let mut known = ClientPacket::COMMANDS.iter();
+            known.find(|(_, of)| *of == number).map(|(name, _)| *name)
+        };
+        numbers.into_iter().map_while(name).collect()
+    }
+
+    /// At most so many bytes may wait.
+    pub(crate) const fn waiting_bytes_max(&self) -> u32 {
+        self.waiting_bytes_max
     }
 
     /// Whether it has changes of watched users to send.

@@ -45,10 +45,14 @@ impl Gateway {
         }
     }
 
-    fn count_command(&self, packet: &ClientPacket) {
-        if let Some(counter) = self.commands.get(packet.name()) {
-            counter.inc();
-        }
+    /// Counts a command. Returns its number.
+    fn count_command(&self, packet: &ClientPacket) -> u8 {
+        self.commands
+            .get(packet.name())
+            .map_or(0, |(counter, number)| {
+                counter.inc();
+                *number
+            })
     }
 
     /// A command of a client that has not identified.
@@ -159,6 +163,7 @@ impl Gateway {
                 return self.refuse(session, error.into(), id);
             }
         };
+        let number = self.count_command(&packet);
         let taken = match packet {
             ClientPacket::Bye => Ok(()),
             _ => self.take_bytes(session, bytes, now_ms),
@@ -184,6 +189,7 @@ impl Gateway {
         let Some(entry) = self.sessions.get_mut(session) else {
             return;
         };
+        entry.note_command(number);
         let changes_share = matches!(shared, Ok(true));
         let admitted = paid.and_then(|()| match shared {
             Ok(_) => entry.session.check(&packet, now_ms, settings),
@@ -194,7 +200,6 @@ impl Gateway {
         });
         let was_idle =
             !matches!(packet, ClientPacket::Time { .. }) && entry.session.is_active(now_ms);
-        self.count_command(&packet);
         if was_idle {
             self.report_idle(session, false);
         }
@@ -281,6 +286,7 @@ impl Gateway {
         let Some(entry) = self.sessions.get_mut(session) else {
             return Ok(());
         };
+        entry.received_bytes += bytes as u64;
         // What the session may not send is not taken from its neighbours.
         let taken = entry.session.take_bytes(bytes, now_ms, limits);
         taken.map_err(bytes_error)?;
@@ -331,6 +337,7 @@ impl Gateway {
     fn answer_refusal(&mut self, session: SessionSlot, refusal: Refusal, id: Option<RequestId>) {
         let Refusal { error, close } = refusal;
         self.shared.metrics.error(error.code, error.limit);
+        self.note_error(session, &error);
         if close == Some(CloseReason::RateLimited) {
             self.shared.metrics.limit(Limit::Flood);
         }

@@ -197,6 +197,7 @@ impl Gateway {
             .get_mut(session)
             .and_then(|entry| entry.session.left_channel(channel));
         if let (Some(caller), Some(subpaths)) = (caller, left) {
+            self.note_left(session, &Topic::of_channel(channel.clone(), subpaths));
             let all = &mut self.subscriptions;
             let calls = all.below.leave(caller, channel, subpaths, false);
             let unsubscribed = all.unsubscribed(channel);
@@ -210,12 +211,18 @@ impl Gateway {
         if let (Topic::Room(room), Some(entry)) = (&topic, self.sessions.get_mut(session)) {
             entry.session.join_answered(room);
         }
+        self.note_joined(session, &topic);
         self.subscriptions.topics.enter(topic, session.into());
     }
 
     /// An owner took a session off its topic.
     pub(crate) fn exited(&mut self, session: SessionSlot, topic: &Topic) {
         self.subscriptions.topics.exit(topic, session.into());
+        if let (Topic::Room(room), Some(entry)) = (topic, self.sessions.get(session))
+            && entry.session.rooms().any(|known| known == room)
+        {
+            self.note_left(session, topic);
+        }
         if let (Topic::Room(room), Some(entry)) = (topic, self.sessions.get_mut(session)) {
             entry.session.left_room(room);
             entry.forget_backup(room);

@@ -9,10 +9,12 @@ mod audit;
 mod auth;
 mod channel;
 mod definitions;
+mod game;
 mod method;
 mod openapi;
 mod page;
 mod service;
+mod session;
 mod shape;
 mod user;
 
@@ -37,8 +39,10 @@ pub(super) const BODY_BYTES_MAX: usize = 65_536;
 const SERVICES: &[(&str, &[Method])] = &[
     ("auth", auth::METHODS),
     ("channel", channel::METHODS),
+    ("game", game::METHODS),
     ("user", user::METHODS),
     ("service", service::METHODS),
+    ("session", session::METHODS),
 ];
 
 /// What the services offer, as JSON.

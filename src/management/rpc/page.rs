@@ -35,6 +35,13 @@ struct Shown<T: Serialize> {
     next: Option<String>,
 }
 
+/// All entries were requested, and are too many.
+fn too_many() -> ErrorBody {
+    let message = "there are more than management.list_max; call with `limit`, and with \
+                   `next` of each answer as `after` of the next call";
+    ErrorBody::new(ErrorCode::TooLarge, message)
+}
+
 impl Page {
     /// The page of a call; of at most `max` entries.
     ///
@@ -52,6 +59,27 @@ impl Page {
             limit: asked.unwrap_or(max).clamp(1, max.max(1)),
             after,
         })
+    }
+
+    /// How many entries it has at the most.
+    pub(super) const fn limit(&self) -> usize {
+        self.limit
+    }
+
+    /// Cuts entries, which are in order and one more than the page has where there are more.
+    /// Returns whether there are.
+    ///
+    /// # Errors
+    /// `too_large`, where all were requested and are too many.
+    pub(super) fn cut_entries<T>(&self, entries: &mut Vec<T>) -> Result<bool, ErrorBody> {
+        if entries.len() <= self.limit {
+            return Ok(false);
+        }
+        if !self.is_asked {
+            return Err(too_many());
+        }
+        entries.truncate(self.limit);
+        Ok(true)
     }
 
     /// What the entries come behind.
@@ -78,9 +106,7 @@ impl Page {
             return Ok((names, None));
         }
         if !self.is_asked {
-            let message = "there are more than management.list_max; call with `limit`, and with \
-                           `next` of each answer as `after` of the next call";
-            return Err(ErrorBody::new(ErrorCode::TooLarge, message));
+            return Err(too_many());
         }
         names.truncate(self.limit);
         let next = names.last().cloned();

@@ -11,6 +11,8 @@ pub(super) enum Shape {
     Boolean,
     /// A whole number, 0 or more.
     Count,
+    /// A number, 0 or more.
+    Number,
     /// A string.
     Text,
     /// This, or null.
@@ -61,6 +63,7 @@ impl Shape {
             Self::Any => json!({}),
             Self::Boolean => json!({"type": "boolean"}),
             Self::Count => json!({"type": "integer", "minimum": 0}),
+            Self::Number => json!({"type": "number", "minimum": 0}),
             Self::Text => json!({"type": "string"}),
             Self::Nullable(shape) => json!({"anyOf": [shape.schema(), {"type": "null"}]}),
             Self::List(shape) => json!({"type": "array", "items": shape.schema()}),

@@ -271,6 +271,13 @@ impl Clock {
         };
     }
 
+    /// The least round trip of the last minutes, in ms; `None` before the first.
+    #[must_use]
+    pub fn least_round_trip_ms(&self) -> Option<f64> {
+        let least_ms = f64::from(self.round_trip.least());
+        least_ms.is_finite().then_some(least_ms)
+    }
+
     /// Whether the client sent an action within the last ten seconds.
     #[must_use]
     pub fn is_acting(&self, now_ms: f64) -> bool {

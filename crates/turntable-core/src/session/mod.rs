@@ -154,6 +154,18 @@ impl<F> Session<F> {
         self.clock.get_or_insert_with(|| Box::new(Clock::new()))
     }
 
+    /// What is known of the client's clock, where anything was measured.
+    #[must_use]
+    pub fn known_clock(&self) -> Option<&Clock> {
+        self.clock.as_deref()
+    }
+
+    /// Unix ms of the last command, or of its begin.
+    #[must_use]
+    pub const fn active_ms(&self) -> u64 {
+        self.active_ms
+    }
+
     /// The server slept: the estimate of the client's clock starts anew.
     pub fn restart_clock(&mut self) {
         if let Some(clock) = &mut self.clock {

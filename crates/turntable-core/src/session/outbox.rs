@@ -144,6 +144,18 @@ impl<F: OutboxFrame> Outbox<F> {
         self.retained_bytes
     }
 
+    /// How many messages were written, or dropped, so far.
+    #[must_use]
+    pub const fn messages_written(&self) -> u64 {
+        self.dropped + self.retained
+    }
+
+    /// How many messages were written and are retained.
+    #[must_use]
+    pub const fn messages_retained(&self) -> u64 {
+        self.retained
+    }
+
     /// Whether nothing waits.
     #[must_use]
     pub fn is_drained(&self) -> bool {

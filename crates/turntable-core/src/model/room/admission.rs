@@ -38,7 +38,7 @@ impl Room {
         let new_member = self
             .admit(user, join)
             .map_err(|error| error.of("joingame"))?
-            .map(|team| Member::new(team, corrector));
+            .map(|team| Member::new(team, corrector, now_ms));
         if new_member.is_some() && !is_connected && self.seat_ms() == 0 {
             return Err(ErrorBody::new(
                 ErrorCode::Unavailable,

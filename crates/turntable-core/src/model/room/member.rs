@@ -17,6 +17,8 @@ use crate::reason::ErrorCode;
 /// One member.
 #[derive(Debug)]
 pub struct Member {
+    /// Unix ms when it joined.
+    pub(super) since_ms: u64,
     pub(super) team: Option<Box<str>>,
     /// Unix ms when the seat is lost; `None` while the member is there.
     pub(super) seat_until_ms: Option<u64>,
@@ -45,13 +47,20 @@ pub(super) struct MemberSnapshot {
     seat_ms: Option<u64>,
     /// How long ago its last stamp was; `None` before the first.
     stamp_age_ms: Option<u64>,
+    /// How long ago it joined.
+    age_ms: u64,
     /// Its sessions, and whether each has a connection.
     sessions: Vec<(SessionKey, bool)>,
 }
 
 impl Member {
-    pub(in crate::model) fn new(team: Option<Box<str>>, corrector: Corrector) -> Self {
+    pub(in crate::model) fn new(
+        team: Option<Box<str>>,
+        corrector: Corrector,
+        since_ms: u64,
+    ) -> Self {
         Self {
+            since_ms,
             team,
             seat_until_ms: None,
             corrector,
@@ -85,6 +94,11 @@ impl Member {
     /// Its sessions, those without a connection too.
     pub fn sessions(&self) -> impl Iterator<Item = SessionKey> {
         self.sessions.iter().map(|seat| seat.session)
+    }
+
+    /// Its sessions, and whether each has a connection.
+    pub(super) fn seats(&self) -> impl Iterator<Item = (SessionKey, bool)> {
+        (self.sessions.iter()).map(|seat| (seat.session, seat.connected))
     }
 
     /// Whether any of its sessions has a connection.
@@ -167,6 +181,7 @@ impl Members {
                 .seat_until_ms
                 .map(|until_ms| remaining::until(until_ms, now_ms)),
             stamp_age_ms: member.corrector.age_ms(now_ms),
+            age_ms: remaining::since(member.since_ms, now_ms),
             sessions: member
                 .sessions
                 .iter()
@@ -181,6 +196,7 @@ impl Members {
         let restore = |saved: MemberSnapshot| {
             let seat = |(session, connected)| Seat { session, connected };
             let member = Member {
+                since_ms: remaining::ago(saved.age_ms, now_ms),
                 team: saved.team,
                 seat_until_ms: saved.seat_ms.map(|ms| remaining::from_now(ms, now_ms)),
                 corrector: Corrector::of_age(saved.stamp_age_ms, now_ms),

@@ -12,6 +12,7 @@ mod bytes;
 mod invitation;
 mod member;
 mod play;
+mod report;
 mod result;
 mod seat;
 mod settings;
@@ -25,6 +26,7 @@ mod tests;
 use std::sync::Arc;
 
 pub use member::{Member, Members};
+pub use report::{MemberReport, RoomReport};
 pub use result::{Claim, ResultReport};
 pub use settings::RoomSettings;
 pub use snapshot::RoomSnapshot;
@@ -154,6 +156,12 @@ impl Room {
     #[must_use]
     pub fn game(&self) -> &Game {
         &self.game
+    }
+
+    /// The section `[room]`, as it was when the room began.
+    #[must_use]
+    pub fn settings(&self) -> &RoomSettings {
+        &self.settings
     }
 
     /// Who is in it.

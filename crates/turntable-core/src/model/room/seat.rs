@@ -123,7 +123,7 @@ impl Room {
         let is_new = self.members.get(user.as_str()).is_none();
         if is_new {
             // No stamp that the lost room gave is later than now.
-            let member = Member::new(team, Corrector::after(now_ms));
+            let member = Member::new(team, Corrector::after(now_ms), now_ms);
             self.members.insert(user.clone(), member);
             self.empty_until_ms = None;
         }

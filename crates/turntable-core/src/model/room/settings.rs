@@ -54,6 +54,10 @@ pub struct RoomSettings {
     pub results: BucketSettings,
     /// Bytes of one of them.
     pub result_bytes_max: usize,
+    /// Bytes of the last actions that a room retains for the operator.
+    pub recent_bytes_max: usize,
+    /// The same of all rooms together.
+    pub recent_total_bytes_max: usize,
 }
 
 impl RoomSettings {
@@ -76,6 +80,8 @@ impl RoomSettings {
         ("rooms_per_user_max", 1, 1_000_000),
         ("tick_bytes_max", 1_024, 1_048_576),
         ("result_bytes_max", 1, 16_777_216),
+        ("recent_bytes_max", 0, 16_777_216),
+        ("recent_total_bytes_max", 0, 1_099_511_627_776),
     ];
 
     /// Checks every value.
@@ -106,6 +112,8 @@ impl RoomSettings {
                 ("rooms_per_user_max", self.rooms_per_user_max as u64),
                 ("tick_bytes_max", self.tick_bytes_max as u64),
                 ("result_bytes_max", self.result_bytes_max as u64),
+                ("recent_bytes_max", self.recent_bytes_max as u64),
+                ("recent_total_bytes_max", self.recent_total_bytes_max as u64),
             ],
         )
     }
@@ -135,6 +143,8 @@ impl Default for RoomSettings {
             bytes: FAN_OUT_BYTES,
             results: BucketSettings::new(1, 64),
             result_bytes_max: 4_096,
+            recent_bytes_max: 8_192,
+            recent_total_bytes_max: 33_554_432,
         }
     }
 }

@@ -235,7 +235,7 @@ mod tests {
     pub(super) fn members() -> Members {
         let mut members = Members::default();
         for (id, team) in [("1:1", None), ("1:2", None), ("fb:mel", Some("red"))] {
-            let member = Member::new(team.map(Into::into), Corrector::default());
+            let member = Member::new(team.map(Into::into), Corrector::default(), 0);
             members.insert(UserId::parse(id).unwrap(), member);
         }
         members

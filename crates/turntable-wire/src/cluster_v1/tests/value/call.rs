@@ -246,6 +246,11 @@ fn room_call() -> impl Strategy<Value = RoomCall> {
             is_bye
         }),
         user().prop_map(|user| RoomCall::Confirm { user }),
+        requester().prop_map(|requester| RoomCall::Inspect { requester }),
+        requester().prop_map(|requester| RoomCall::End { requester }),
+        (requester(), user()).prop_map(|(requester, user)| RoomCall::Kick { requester, user }),
+        (requester(), option::of(any::<u64>()))
+            .prop_map(|(requester, behind)| RoomCall::Recent { requester, behind }),
         (gateway(), generation(), vec(announced_member(), 0..3)).prop_map(
             |(gateway, generation, members)| RoomCall::Announce {
                 gateway,
@@ -397,6 +402,14 @@ pub(in super::super) fn stamped() -> impl Strategy<Value = Stamped> {
         1 => channel().prop_map(|channel| Call::RoomLost { channel }),
         2 => (text(), service_call()).prop_map(|(name, call)| Call::Service(name, call)),
         1 => Just(Call::ForgetHistories),
+        1 => (any::<u32>(), requester(), option::of(text()), any::<u32>()).prop_map(
+            |(shard, requester, after, max)| Call::Rooms {
+                shard: ShardId(shard),
+                requester,
+                after,
+                max,
+            }
+        ),
         1 => (any::<u32>(), requester()).prop_map(|(shard, requester)| Call::Channels {
             shard: ShardId(shard),
             requester,

@@ -6,8 +6,10 @@ use proptest::prelude::*;
 
 use turntable_core::backup::Backup;
 use turntable_core::delivery::{Answer, Delivery, Meta, Replay, Topic};
-use turntable_core::key::ShardId;
+use turntable_core::key::{SessionKey, ShardId};
+use turntable_core::model::room::{MemberReport, RoomReport};
 use turntable_core::model::service::{Direct, ServiceState};
+use turntable_core::model::timestamp::Lag;
 use turntable_core::packet::{ErrorBody, LookupEntry, Presence};
 
 use super::{
@@ -53,6 +55,56 @@ fn entry() -> impl Strategy<Value = LookupEntry> {
     )
 }
 
+fn room() -> impl Strategy<Value = Answer> {
+    let lag = (option::of(any::<u32>()), any::<u32>()).prop_map(|(measured_ms, credit_ms)| Lag {
+        measured_ms,
+        credit_ms,
+    });
+    let seat = (
+        any::<u64>().prop_map(SessionKey::from_number),
+        any::<bool>(),
+    );
+    let times = (any::<u64>(), option::of(any::<u64>()), any::<u64>());
+    let member = (
+        user(),
+        option::of(text()),
+        times,
+        option::of(lag),
+        vec(seat, 0..3),
+    );
+    let member = member.prop_map(|(user, team, times, lag, sessions)| MemberReport {
+        user,
+        team,
+        since_ms: times.0,
+        seat_until_ms: times.1,
+        lag,
+        last_ms: times.2,
+        sessions,
+    });
+    let numbers = (
+        any::<u64>(),
+        any::<u64>(),
+        option::of(any::<u64>()),
+        any::<u64>(),
+    );
+    let report = (text(), payload(), vec(member, 0..3), numbers.clone());
+    let report = report.prop_map(|(game, settings, members, numbers)| RoomReport {
+        game,
+        settings,
+        members,
+        state_bytes: numbers.0,
+        waiting_bytes: numbers.1,
+        ends_ms: numbers.2,
+        time_ms: numbers.3,
+    });
+    (report, numbers).prop_map(|(report, numbers)| Answer::Room {
+        report: Box::new(report),
+        since_ms: numbers.0,
+        actions: numbers.1,
+        last_action_ms: numbers.2,
+    })
+}
+
 fn answer() -> impl Strategy<Value = Result<Answer, Box<ErrorBody>>> {
     prop_oneof![
         Just(Ok(Answer::Done)),
@@ -85,6 +137,9 @@ fn answer() -> impl Strategy<Value = Result<Answer, Box<ErrorBody>>> {
             })
         ),
         vec(channel(), 0..3).prop_map(|channels| Ok(Answer::Channels(channels))),
+        room().prop_map(Ok),
+        (any::<u64>(), vec((any::<u64>(), frame()), 0..3))
+            .prop_map(|(total, messages)| Ok(Answer::Actions { total, messages })),
         error().prop_map(Err),
     ]
 }

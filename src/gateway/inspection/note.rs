@@ -1,0 +1,162 @@
+//! A gateway notes what happens to its sessions.
+
+use super::past::{Cause, EndedSession, Happening, Peer};
+use super::settings::InspectionSettings;
+use crate::clock;
+use crate::gateway::Gateway;
+use turntable_core::delivery::Topic;
+use turntable_core::key::{ConnKey, SessionSlot};
+use turntable_core::packet::ErrorBody;
+use turntable_core::reason::CloseReason;
+use turntable_core::session::life::{Input, Life};
+
+/// Who or what ends a session by an input, if nothing else says so, and the close reason of
+/// its client.
+const fn cause(input: Input) -> (Cause, Option<CloseReason>) {
+    match input {
+        Input::Bye => (Cause::Client, Some(CloseReason::Bye)),
+        Input::End(CloseReason::Replaced) => (Cause::Replaced, Some(CloseReason::Replaced)),
+        Input::End(reason) => (Cause::Server, Some(reason)),
+        Input::ExpiryDue => (Cause::Expired, Some(CloseReason::SessionExpired)),
+        Input::Overflowed(_) => (Cause::Overflow, Some(CloseReason::SessionExpired)),
+        Input::Evicted => (Cause::Memory, Some(CloseReason::SessionExpired)),
+        Input::Resume { .. } => (Cause::Resume, Some(CloseReason::SessionExpired)),
+        Input::Admitted
+        | Input::Refused
+        | Input::Lost(_)
+        | Input::LostForGood(_)
+        | Input::Drain => (Cause::Lost, Some(CloseReason::SessionExpired)),
+    }
+}
+
+impl Gateway {
+    fn inspection(&self) -> InspectionSettings {
+        let workers = self.shared.owners.shards();
+        self.settings.inspection.of_worker(workers)
+    }
+
+    /// The client at the end of a connection.
+    fn peer(&self, connection: ConnKey) -> Peer {
+        let (transport, address) = self.client_of(Some(connection));
+        Peer {
+            transport,
+            address,
+            round_trip_ms: None,
+        }
+    }
+
+    /// Something happened to a session.
+    fn note(&mut self, session: SessionSlot, happening: Happening) {
+        let limits = self.inspection();
+        if let Some(entry) = self.sessions.get(session) {
+            let key = entry.session.key;
+            self.past.note(key, happening, clock::now_ms(), &limits);
+        }
+    }
+
+    /// A connection carries a session from now on: the first, or another one.
+    pub(in crate::gateway) fn note_carried(
+        &mut self,
+        session: SessionSlot,
+        connection: ConnKey,
+        is_first: bool,
+    ) {
+        let peer = self.peer(connection);
+        let happening = match is_first {
+            true => Happening::Began(peer),
+            false => Happening::Resumed(peer),
+        };
+        self.note(session, happening);
+    }
+
+    /// A session loses its connection, which the server closes for a reason or which is lost.
+    pub(in crate::gateway) fn note_dropped(
+        &mut self,
+        session: SessionSlot,
+        connection: ConnKey,
+        close: Option<CloseReason>,
+    ) {
+        let (mut peer, kernel_ms) = (self.peer(connection), self.kernel_ms(connection));
+        let Some(entry) = self.sessions.get_mut(session) else {
+            return;
+        };
+        let clock = entry.session.known_clock();
+        let ping_ms = clock.and_then(|clock| clock.least_round_trip_ms());
+        peer.round_trip_ms = ping_ms.or(kernel_ms);
+        let notes = entry.notes.get_or_insert_default();
+        (notes.peer, notes.close) = (peer, close);
+        self.note(session, Happening::Dropped(close));
+    }
+
+    /// A session is on a topic from now on.
+    pub(in crate::gateway) fn note_joined(&mut self, session: SessionSlot, topic: &Topic) {
+        self.note(session, Happening::Joined(topic.clone()));
+    }
+
+    /// A session is off a topic.
+    pub(in crate::gateway) fn note_left(&mut self, session: SessionSlot, topic: &Topic) {
+        self.note(session, Happening::Left(topic.clone()));
+    }
+
+    /// A session's client gets an error.
+    pub(in crate::gateway) fn note_error(&mut self, session: SessionSlot, error: &ErrorBody) {
+        let Some(entry) = self.sessions.get_mut(session) else {
+            return;
+        };
+        let notes = entry.notes.get_or_insert_default();
+        if let Some(noted) = notes.note(error, clock::now_ms()) {
+            self.note(session, Happening::Error(Box::new(noted)));
+        }
+    }
+
+    /// A session has ended by an input, or for another cause that its caller knows. It was
+    /// so far before.
+    pub(in crate::gateway) fn note_over(
+        &mut self,
+        session: SessionSlot,
+        before: Life,
+        input: Input,
+        known: Option<Cause>,
+    ) {
+        // Its client was never welcomed.
+        if !before.is_admitted() {
+            return;
+        }
+        let (found, close) = cause(input);
+        let cause = known.unwrap_or(found);
+        let now_ms = clock::now_ms();
+        let connection = before.connection();
+        let peer = connection.map(|connection| Peer {
+            round_trip_ms: self.kernel_ms(connection),
+            ..self.peer(connection)
+        });
+        let Some(entry) = self.sessions.get(session) else {
+            return;
+        };
+        let notes = entry.notes.as_deref();
+        let pure = &entry.session;
+        let clock = pure.known_clock();
+        let ping_ms = clock.and_then(|clock| clock.least_round_trip_ms());
+        let mut peer = peer.or(notes.map(|notes| notes.peer)).unwrap_or_default();
+        peer.round_trip_ms = ping_ms.or(peer.round_trip_ms);
+        let ended = EndedSession {
+            at_ms: now_ms,
+            session: pure.key,
+            user: pure.user.clone(),
+            cause,
+            close,
+            since_ms: entry.began_ms,
+            is_detached: connection.is_none(),
+            peer,
+            dropped: notes
+                .filter(|_| connection.is_none())
+                .and_then(|notes| notes.close),
+            error: notes.and_then(|notes| notes.error.clone()),
+            received: pure.accepted(),
+            sent: pure.outbox.messages_written(),
+        };
+        self.note(session, Happening::Ended(cause, close));
+        let limits = self.inspection();
+        self.past.note_end(ended, &limits);
+    }
+}

@@ -1,0 +1,52 @@
+//! The section `[inspection]` of the configuration: what is retained of sessions for the
+//! operator.
+
+use serde::{Deserialize, Serialize};
+
+/// The section `[inspection]`. The numbers are those of the server; each worker has an equal
+/// part.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct InspectionSettings {
+    /// Events of sessions.
+    pub events_max: usize,
+    /// Bytes of them.
+    pub events_bytes_max: usize,
+    /// Sessions that ended.
+    pub ended_max: usize,
+    /// Bytes of them.
+    pub ended_bytes_max: usize,
+}
+
+impl InspectionSettings {
+    /// The range of each number in the section.
+    pub const RANGES: &[(&str, u64, u64)] = &[
+        ("events_max", 0, 100_000_000),
+        ("events_bytes_max", 0, 1_099_511_627_776),
+        ("ended_max", 0, 100_000_000),
+        ("ended_bytes_max", 0, 1_099_511_627_776),
+    ];
+
+    /// The part of one of so many workers.
+    #[must_use]
+    pub fn of_worker(self, workers: usize) -> Self {
+        let part = |max: usize| max.div_ceil(workers.max(1));
+        Self {
+            events_max: part(self.events_max),
+            events_bytes_max: part(self.events_bytes_max),
+            ended_max: part(self.ended_max),
+            ended_bytes_max: part(self.ended_bytes_max),
+        }
+    }
+}
+
+impl Default for InspectionSettings {
+    fn default() -> Self {
+        Self {
+            events_max: 50_000,
+            events_bytes_max: 8_388_608,
+            ended_max: 10_000,
+            ended_bytes_max: 4_194_304,
+        }
+    }
+}
