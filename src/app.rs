@@ -4,12 +4,13 @@
 mod attribute;
 mod avatar;
 mod channel;
+mod configuration;
 mod files;
+mod serve;
 mod service;
 mod settings;
 mod user;
 
-use std::io::{IsTerminal as _, Write as _};
 use std::net::{SocketAddr, TcpListener};
 use std::rc::Rc;
 use std::sync::Arc;
@@ -36,6 +37,7 @@ use crate::cluster::bus::Bus;
 use crate::cluster::local::{LocalBus, LocalOwners};
 use crate::cluster::mailbox::Mailboxes;
 use crate::cluster::owners::Owners;
+use crate::config::source::{Composed, Sources};
 use crate::config::{self, Config};
 use crate::gateway::admission::ConnectionLimits;
 use crate::gateway::delivery::encoding::Encodings;
@@ -49,8 +51,8 @@ use crate::http::places::Places;
 use crate::http::settings::HttpSettings;
 use crate::http::takeable::Takeable;
 use crate::http::{operator as guarding, pages, routes, turn};
-use crate::log_limit::LogLimit;
-use crate::management::{Management, access::Access};
+use crate::management::Management;
+pub use crate::management::configuration::{Applied, Change, Layer};
 use crate::memory;
 use crate::metric::Metrics;
 use crate::portal::Portal;
@@ -64,6 +66,8 @@ use crate::watched::Watched;
 use crate::webhook::Webhooks;
 pub use avatar::{Avatar, Avatars, SessionInfo};
 pub use channel::{Channel, Channels, History, Published, Since};
+use configuration::LiveConfiguration;
+pub use serve::run;
 pub use service::ServiceInfo;
 use settings::NodeSettings;
 use turntable_core::key::{GatewayId, NodeId, WorkerId};
@@ -82,9 +86,6 @@ pub struct Extensions {
     pub factory: Option<Arc<dyn AvatarFactory>>,
 }
 
-/// Configurations that are put in force may differ in what is warned of.
-static WARNED: LogLimit = LogLimit::new();
-
 /// How often a stopping server looks whether all connections are gone.
 const DRAIN_LOOK: Duration = Duration::from_millis(20);
 /// How long the last events of a stopping server may take to be delivered.
@@ -95,79 +96,6 @@ const UNREAD_BODY: Duration = Duration::from_secs(2);
 const OPERATORS_MAX: usize = 64;
 /// How long an operator's client may take for the head of a request.
 const OPERATORS_HEAD: Duration = Duration::from_secs(1);
-/// Serves a configuration, with services of the program, until a signal ends it, and
-/// prints each listener's address on standard output.
-///
-/// # Errors
-/// What prevented its start, as a port that is taken.
-pub fn run(config: Config, services: LocalServices) -> anyhow::Result<()> {
-    let extensions = Extensions {
-        services,
-        ..Extensions::default()
-    };
-    let shutdown = Duration::from_millis(config.server.shutdown_ms);
-    // The runtime panics where it has too few files.
-    files::of_connections(files::workers(config.server.workers), 0)?;
-    // Users who close the terminal of a server want it to end.
-    let has_terminal = std::io::stdin().is_terminal();
-    actix::System::new().block_on(async {
-        let mut hang_up = signal(tokio::signal::unix::SignalKind::hangup())?;
-        let mut interrupt = signal(tokio::signal::unix::SignalKind::interrupt())?;
-        let mut terminate = signal(tokio::signal::unix::SignalKind::terminate())?;
-        let running = Running::start_with(config, extensions)?;
-        announce(&running);
-        log::info!(
-            "open http://{} in two browser windows; metrics are at http://{}/metrics",
-            running.server,
-            running.management
-        );
-        loop {
-            tokio::select! {
-                _ = interrupt.recv() => break,
-                _ = terminate.recv() => break,
-                _ = hang_up.recv() => {}
-            }
-            if has_terminal {
-                break;
-            }
-            log::warn!(
-                "SIGHUP is ignored: the configuration is read at the start; restart the server \
-                 for another one"
-            );
-        }
-        log::info!("shutting down: asking clients to reconnect");
-        running.stop(shutdown).await;
-        Ok(())
-    })
-}
-
-/// Writes the addresses to standard output, for scripts that wait for them.
-fn announce(running: &Running) {
-    let lines = format!(
-        "listening server http://{}\nlistening management http://{}\n",
-        running.server, running.management
-    );
-    let mut out = std::io::stdout().lock();
-    if let Err(error) = out.write_all(lines.as_bytes()).and_then(|()| out.flush()) {
-        log::warn!("standard output cannot be written: {error}");
-    }
-}
-
-/// Warns of what the configuration before did not have. A program may put many in force.
-fn warn_of(warned: &config::Warned, config: &Config) {
-    let news = warned.news(config);
-    if news.is_empty() {
-        return;
-    }
-    if let Some(left_out) = WARNED.admit(clock::now_ms()) {
-        log::warn!("{}{left_out}", news.join("; "));
-    }
-}
-
-fn signal(kind: tokio::signal::unix::SignalKind) -> anyhow::Result<tokio::signal::unix::Signal> {
-    tokio::signal::unix::signal(kind).context("signals cannot be listened to")
-}
-
 /// A server that runs, for those who embed one. It has to be started within an
 /// actix system.
 pub struct Running {
@@ -178,7 +106,7 @@ pub struct Running {
     shared: Arc<Shared>,
     settings: NodeSettings,
     store: Arc<dyn Store>,
-    warned: config::Warned,
+    configuration: Arc<LiveConfiguration>,
     handles: [ServerHandle; 2],
 }
 
@@ -192,11 +120,23 @@ impl Running {
     }
 
     /// Starts everything, with what this program adds, after all checks of the configuration.
+    /// What `config.set` has set at the same store before is above the configuration.
     ///
     /// # Errors
     /// What prevented its start.
     pub fn start_with(config: Config, extensions: Extensions) -> anyhow::Result<Self> {
-        config.check()?;
+        let sources = Sources::program(config).with_saved()?;
+        let composed = sources.compose()?;
+        Self::start_from(sources, composed, extensions)
+    }
+
+    /// Starts everything, with a configuration and the layers that it is made of.
+    fn start_from(
+        sources: Sources,
+        composed: Composed,
+        extensions: Extensions,
+    ) -> anyhow::Result<Self> {
+        let config = composed.config.clone();
         let workers = files::workers(config.server.workers);
         let files = files::of_connections(workers, config.server.connections_max)?;
         let warned = config::Warned::default();
@@ -211,26 +151,23 @@ impl Running {
         );
         let metrics = Arc::new(Metrics::default());
         let places = Places::new(files);
-        let url = match config.server.url.as_str() {
-            "" => format!("http://{server}"),
-            url => url.to_owned(),
-        };
-        let (list_max, access) = (config.management.list_max, Access::new(&config.management));
         let node = Node::new(config, extensions, workers, &metrics)?;
         let (shared, settings) = (node.shared.clone(), node.settings.clone());
         let store = node.store.clone();
-        let operator = Management {
-            registry: Arc::new(metrics.registry()),
-            shared: shared.clone(),
-            store: store.clone(),
-            url: url.into(),
-            list_max,
-            access: access.into(),
-        };
+        let parts = (settings.clone(), shared.clone());
+        let configuration = LiveConfiguration::new(sources, composed, parts, server, warned)?;
+        let configuration = Arc::new(configuration);
+        let operator = Management::new(
+            metrics.registry(),
+            (shared.clone(), store.clone()),
+            configuration.clone(),
+            configuration.operator(),
+        );
         let http = node.serve(server_listener, workers, places)?;
         let operators = serve_operators(management_listener, operator, settings.http.clone())?;
         let handles = [http.handle(), operators.handle()];
         actix_rt::spawn(overload::watch(Arc::downgrade(&shared)));
+        actix_rt::spawn(configuration::watch(Arc::downgrade(&configuration)));
         actix_rt::spawn(http);
         actix_rt::spawn(operators);
         log::info!("{workers} workers");
@@ -240,22 +177,25 @@ impl Running {
             shared,
             settings,
             store,
-            warned,
+            configuration,
             handles,
         })
     }
 
     /// Puts another configuration in force, for everything that happens from now
-    /// on. What is fixed at the start does not change: addresses, the number of
-    /// workers, formats of tunnels, namespaces of socket.io, and the rules of rooms
-    /// that exist.
+    /// on, below what `config.set` has set. What is fixed at the start waits for the next
+    /// one, and is in the answer: addresses, the number of workers, formats of tunnels,
+    /// namespaces of socket.io, the store. Rules of rooms that exist do not change.
     ///
     /// # Errors
     /// What is wrong with it; then nothing has changed.
-    pub fn apply(&self, config: Config) -> anyhow::Result<()> {
-        self.settings.apply(config.clone(), &self.shared)?;
-        warn_of(&self.warned, &config);
-        Ok(())
+    pub fn apply(&self, config: Config) -> anyhow::Result<Applied> {
+        self.configuration.apply(config)
+    }
+
+    /// How long a stopping server waits for its connections to end.
+    fn shutdown(&self) -> Duration {
+        Duration::from_millis(self.settings.http.get().server.shutdown_ms)
     }
 
     /// Asks all clients to reconnect elsewhere and stops: at once when all are gone, and in
@@ -296,7 +236,7 @@ fn serve_operators(
         .disable_signals()
         .listen("management", listener, move || {
             let operator = operator.clone();
-            let (settings, metrics) = (settings.clone(), operator.shared.metrics.clone());
+            let (settings, metrics) = (settings.clone(), operator.metrics());
             let app = App::new()
                 .wrap(from_fn(move |request, next| {
                     guarding::guard(settings.clone(), metrics.clone(), request, next)

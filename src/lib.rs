@@ -29,6 +29,7 @@ pub mod store;
 pub mod http_client;
 
 pub mod clock;
+pub mod log_filter;
 pub mod log_limit;
 pub mod memory;
 pub mod metric;

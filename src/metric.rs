@@ -34,6 +34,13 @@ pub struct Worker {
     pub worker: u16,
 }
 
+/// The label of what has a result.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct ResultLabel {
+    /// The label values.
+    pub result: &'static str,
+}
+
 /// All counters and gauges.
 #[derive(Debug, Default)]
 pub struct Metrics {
@@ -123,6 +130,10 @@ pub struct Metrics {
     pub webhooks_waiting: Gauge,
     /// Bytes that they take.
     pub webhooks_bytes: Gauge,
+    /// Attempts to put a configuration in force, by their result.
+    pub config_reloads: Family<ResultLabel, Counter>,
+    /// The version of the configuration in force.
+    pub config_version: Gauge,
     /// Actors that failed and were replaced.
     pub actors_lost: Counter,
     /// Replacements that know again what gateways have of them.
@@ -173,6 +184,12 @@ impl Metrics {
     /// Counts a refusal because the limit of this key is reached.
     pub fn reach(&self, name: &'static str) {
         self.limits.get_or_create(&Label { name }).inc();
+    }
+
+    /// Counts an attempt to put a configuration in force.
+    pub fn count_reload(&self, result: &'static str) {
+        let label = ResultLabel { result };
+        self.config_reloads.get_or_create(&label).inc();
     }
 
     /// The gauge of the connections of one transport.

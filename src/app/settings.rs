@@ -73,24 +73,34 @@ impl NodeSettings {
         metrics.state_bytes_max.set(max as i64);
     }
 
-    /// Puts another configuration in force.
+    /// Puts another configuration in force, all of it or nothing: what can fail comes first.
+    /// `reads_files`: keys and tokens in files are read again, also where their names are as
+    /// before.
     ///
     /// # Errors
     /// What is wrong with it; then nothing has changed.
-    pub(super) fn apply(&self, config: Config, shared: &Shared) -> anyhow::Result<()> {
+    pub(super) fn apply(
+        &self,
+        config: &Config,
+        shared: &Shared,
+        reads_files: bool,
+    ) -> anyhow::Result<()> {
         config.check()?;
-        let mut actors = actors(&config, &self.local_services, &self.validators)?;
-        shared.portal.apply(config.portal.clone())?;
-        self.factory.apply(config.avatar.clone());
-        self.webhooks.apply(config.webhooks.clone());
+        let mut actors = actors(config, &self.local_services, &self.validators)?;
+        let portal = shared.portal.prepare(config.portal.clone(), reads_files)?;
         actors.local_services = self
             .backends
             .beside(&self.local_services, &config.services)?;
+        if let Some(portal) = portal {
+            shared.portal.apply(portal);
+        }
+        self.factory.apply(config.avatar.clone());
+        self.webhooks.apply(config.webhooks.clone());
         self.actors.set(actors);
         self.show_bounds(&shared.metrics);
-        self.http.set(http(&config));
-        let services = services(&config, &self.local_services);
-        shared.settings.set(gateways(&config, services.clone()));
+        self.http.set(http(config));
+        let services = services(config, &self.local_services);
+        shared.settings.set(gateways(config, services.clone()));
         self.backends.look(&services);
         Ok(())
     }

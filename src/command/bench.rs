@@ -1,21 +1,21 @@
 //! `turntable bench`, and the server that it measures calls with: one with a service of
 //! its own, which answers with what it is called with.
 
-use crate::config::{Config, load};
+use crate::config::source::Sources;
 use crate::service::{Answer, LocalService, LocalServices, ServiceCaller};
 use turntable_bench::{BenchArgs, LOCAL, Scenario};
 use turntable_core::payload::Payload;
 
 pub(super) fn run(
     args: &BenchArgs,
-    start: impl FnOnce(Config, LocalServices) -> anyhow::Result<()>,
+    start: impl FnOnce(Sources, LocalServices) -> anyhow::Result<()>,
 ) -> anyhow::Result<()> {
     if !matches!(args.scenario, Scenario::ServiceServer) {
         return Ok(turntable_bench::run(args)?);
     }
     let mut services = LocalServices::default();
     services.add(LOCAL.0, Echo)?;
-    start(load::load(None)?, services)
+    start(Sources::read(None)?, services)
 }
 
 struct Echo;

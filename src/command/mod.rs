@@ -16,7 +16,7 @@ use std::io::Write;
 
 use clap::{Parser, Subcommand};
 
-use crate::config::Config;
+use crate::config::source::Sources;
 use crate::service::LocalServices;
 use turntable_bench::BenchArgs;
 
@@ -77,7 +77,7 @@ impl Cli {
     /// The command's error, for standard error and exit code 1.
     pub fn run(
         self,
-        start: impl FnOnce(Config, LocalServices) -> anyhow::Result<()>,
+        start: impl FnOnce(Sources, LocalServices) -> anyhow::Result<()>,
     ) -> anyhow::Result<()> {
         match self.command {
             None => self.serve.run(start),

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use crate::config::{Config, load};
+use crate::config::source::Sources;
 use crate::service::LocalServices;
 
 #[derive(Debug, Args)]
@@ -19,10 +19,10 @@ pub(super) struct ServeArgs {
 impl ServeArgs {
     pub(super) fn run(
         self,
-        start: impl FnOnce(Config, LocalServices) -> anyhow::Result<()>,
+        start: impl FnOnce(Sources, LocalServices) -> anyhow::Result<()>,
     ) -> anyhow::Result<()> {
         start(
-            load::load(self.config.as_deref())?,
+            Sources::read(self.config.as_deref())?,
             LocalServices::default(),
         )
     }

@@ -185,6 +185,8 @@ pub fn conflicts(config: &Config) -> Vec<Conflict> {
     }
     let management = config.management.conflicts().into_iter();
     found.extend(management.map(|(key, message)| Conflict::new(&[&key], message)));
+    let log = config.log.check().err();
+    found.extend(log.map(|message| Conflict::new(&["log.filter"], message)));
     for (key, bytes) in [
         ("server.max_message_bytes", config.server.max_message_bytes),
         ("room.tick_bytes_max", config.room.tick_bytes_max),

@@ -106,7 +106,8 @@ fn split(
     }
 }
 
-fn is_section(path: &[String], known: &Table) -> bool {
+/// Whether the value at `path` is a section, whose keys are entries of their own.
+pub(super) fn is_section(path: &[String], known: &Table) -> bool {
     match path {
         [section] => known.get(section).is_some_and(Value::is_table),
         [section, _] if section == "games" || section == "services" || section == "roles" => true,

@@ -6,63 +6,28 @@
 
 use std::collections::BTreeSet;
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use serde::Deserialize;
 use toml::map;
 use toml::{Table, Value};
 
 use super::Config;
+use super::api::ApiLayer;
 use super::check::{self, ENVELOPE_BYTES};
-use super::entry::{self, Entry, FILE_VARIABLE, PREFIX};
-use super::problem::{ConfigError, Problem};
-use super::whole;
+use super::entry::{self, Entry};
+use super::problem::{ConfigError, Origin, Problem};
+use super::source::Sources;
+use super::{secret, whole};
 
-/// Whether a variable enables something that only debug builds contain.
-fn is_for_tests(name: &str) -> bool {
-    cfg!(debug_assertions) && name.starts_with("TURNTABLE_TEST_")
-}
-
-/// Reads the configuration: `file`, or else the file that the variable
-/// `TURNTABLE_CONFIG` names, or else none; then the environment.
+/// Reads the configuration of a server that starts: `file`, or else the file that the
+/// variable `TURNTABLE_CONFIG` names, or else none; then the environment, and what calls
+/// have set before.
 ///
 /// # Errors
 /// [`ConfigError`] with every problem.
 pub fn load(file: Option<&Path>) -> Result<Config, ConfigError> {
-    let named = std::env::var_os(FILE_VARIABLE).filter(|name| !name.is_empty());
-    let file = file
-        .map(Path::to_owned)
-        .or_else(|| named.map(PathBuf::from));
-    let text = match &file {
-        None => None,
-        Some(path) => {
-            let name = path.display().to_string();
-            match std::fs::read_to_string(path) {
-                Ok(text) => Some((name, text)),
-                Err(error) => {
-                    return Err(ConfigError(vec![Problem {
-                        origin: None,
-                        key: String::new(),
-                        value: None,
-                        message: format!("{name}: {error}"),
-                    }]));
-                }
-            }
-        }
-    };
-    let variables: Vec<(String, String)> = std::env::vars_os()
-        .map(|(name, text)| {
-            let plain = |text: std::ffi::OsString| text.to_string_lossy().into_owned();
-            (plain(name), plain(text))
-        })
-        .filter(|(name, _)| name.starts_with(PREFIX) && !is_for_tests(name))
-        .collect();
-    compose(
-        text.as_ref()
-            .map(|(name, text)| (name.as_str(), text.as_str())),
-        &variables,
-        &|path| std::fs::read_to_string(path),
-    )
+    Ok(Sources::read(file)?.compose()?.config)
 }
 
 /// Merges the defaults, `file` (its name and content) and `variables` (name and value;
@@ -76,28 +41,10 @@ pub fn compose(
     variables: &[(String, String)],
     read: &dyn Fn(&Path) -> io::Result<String>,
 ) -> Result<Config, ConfigError> {
-    let defaults = defaults();
-    let mut layers = Layers {
-        merged: defaults.clone(),
-        defaults,
-        written: Vec::new(),
-        problems: Vec::new(),
-    };
-    if let Some((name, text)) = file {
-        match entry::from_file(name, text, &layers.defaults) {
-            Ok(entries) => entries.into_iter().for_each(|entry| layers.add(entry)),
-            Err(problems) => layers.problems = problems,
-        }
-    }
-    let mut variables: Vec<&(String, String)> = variables.iter().collect();
-    variables.sort();
-    for (name, text) in variables {
-        if let Some(entry) = entry::from_variable(name, text, &layers.merged) {
-            layers.add(entry);
-        }
-    }
     let folder = file.and_then(|(name, _)| Path::new(name).parent());
-    layers.finish(folder.unwrap_or(Path::new("")), read)
+    let layers = Layers::new(defaults(), file, variables);
+    let composed = layers.finish(folder.unwrap_or(Path::new("")), read);
+    Ok(composed?.0)
 }
 
 /// The defaults as a table.
@@ -107,14 +54,58 @@ pub fn defaults() -> Table {
     Table::try_from(Config::default()).unwrap_or_default()
 }
 
-struct Layers {
-    defaults: Table,
+/// Where each written value is, in the order of the layers.
+pub(super) type Written = Vec<(Vec<String>, Origin)>;
+
+/// The layers so far.
+pub(super) struct Layers {
+    base: Table,
     merged: Table,
     written: Vec<(String, Entry)>,
     problems: Vec<Problem>,
 }
 
 impl Layers {
+    /// `base` with a file and variables above it.
+    pub(super) fn new(
+        base: Table,
+        file: Option<(&str, &str)>,
+        variables: &[(String, String)],
+    ) -> Self {
+        let mut layers = Self {
+            merged: base.clone(),
+            base,
+            written: Vec::new(),
+            problems: Vec::new(),
+        };
+        if let Some((name, text)) = file {
+            match entry::from_file(name, text, &layers.base) {
+                Ok(entries) => entries.into_iter().for_each(|entry| layers.add(entry)),
+                Err(problems) => layers.problems = problems,
+            }
+        }
+        let mut variables: Vec<&(String, String)> = variables.iter().collect();
+        variables.sort();
+        for (name, text) in variables {
+            if let Some(entry) = entry::from_variable(name, text, &layers.merged) {
+                layers.add(entry);
+            }
+        }
+        layers
+    }
+
+    /// What calls have set, above the others.
+    pub(super) fn add_api(&mut self, api: &ApiLayer) {
+        let entries = api.entries(&self.base).into_iter();
+        entries.for_each(|entry| self.add(entry));
+    }
+
+    /// The file of the store, as far as it is known.
+    pub(super) fn store_path(&self) -> &str {
+        let path = self.merged.get("store").and_then(|store| store.get("path"));
+        path.and_then(Value::as_str).unwrap_or_default()
+    }
+
     /// Merges one entry, or records its problem.
     fn add(&mut self, entry: Entry) {
         let path: Vec<&str> = entry.path.iter().map(String::as_str).collect();
@@ -122,7 +113,7 @@ impl Layers {
         let mut message = None;
         let mut fitting = None;
         for reading in &entry.readings {
-            let mut alone = self.defaults.clone();
+            let mut alone = self.base.clone();
             if let Err(wrong) = set(&mut alone, &path, reading.clone()) {
                 message.get_or_insert(wrong);
             } else if let Err(error) = Config::deserialize(alone) {
@@ -152,7 +143,7 @@ impl Layers {
             self.problems.push(Problem {
                 origin: Some(entry.origin.clone()),
                 key: key.clone(),
-                value: Some(entry.text.clone()),
+                value: Some(secret::text(&entry.path, &entry.text)),
                 message,
             });
         }
@@ -163,18 +154,16 @@ impl Layers {
     fn explain(&self, path: &[&str], written: &Value, error: &str) -> String {
         match error.strip_prefix("unknown field ") {
             Some(rest) => format!("unknown key {rest}"),
-            None => {
-                check::accepted(path, written, &self.defaults).unwrap_or_else(|| error.to_owned())
-            }
+            None => check::accepted(path, written, &self.base).unwrap_or_else(|| error.to_owned()),
         }
     }
 
     /// The checks that involve several keys, and the result.
-    fn finish(
+    pub(super) fn finish(
         mut self,
         folder: &Path,
         read: &dyn Fn(&Path) -> io::Result<String>,
-    ) -> Result<Config, ConfigError> {
+    ) -> Result<(Config, Written), ConfigError> {
         let mut config = match Config::deserialize(self.merged.clone()) {
             Ok(config) => config,
             Err(error) => {
@@ -203,7 +192,9 @@ impl Layers {
             .collect();
         self.problems.extend(conflicts);
         if self.problems.is_empty() {
-            Ok(config)
+            let written = self.written.into_iter();
+            let written = written.map(|(_, entry)| (entry.path, entry.origin));
+            Ok((config, written.collect()))
         } else {
             Err(ConfigError(self.problems))
         }
@@ -225,7 +216,7 @@ impl Layers {
         Problem {
             origin: Some(entry.origin.clone()),
             key: key.clone(),
-            value: Some(entry.text.clone()),
+            value: Some(secret::text(&entry.path, &entry.text)),
             message: conflict.message,
         }
     }

@@ -5,20 +5,33 @@
 //! values, `load` merges defaults, file and environment, `games` compiles games, `channels`
 //! reads patterns, `roles` checks roles, `whole` runs all checks, `problem` reports an error
 //! and its position.
+//!
+//! While a server runs: `source` has the texts of all layers, `api` the layer that calls
+//! set, `diff` what differs, `restart` which keys wait for a restart, `version` the versions
+//! and `saved` the file with both beside the store.
 
 mod admission;
+pub mod api;
 pub mod channels;
 pub mod check;
+pub mod diff;
 pub mod entry;
 pub mod formats;
 pub mod games;
+pub mod key;
 pub mod load;
 pub mod problem;
+pub mod restart;
 mod roles;
+pub mod saved;
+pub mod secret;
 mod services;
+pub mod source;
 #[cfg(test)]
 mod testing;
 mod urls;
+pub mod version;
+pub mod watch;
 mod whole;
 
 pub use urls::{Warned, warnings};
@@ -32,6 +45,7 @@ use crate::gateway::transport::engineio::settings::SocketIoSettings;
 use crate::gateway::transport::poll::settings::PollSettings;
 use crate::gateway::transport::tunnel::settings::TunnelSettings;
 use crate::http::settings::{ServerSettings, TransportSettings};
+use crate::log_filter::LogSettings;
 use crate::management::settings::ManagementSettings;
 use crate::portal::settings::{AvatarSettings, PortalSettings};
 use crate::store::settings::StoreSettings;
@@ -54,6 +68,8 @@ pub struct Config {
     pub server: ServerSettings,
     /// The operator's listener.
     pub management: ManagementSettings,
+    /// What is logged.
+    pub log: LogSettings,
     /// The enabled transports.
     pub transports: TransportSettings,
     /// Tunnels and their formats.
@@ -103,6 +119,7 @@ impl Default for Config {
         Self {
             server: ServerSettings::default(),
             management: ManagementSettings::default(),
+            log: LogSettings::default(),
             transports: TransportSettings::default(),
             tunnel: TunnelSettings::default(),
             poll: PollSettings::default(),

@@ -21,6 +21,8 @@ pub enum Origin {
     },
     /// In the environment, in the variable of this name.
     Variable(String),
+    /// A call of `config.set`.
+    Api,
 }
 
 impl Origin {
@@ -44,6 +46,7 @@ impl fmt::Display for Origin {
         match self {
             Self::File { name, line, column } => write!(f, "{name}:{line}:{column}"),
             Self::Variable(name) => f.write_str(name),
+            Self::Api => f.write_str("config.set"),
         }
     }
 }

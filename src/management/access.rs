@@ -19,7 +19,7 @@ use turntable_core::reason::ErrorCode;
 pub const CHALLENGE: &str = "Bearer realm=\"turntable management\"";
 
 /// The name of a caller without a token, in the log.
-const LOCAL: &str = "local";
+pub const LOCAL: &str = "local";
 
 /// A caller.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -4,6 +4,8 @@
 //! Each page answers GET and HEAD: load balancers and uptime checks send either.
 
 pub mod access;
+pub mod configuration;
+pub mod in_force;
 pub mod role;
 mod rpc;
 pub mod settings;
@@ -18,9 +20,14 @@ use prometheus_client::registry::Registry;
 
 use crate::gateway::Shared;
 use crate::http::pages;
+use crate::metric::Metrics;
 use crate::store::Store;
 use crate::store::health::Health;
-use access::Access;
+use crate::watched::Watched;
+use access::Caller;
+use configuration::Configuration;
+use in_force::OperatorSettings;
+use turntable_core::packet::ErrorBody;
 
 /// The media type of OpenMetrics, which Prometheus reads.
 const OPENMETRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
@@ -28,21 +35,61 @@ const OPENMETRICS: &str = "application/openmetrics-text; version=1.0.0; charset=
 /// The state of the listener.
 #[derive(Debug, Clone)]
 pub struct Management {
-    /// All metrics.
-    pub registry: Arc<Registry>,
-    /// Where clients reach this server, as a URL.
-    pub url: Arc<str>,
-    /// Whether the server accepts new clients.
-    pub shared: Arc<Shared>,
-    /// Users are loaded from it.
-    pub store: Arc<dyn Store>,
-    /// Entries of one answer that lists.
-    pub list_max: usize,
-    /// Who may call.
-    pub access: Arc<Access>,
+    registry: Arc<Registry>,
+    shared: Arc<Shared>,
+    store: Arc<dyn Store>,
+    /// The configuration of the server.
+    configuration: Arc<dyn Configuration>,
+    /// What of it is in force here.
+    in_force: Arc<Watched<OperatorSettings>>,
+    /// Entries of one answer that lists, for this request.
+    list_max: usize,
+    /// Where clients reach this server, as a URL, for this request.
+    url: Arc<str>,
 }
 
 impl Management {
+    /// The listener of a server with these metrics, users and configuration.
+    #[must_use]
+    pub fn new(
+        registry: Registry,
+        (shared, store): (Arc<Shared>, Arc<dyn Store>),
+        configuration: Arc<dyn Configuration>,
+        in_force: Arc<Watched<OperatorSettings>>,
+    ) -> Self {
+        let now = in_force.get();
+        Self {
+            registry: Arc::new(registry),
+            shared,
+            store,
+            configuration,
+            list_max: now.list_max,
+            url: now.url.clone(),
+            in_force,
+        }
+    }
+
+    /// The metrics of the server.
+    #[must_use]
+    pub fn metrics(&self) -> Arc<Metrics> {
+        self.shared.metrics.clone()
+    }
+
+    /// The same with the settings that are in force now, for one request.
+    fn now(&self) -> Self {
+        let now = self.in_force.get();
+        Self {
+            list_max: now.list_max,
+            url: now.url.clone(),
+            ..self.clone()
+        }
+    }
+
+    /// The caller of a request.
+    fn caller(&self, request: &HttpRequest) -> Result<Caller, ErrorBody> {
+        self.in_force.get().access.caller(request)
+    }
+
     /// Adds the routes to an application.
     pub fn routes(&self, config: &mut web::ServiceConfig) {
         config
@@ -100,7 +147,7 @@ async fn takes_post() -> HttpResponse {
 }
 
 async fn metrics(management: web::Data<Management>, request: HttpRequest) -> HttpResponse {
-    if let Err(error) = management.access.caller(&request) {
+    if let Err(error) = management.caller(&request) {
         return rpc::refused(&error);
     }
     let mut text = String::new();

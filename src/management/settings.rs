@@ -22,6 +22,8 @@ pub struct ManagementSettings {
     pub token_required: bool,
     /// Entries of one answer that lists, as `listAll`.
     pub list_max: usize,
+    /// Whether the configuration file is put in force when it is saved.
+    pub watch_file: bool,
     /// The tokens of the operator's programs, by the name that the log has.
     pub tokens: BTreeMap<String, TokenSettings>,
 }
@@ -89,6 +91,7 @@ impl Default for ManagementSettings {
             listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 8181)),
             token_required: false,
             list_max: 10_000,
+            watch_file: true,
             tokens: BTreeMap::new(),
         }
     }

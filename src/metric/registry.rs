@@ -171,6 +171,16 @@ impl Metrics {
             &self.webhooks_bytes,
         );
         add(
+            "config_reloads",
+            "Attempts to put a configuration in force",
+            &self.config_reloads,
+        );
+        add(
+            "config_version",
+            "The version of the configuration in force",
+            &self.config_version,
+        );
+        add(
             "actors_lost",
             "Actors that failed and were replaced",
             &self.actors_lost,

@@ -161,9 +161,17 @@ fn checker(
 /// # Errors
 /// Where the system gives no random bytes.
 pub fn problems(settings: &PortalSettings) -> anyhow::Result<Vec<String>> {
+    problems_with(settings, Vec::new())
+}
+
+/// The same beside the checkers of a program.
+pub(super) fn problems_with(
+    settings: &PortalSettings,
+    embedded: Vec<Arc<dyn CredentialChecker>>,
+) -> anyhow::Result<Vec<String>> {
     let store: Arc<dyn Store> = Arc::new(MemoryStore::new(0));
     let persistent = Persistent {
-        embedded: Vec::new(),
+        embedded,
         start_key: Key::random()?,
         // It is made by a server, not by a check.
         key_file: None,

@@ -120,6 +120,10 @@ impl Undecided {
     }
 }
 
+/// Settings that can be put in force.
+#[derive(Debug)]
+pub struct Prepared(InForce);
+
 /// Decides about identifications.
 #[derive(Debug)]
 pub struct Portal {
@@ -179,18 +183,40 @@ impl Portal {
         })
     }
 
-    /// Puts other settings in force. Warns as [`Portal::new`] does, unless claims
-    /// were accepted before.
+    /// Other settings, with what they need: all that can fail. Those in force do, where they
+    /// are the same and no file has to be read again (`reads_files`): what their checkers
+    /// have of backends goes on.
     ///
     /// # Errors
-    /// Those of [`Portal::new`]; then nothing has changed.
-    pub fn apply(&self, settings: PortalSettings) -> anyhow::Result<()> {
-        let checkers = Checkers::new(&settings, &self.persistent)?;
-        if !self.trusts_claims() {
-            checkers.advise();
+    /// Those of [`Portal::new`].
+    pub fn prepare(
+        &self,
+        settings: PortalSettings,
+        reads_files: bool,
+    ) -> anyhow::Result<Option<Prepared>> {
+        if !reads_files && *self.settings() == settings {
+            return Ok(None);
         }
-        self.in_force.set(InForce::new(settings, checkers));
-        Ok(())
+        let checkers = Checkers::new(&settings, &self.persistent)?;
+        Ok(Some(Prepared(InForce::new(settings, checkers))))
+    }
+
+    /// What is wrong with other settings, a sentence each, without any effect on those in
+    /// force.
+    ///
+    /// # Errors
+    /// Where the system gives no random bytes.
+    pub fn problems(&self, settings: &PortalSettings) -> anyhow::Result<Vec<String>> {
+        checkers::problems_with(settings, self.persistent.embedded.clone())
+    }
+
+    /// Puts prepared settings in force. Warns as [`Portal::new`] does, unless claims
+    /// were accepted before.
+    pub fn apply(&self, Prepared(in_force): Prepared) {
+        if !self.trusts_claims() {
+            in_force.checkers.advise();
+        }
+        self.in_force.set(in_force);
     }
 
     /// The settings in force.

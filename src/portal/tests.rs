@@ -84,9 +84,23 @@ fn code(portal: &Arc<Portal>, claim: Claim) -> (ErrorCode, Option<Reason>) {
 fn clients_are_warned_while_claims_are_trusted() {
     let portal = portal(&["anonymous"], &[]);
     assert_eq!(portal.warnings(), [CLAIMS_ARE_TRUSTED]);
-    portal.apply(settings(&["session"], &[])).unwrap();
+    apply(&portal, settings(&["session"], &[]));
     assert!(portal.warnings().is_empty());
-    assert!(portal.apply(settings(&["no such"], &[])).is_err());
+    assert!(portal.prepare(settings(&["no such"], &[]), false).is_err());
+    assert!(portal.warnings().is_empty());
+}
+
+/// Puts settings in force that differ from those before.
+fn apply(portal: &Portal, settings: PortalSettings) {
+    portal.apply(portal.prepare(settings, false).unwrap().unwrap());
+}
+
+#[test]
+fn checkers_stay_unless_settings_differ_or_files_are_read_again() {
+    let portal = portal(&["session"], &[]);
+    let same = || settings(&["session"], &[]);
+    assert!(portal.prepare(same(), false).unwrap().is_none());
+    assert!(portal.prepare(same(), true).unwrap().is_some());
 }
 
 #[test]
@@ -180,12 +194,11 @@ async fn guest_of_the_realm_before_can_be_erased() {
     };
     let Identity { user, token, .. } = guest(r#"{"guest":true}"#).unwrap();
     let token = format!(r#"{{"token":{:?}}}"#, token.unwrap());
-    portal
-        .apply(PortalSettings {
-            guest_realm: "visitor".to_owned(),
-            ..settings(&["guest"], &[])
-        })
-        .unwrap();
+    let other = PortalSettings {
+        guest_realm: "visitor".to_owned(),
+        ..settings(&["guest"], &[])
+    };
+    apply(&portal, other);
     assert_eq!(guest(&token).unwrap().user, user);
     portal.forget(&user).await.unwrap();
     let error = guest(&token).unwrap_err().error;

@@ -122,6 +122,9 @@ impl Webhooks {
 
     /// Puts other settings in force, also for the events that wait.
     pub fn apply(self: &Arc<Self>, settings: WebhookSettings) {
+        if self.target.get().settings == settings {
+            return;
+        }
         self.target.set(Target::new(settings));
         self.begin();
         self.wake.notify_one();

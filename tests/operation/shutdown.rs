@@ -33,7 +33,7 @@ fn server_without_a_terminal_goes_on_after_a_hang_up() {
     let mut server = Server::start();
     let mut user = server.user("1:1");
     server.signal("HUP");
-    let _ = server.await_log("SIGHUP is ignored");
+    let _ = server.await_log("the configuration is unchanged (signal by server)");
     user.expect_nothing_pending();
     server.signal("TERM");
     user.expect("goaway");

@@ -30,6 +30,7 @@ const LAYERS: &[&str] = &[
     "http_client",
     "metric",
     "watched",
+    "log_filter",
     "log_limit",
     "clock",
     "memory",

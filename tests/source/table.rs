@@ -153,6 +153,7 @@ pub(crate) fn server_metrics() -> BTreeSet<(String, String)> {
     metrics.error(ErrorCode::Internal, Some(Limit::Flood));
     metrics.commands.get_or_create(&label).inc();
     metrics.webhooks.get_or_create(&label).inc();
+    metrics.count_reload("applied");
     metrics.actors(label.name).inc();
     let service = metrics.service(label.name);
     service.calls.inc();

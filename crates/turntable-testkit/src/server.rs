@@ -79,6 +79,12 @@ impl Server {
         Self::launch(turntable(), &["--config", path.to_str().unwrap()], keys)
     }
 
+    /// A server with this configuration file, which it reads again when it changes, and keys
+    /// that override it.
+    pub fn of_file(path: &std::path::Path, keys: &[(&str, &str)]) -> Self {
+        Self::launch(turntable(), &["--config", path.to_str().unwrap()], keys)
+    }
+
     /// A server with a configuration file of this content that trusts these certificates
     /// and no others.
     pub fn trusting(file: &str, certificates: &str) -> Self {

@@ -4,6 +4,7 @@
 use std::collections::VecDeque;
 use std::fmt;
 use std::pin::Pin;
+use std::sync::Arc;
 
 use serde::de::{MapAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize};
@@ -11,6 +12,7 @@ use serde_json::value::{RawValue, to_raw_value};
 
 use super::shape::Shape;
 use crate::management::Management;
+use crate::management::access::LOCAL;
 use crate::management::role::Role;
 use crate::opaque;
 use turntable_core::duplicate_key;
@@ -265,9 +267,9 @@ pub(super) enum Argument {
     Object(Vec<(Box<str>, Payload)>),
 }
 
-/// The arguments of a call, in the order of the parameters.
+/// The arguments of a call, in the order of the parameters, and who calls.
 #[derive(Debug, PartialEq)]
-pub(super) struct Arguments(VecDeque<Argument>);
+pub(super) struct Arguments(VecDeque<Argument>, Arc<str>);
 
 /// Takes the next argument as one of this type.
 macro_rules! takes {
@@ -284,7 +286,17 @@ macro_rules! takes {
 
 impl Arguments {
     pub(super) fn new(arguments: Vec<Argument>) -> Self {
-        Self(arguments.into())
+        Self(arguments.into(), LOCAL.into())
+    }
+
+    /// The same, of this caller.
+    pub(super) fn of_caller(self, name: Arc<str>) -> Self {
+        Self(self.0, name)
+    }
+
+    /// The name of the caller.
+    pub(super) fn caller(&self) -> Arc<str> {
+        self.1.clone()
     }
 
     /// Those that were not taken yet.

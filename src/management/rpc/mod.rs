@@ -8,6 +8,7 @@
 mod audit;
 mod auth;
 mod channel;
+mod config;
 mod definitions;
 mod game;
 mod method;
@@ -39,6 +40,7 @@ pub(super) const BODY_BYTES_MAX: usize = 65_536;
 const SERVICES: &[(&str, &[Method])] = &[
     ("auth", auth::METHODS),
     ("channel", channel::METHODS),
+    ("config", config::METHODS),
     ("game", game::METHODS),
     ("user", user::METHODS),
     ("service", service::METHODS),
@@ -162,7 +164,7 @@ pub(super) async fn openapi(
 }
 
 fn document(management: &Management, request: &HttpRequest, json: &'static str) -> HttpResponse {
-    match management.access.caller(request) {
+    match management.caller(request) {
         Ok(_) => HttpResponse::Ok()
             .content_type("application/json")
             .body(json),
@@ -199,11 +201,11 @@ async fn answer(
     (service, name): (&str, &str),
     read: impl FnOnce(&str) -> Result<Call, ErrorBody>,
 ) -> Answer {
-    let caller = management.access.caller(request)?;
+    let caller = management.caller(request)?;
     caller.needs(find(service, name)?.role)?;
     let (method, arguments) = read(&default_realm(management))?;
     let entry = audit::Entry::of(&caller, request.peer_addr(), (service, method), &arguments);
-    let answer = (method.run)(management, arguments).await;
+    let answer = (method.run)(&management.now(), arguments.of_caller(caller.name)).await;
     if let Some(entry) = entry {
         entry.log(answer.as_ref().err());
     }

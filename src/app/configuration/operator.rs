@@ -1,0 +1,172 @@
+//! What the service `config` calls.
+
+use std::sync::Arc;
+
+use serde_json::{Map, Value};
+
+use super::{Candidate, Cause, LiveConfiguration, State, refused};
+use crate::config::source::{SourceFile, Sources};
+use crate::config::{self, diff, key, restart};
+use crate::management::configuration::{
+    Applied, Configuration, Preview, Proposal, Setting, Shown, Source, Status, Version,
+};
+use turntable_core::packet::ErrorBody;
+use turntable_core::reason::ErrorCode;
+
+impl State {
+    /// The layers with other keys of calls.
+    fn with_keys(&self, keys: &Map<String, Value>) -> Result<Sources, ErrorBody> {
+        Ok(Sources {
+            api: self.sources.api.with(keys).map_err(refused)?,
+            ..self.sources.clone()
+        })
+    }
+
+    /// The layers with another content of the file.
+    fn with_file(&self, text: &str) -> Sources {
+        let path = match &self.sources.file {
+            Some(file) => file.path.clone(),
+            None => "config".into(),
+        };
+        let file = SourceFile {
+            path,
+            text: text.into(),
+        };
+        Sources {
+            file: Some(file),
+            ..self.sources.clone()
+        }
+    }
+
+    /// Whether the file, as it was read last, is not the one in force.
+    fn file_differs(&self) -> bool {
+        let file = self.sources.file.as_ref().map(|file| &file.text);
+        self.sources.file.is_some() && file != self.disk.as_ref()
+    }
+}
+
+impl Configuration for LiveConfiguration {
+    fn get(&self) -> Shown {
+        let state = self.state.lock();
+        let settings = diff::settings(&state.wanted).into_iter();
+        let settings = settings.map(|(path, value)| {
+            let setting = Setting {
+                value,
+                layer: state.origins.layer(&path),
+                origin: state.origins.of(&path).map(ToString::to_string),
+                restart: restart::is_needed(&path),
+            };
+            (key::join(&path), setting)
+        });
+        Shown {
+            version: state.versions.last(),
+            settings: settings.collect(),
+        }
+    }
+
+    fn check(&self, proposal: &Proposal) -> Result<Preview, ErrorBody> {
+        let state = self.state.lock();
+        let next = match proposal {
+            Proposal::Keys(keys) => state.with_keys(keys)?,
+            Proposal::File(text) => state.with_file(text),
+        };
+        let Candidate {
+            composed, changed, ..
+        } = self.candidate(&state, &next)?;
+        if matches!(proposal, Proposal::Keys(_)) {
+            self.accept_restart(&changed)?;
+        }
+        let waiting = changed.iter().filter(|change| change.restart);
+        Ok(Preview {
+            restart: waiting.map(|change| change.key.clone()).collect(),
+            warnings: config::warnings(&composed.config),
+            changed,
+        })
+    }
+
+    fn set(
+        &self,
+        keys: &Map<String, Value>,
+        expected: Option<u64>,
+        by: &str,
+    ) -> Result<Applied, ErrorBody> {
+        let mut state = self.state.lock();
+        let version = state.versions.last();
+        if let Some(expected) = expected.filter(|expected| *expected != version) {
+            let message = format!("version {version} is in force, not {expected}");
+            return Err(ErrorBody::new(ErrorCode::Conflict, message));
+        }
+        let next = state.with_keys(keys)?;
+        let cause = Cause {
+            source: Source::Set,
+            by,
+            of: None,
+        };
+        self.put(&mut state, next, cause)
+    }
+
+    fn reload(&self, by: &str) -> Result<Applied, ErrorBody> {
+        self.reload_by(Source::Reload, by)
+    }
+
+    fn history(&self) -> Vec<Version> {
+        let state = self.state.lock();
+        let newest = state.versions.iter().rev();
+        newest.map(|known| known.version.clone()).collect()
+    }
+
+    fn rollback(&self, version: u64, by: &str) -> Result<Applied, ErrorBody> {
+        let mut state = self.state.lock();
+        let snapshot = state.versions.get(version).cloned().ok_or_else(|| {
+            let message = format!("version {version} is not remembered; see config.getHistory");
+            ErrorBody::new(ErrorCode::NotFound, message)
+        })?;
+        let next = state.sources_of(&snapshot);
+        let cause = Cause {
+            source: Source::Rollback,
+            by,
+            of: Some(version),
+        };
+        self.put(&mut state, next, cause)
+    }
+
+    fn status(&self) -> Status {
+        let state = self.state.lock();
+        let latest = state.versions.latest().map(|latest| &latest.version);
+        let waiting = diff::between(&state.in_force, &state.wanted, &state.origins);
+        let file = state.sources.file.as_ref();
+        Status {
+            version: state.versions.last(),
+            at_ms: latest.map_or(0, |latest| latest.at_ms),
+            by: latest.map_or_else(String::new, |latest| latest.by.clone()),
+            source: latest.map_or(Source::Start, |latest| latest.source),
+            file: file.map(|file| file.path.display().to_string()),
+            file_differs: state.file_differs(),
+            is_watched: file.is_some() && state.in_force.management.watch_file,
+            is_stored: self.saved_path.is_some(),
+            restart: waiting.into_iter().map(|change| change.key).collect(),
+            refused: state.refused.clone(),
+            warnings: config::warnings(&state.wanted),
+        }
+    }
+}
+
+/// A content of a file that is in force by itself.
+impl LiveConfiguration {
+    /// Puts another content of the file in force, which was read from the disk.
+    pub(super) fn put_file(
+        &self,
+        state: &mut State,
+        text: &Arc<str>,
+        (source, by): (Source, &str),
+    ) -> Result<Applied, ErrorBody> {
+        state.disk = Some(text.clone());
+        let next = state.with_file(text);
+        let cause = Cause {
+            source,
+            by,
+            of: None,
+        };
+        self.put(state, next, cause)
+    }
+}

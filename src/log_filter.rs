@@ -1,0 +1,130 @@
+//! What the log on standard error has, which can change while the server runs.
+//!
+//! The binary installs the log at its start. A program that embeds the server has a log of
+//! its own, which the section `[log]` does not change.
+
+use std::sync::OnceLock;
+
+use arc_swap::ArcSwap;
+use env_logger::{Builder, Env, Logger};
+use log::{LevelFilter, Log, Metadata, Record};
+use serde::{Deserialize, Serialize};
+
+/// Without a filter of the configuration or the environment.
+const DEFAULT: &str = "info,actix_server=warn";
+
+/// The section `[log]`.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct LogSettings {
+    /// What is logged, in the syntax of `RUST_LOG`. Empty: what `RUST_LOG` says.
+    pub filter: String,
+}
+
+impl LogSettings {
+    /// What is wrong with the section.
+    ///
+    /// # Errors
+    /// A sentence, where the filter is none.
+    pub fn check(&self) -> Result<(), String> {
+        let parsed = env_filter::Builder::new().try_parse(&self.filter).map(drop);
+        parsed.map_err(|error| {
+            format!("{error}; accepted is the syntax of RUST_LOG, like info,turntable=debug")
+        })
+    }
+}
+
+/// The log of the process.
+struct FilteredLog(ArcSwap<Logger>);
+
+static LOG: OnceLock<FilteredLog> = OnceLock::new();
+
+impl Log for FilteredLog {
+    fn enabled(&self, metadata: &Metadata<'_>) -> bool {
+        self.0.load().enabled(metadata)
+    }
+
+    fn log(&self, record: &Record<'_>) {
+        self.0.load().log(record);
+    }
+
+    fn flush(&self) {
+        self.0.load().flush();
+    }
+}
+
+/// The log with a filter; an empty one is that of the environment.
+fn logger(filter: &str) -> Logger {
+    let mut builder = match filter {
+        "" => Builder::from_env(Env::default().default_filter_or(DEFAULT)),
+        filter => {
+            let mut builder = Builder::new();
+            builder.parse_filters(filter);
+            builder
+        }
+    };
+    // It logs as errors what clients send; `http::takeable` logs that and counts it.
+    let builder = builder.filter_module("actix_http", LevelFilter::Off);
+    builder.build()
+}
+
+/// Begins the log of the process.
+pub fn begin() {
+    let logger = logger("");
+    let level = logger.filter();
+    let log = LOG.get_or_init(|| FilteredLog(ArcSwap::from_pointee(logger)));
+    if log::set_logger(log).is_ok() {
+        log::set_max_level(level);
+    }
+}
+
+/// Puts settings in force, where the log is that of [`begin`].
+pub fn apply(settings: &LogSettings) {
+    if let Some(log) = LOG.get() {
+        let logger = logger(&settings.filter);
+        let level = logger.filter();
+        log.0.store(logger.into());
+        log::set_max_level(level);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn filter_has_the_syntax_of_the_variable() {
+        let check = |filter: &str| {
+            let settings = LogSettings {
+                filter: filter.to_owned(),
+            };
+            settings.check()
+        };
+        for filter in [
+            "",
+            "warn",
+            "info,turntable=debug",
+            "turntable::portal=trace",
+        ] {
+            assert_eq!(check(filter), Ok(()), "{filter}");
+        }
+        for filter in ["turntable=loud", "a=b=c"] {
+            assert!(check(filter).is_err(), "{filter}");
+        }
+    }
+
+    #[test]
+    fn filter_replaces_the_one_of_the_environment() {
+        assert_eq!(logger("warn").filter(), LevelFilter::Warn);
+        let debug = logger("error,turntable=debug");
+        assert_eq!(debug.filter(), LevelFilter::Debug);
+        let of = |target| {
+            Metadata::builder()
+                .level(log::Level::Error)
+                .target(target)
+                .build()
+        };
+        assert!(debug.enabled(&of("other")));
+        assert!(!debug.enabled(&of("actix_http::h1")));
+    }
+}
