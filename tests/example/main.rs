@@ -6,6 +6,7 @@
     clippy::panic
 )]
 
+mod config;
 mod embedded;
 
 use std::net::TcpListener;
