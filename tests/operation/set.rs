@@ -180,6 +180,25 @@ fn tokens_change_while_the_server_runs_and_are_shown_nowhere() {
 }
 
 #[test]
+fn filter_of_the_log_changes_while_the_server_runs() {
+    let server = Server::start();
+    // The request of a page that may not connect, which is logged at `debug`.
+    let refuse = || {
+        let page = "Origin: http://elsewhere.example\r\nContent-Type: application/json\r\n";
+        let refused = send(server.address, "POST", "/poll", page, "[]");
+        assert_eq!(refused.status, 403, "{}", refused.text());
+    };
+    refuse();
+    assert!(!server.log().contains("DEBUG"), "{}", server.log());
+    set(&server, &json!({"log.filter": "info,turntable=debug"}));
+    refuse();
+    let _ = server.await_log("DEBUG");
+    set(&server, &json!({"log.filter": null}));
+    let wrong = json!({"config": {"log.filter": "turntable=loud"}});
+    assert!(refused(&server, "set", &wrong).contains("log.filter"));
+}
+
+#[test]
 fn rollback_restores_the_file_and_the_keys_of_a_version() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("config.toml");

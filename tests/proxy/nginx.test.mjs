@@ -14,10 +14,9 @@ import { nginx } from "./nginx.mjs";
 
 const PROGRAM = fileURLToPath(new URL("exchange.mjs", import.meta.url));
 
-/** The server's settings of docs/proxy.md, and the cookie of polls. */
+/** The server's configuration of the examples, and the cookie of polls. */
 const SETTINGS = {
-  TURNTABLE_SERVER__HOSTS: '["game.example"]',
-  TURNTABLE_SERVER__TRUSTED_PROXIES: '["127.0.0.1"]',
+  TURNTABLE_CONFIG: fileURLToPath(new URL("../../examples/config/behind-nginx.toml", import.meta.url)),
   TURNTABLE_POLL__COOKIE: "true",
 };
 
