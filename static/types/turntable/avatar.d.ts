@@ -188,6 +188,7 @@ export declare class Avatar {
     /**
      * Sets the interval of empty requests of the transport `poll`.
      * @param {number} ms 0: requests are sent only with messages
+     * @throws {TypeError} for anything but a number from 0
      */
     heartbeat(ms: number): void;
 }

@@ -74,6 +74,7 @@ export declare class Client extends Emitter<ClientEvents> {
      * Sets the polling interval. It applies to the transport `poll` only, where
      * the server can only answer requests; other transports ignore it.
      * @param {number} ms 0: requests are sent only with messages
+     * @throws {TypeError} for anything but a number from 0
      */
     heartbeat(ms: number): void;
     /**

@@ -37,6 +37,11 @@ export type SessionOptions = {
     environment: Environment;
 };
 /**
+ * An interval of polls: throws a TypeError if it is none.
+ * @param {unknown} ms
+ */
+export declare function checkInterval(ms: unknown): void;
+/**
  * The arguments of `connect(url, options)` and `connect(options)`.
  * @param {string | URL | ConnectOptions | undefined} first
  * @param {ConnectOptions | undefined} options
