@@ -5,6 +5,8 @@ import { argument } from "./form.js";
 import { toast } from "./toast.js";
 
 const CHECK_MS = 250;
+/** In place of a secret. */
+const HIDDEN = "(hidden)";
 
 /**
  * @param {import("./api.js").Api} api
@@ -14,7 +16,8 @@ const CHECK_MS = 250;
  */
 export function edit(api, { key, value, layer }, version) {
   const input = /** @type {HTMLTextAreaElement} */ (element("textarea", { id: "config-value", rows: "4", spellcheck: "false", "data-testid": "config-value" }));
-  input.value = JSON.stringify(value, null, 2);
+  // A secret is not shown, and has to be entered again.
+  input.value = value === HIDDEN ? "" : JSON.stringify(value, null, 2);
   const diff = element("pre.request", { role: "status", "data-testid": "config-diff" });
   const error = element("p.field-error.name", { role: "alert", hidden: true, "data-testid": "config-error" });
   const apply = /** @type {HTMLButtonElement} */ (element("button.primary", { type: "submit", disabled: true, "data-testid": "config-apply" }, "Apply"));

@@ -44,7 +44,7 @@ export function game({ api, route, refresh }) {
   }
   const end = changeButton(api, "End", "end-game", () => ({
     method: "game/end", given: { channelId }, title: `End ${channelId}`, submit: "End", dangerous: true,
-    effect: `${count(known.members, "member")} of ${channelId} leave the room, and its state is deleted. The reason is for the log. The next user that joins begins another room.`,
+    effect: `The room ends for its ${count(known.members, "member")}, and its state is deleted. The reason is for the log. The next user that joins begins another room.`,
   }), refresh);
   const part = (/** @type {string} */ title, /** @type {...Node} */ ...nodes) => element("section.card.stack.full", {}, element("h2", {}, title), ...nodes);
 
@@ -53,9 +53,8 @@ export function game({ api, route, refresh }) {
     node: element("div.stack.wide", {}, heading(channelId, end),
       element("div.cards", {},
         part("Who is in it", members.node),
-        element("section.card.stack", {}, element("h2", {}, "Room"), facts.node),
-        element("section.card.stack.two", {}, element("h2", {}, "Settings in force"), settings),
-        part("Actions, newest first", gaps, actions.node))),
+        element("section.card.stack", {}, element("h2", {}, "Room"), facts.node, element("details", {}, element("summary", {}, "Settings in force"), settings)),
+        element("section.card.stack.two", {}, element("h2", {}, "Actions, newest first"), gaps, actions.node))),
     update: async () => {
       const report = await api.call("game/get", { channelId });
       known.members = report.members.length;

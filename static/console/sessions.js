@@ -3,6 +3,7 @@
 import { element } from "../demo/dom.js";
 import { bytes, moment, number } from "./format.js";
 import { heading } from "./page.js";
+import { endedTable, pastPart } from "./past.js";
 import { change, link } from "./route.js";
 import { Table } from "./table.js";
 
@@ -35,6 +36,7 @@ export function sessions({ api, route, refresh }) {
     { title: "Received", class: "number", text: ({ received, received_bytes }) => `${number(received)}, ${bytes(received_bytes)}` },
     { title: "Sent", class: "number", text: ({ sent }) => number(sent) },
   ]), { key: ({ session }) => session, empty: "No session.", label: "Sessions", testid: "sessions-table" });
+  const ended = endedTable("ended-table");
   let limit = LIMIT;
   select.addEventListener("change", () => {
     change({ order: select.value });
@@ -46,12 +48,14 @@ export function sessions({ api, route, refresh }) {
   });
   return {
     title: "Sessions",
-    node: element("div.stack.wide", {}, heading("Sessions"), element("section.card.stack", {}, select, late, table.node, more)),
+    node: element("div.stack.wide", {}, heading("Sessions"), element("section.card.stack", {}, select, late, table.node, more),
+      pastPart(api, "session/getEnded", "Ended, the last one first", ended)),
     update: async () => {
       const order = select.value === "" ? {} : { order: select.value };
       const { sessions: list, next, unanswered = [] } = await api.call("session/listAll", { limit, ...order });
       table.show(list);
       more.hidden = next === undefined && list.length < limit;
+      if (api.method("session/getEnded")) ended.show((await api.call("session/getEnded", { limit: LIMIT })).sessions);
       late.hidden = unanswered.length === 0;
       late.textContent = `Workers that do not answer: ${unanswered.join(", ")}. Their sessions are missing.`;
     },

@@ -5,11 +5,14 @@ import { changeButton } from "./confirm.js";
 import { count, duration, moment, pretty } from "./format.js";
 import { before } from "./list.js";
 import { card, heading } from "./page.js";
+import { endedTable, pastPart } from "./past.js";
 import { link } from "./route.js";
 import { Facts, Links, Table } from "./table.js";
 
 /** Sessions of a user that are looked at one by one. */
 const SESSIONS_MAX = 10;
+/** Sessions that ended of a user, which are shown. */
+const ENDED_MAX = 20;
 
 /** @param {import("./page.js").Page} page  @returns {import("./page.js").View} */
 export function user({ api, route, refresh }) {
@@ -29,6 +32,7 @@ export function user({ api, route, refresh }) {
   ]), { key: ([name]) => name, empty: "No attribute.", label: "Attributes", testid: "user-attributes" });
   const rooms = new Links(api.method("session/get") ? "In no room." : "This server has no session/get.", "user-rooms");
   const channels = new Links("In no channel.", "user-channels");
+  const ended = endedTable("user-ended", { user: false });
   const blocked = new Links("Blocks nobody.", "user-blocked");
   const disabled = new Links("No service is disabled for this user alone.", "user-disabled");
 
@@ -67,6 +71,7 @@ export function user({ api, route, refresh }) {
       card("Rooms", rooms.node),
       card("Channels", channels.node),
       element("section.card.stack.full", {}, element("h2", {}, "Sessions"), sessions.node),
+      pastPart(api, "session/getEnded", "Why sessions ended, the last one first", ended),
       element("section.card.stack.full", {}, element("div.row.spread", {}, element("h2", {}, "Attributes"), set), attributes.node),
       card("Block list", blocked.node),
       card("Disabled services", disabled.node),
@@ -93,6 +98,7 @@ export function user({ api, route, refresh }) {
       const [[full, presence] = [id, {}]] = Object.entries(await api.call("user/getPresence", { userIds: [id] }));
       // The server adds the default realm to an id without one.
       if (full !== id) return location.replace(link("users", full));
+      if (api.method("session/getEnded")) ended.show((await api.call("session/getEnded", { ...byUser, limit: ENDED_MAX })).sessions);
       const [list, values, paths, ban, blocks, services, joined] = await Promise.all([
         api.call("user/getSessions", byUser),
         look("user/getAttributes", byUser),

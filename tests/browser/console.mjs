@@ -2,6 +2,7 @@
 
 import { mkdirSync } from "node:fs";
 import { join } from "node:path";
+import { after } from "node:test";
 import { fileURLToPath } from "node:url";
 
 import { connect } from "../../static/turntable.js";
@@ -23,6 +24,14 @@ export function openConsole({ server, open }, view = "", options = {}) {
   return open(`${server.management_url}/#/${view}`, options);
 }
 
+/** @type {Set<{close: () => void}>} */
+const clients = new Set();
+
+// Those of a scene that failed would go on connecting.
+after(() => {
+  for (const tt of clients) tt.close();
+});
+
 /**
  * A client in Node, once it is online.
  * @param {import("./harness.mjs").Server} server
@@ -31,6 +40,7 @@ export function openConsole({ server, open }, view = "", options = {}) {
  */
 export async function client(server, user, options = {}) {
   const tt = connect(server.url, { user, WebSocket, ...options });
+  clients.add(tt);
   await tt.ready;
   return tt;
 }

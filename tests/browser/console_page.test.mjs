@@ -14,10 +14,10 @@ const TOKENS = {
   TURNTABLE_MANAGEMENT__TOKENS__READER: `{ token = "${READER}", role = "read" }`,
   TURNTABLE_MANAGEMENT__TOKENS__BOSS: `{ token = "${ADMIN}", role = "admin" }`,
 };
-const VIEWS = ["", "users", "users/1%3A100", "channels", "channels/chat%2Flobby", "services", "services/forum", "sessions", "games", "configuration", "methods", "methods/user/ban", "metrics"];
+const VIEWS = ["", "users", "users/1%3A100", "channels", "channels/chat%2Flobby", "services", "services/forum", "sessions", "games", "games/strike%2Fyard", "configuration", "methods", "methods/user/ban", "metrics"];
 const SCREENS = { desktop: { width: 1280, height: 800 }, landscape: { width: 740, height: 360 }, phone: { width: 360, height: 640 } };
 
-scene("a token is asked of the person, sent as a header, and may do what its role may", async (stage) => {
+scene("the page has a form for the token, sends it as a header, and may do what its role may", async (stage) => {
   const page = await openConsole(stage);
   page.allow(/401|403|Failed to load resource/);
   /** @type {string[]} */
@@ -92,6 +92,7 @@ for (const [name, viewport] of Object.entries(SCREENS)) {
     scene(`all views fit a ${name} in ${dark ? "dark" : "light"} mode, with enough contrast`, async (stage) => {
       const mel = await client(stage.server, "1:100");
       await mel.attributes.set({ name: "Melanie".repeat(20) });
+      await mel.join("strike/yard", { game: "strike" });
       await (await mel.channel("chat/lobby")).publish({ text: "x".repeat(300) });
       const page = await openConsole(stage, "", { viewport, dark, touch: name !== "desktop" });
       await page.reads("connections", /^1$/);
@@ -114,7 +115,7 @@ scene("keys open the search, move in it and leave it; a dialog takes them and gi
   await page.reads("connections", /^1$/);
   const { keyboard } = page.page;
   await keyboard.press("/");
-  await keyboard.type("kick");
+  await keyboard.type("user/kick");
   await page.see("result").first().waitFor();
   await keyboard.press("Enter");
   await page.reads("title", "user/kick");

@@ -1,0 +1,175 @@
+/** The console: sessions and what happened to them, rooms, and the configuration. */
+
+import assert from "node:assert/strict";
+
+import { HOSTILE, call, client, isText, openConsole, overflow, screenshot } from "./console.mjs";
+import { scene } from "./harness.mjs";
+
+/** The first session of a user. @param {import("./harness.mjs").Server} server  @param {string} userId */
+async function sessionOf(server, userId) {
+  return (await call(server, "user/getSessions", { userId }))[0].session;
+}
+
+scene("why a user was disconnected is two clicks away, with what happened before", async (stage) => {
+  const { server } = stage;
+  const page = await openConsole(stage, "sessions");
+  const mel = await client(server, "1:mel");
+  await page.reads("sessions-table", "1:mel");
+  await mel.channel("chat/lobby");
+  await mel.call("nothing:there").catch(() => {});
+  const session = await sessionOf(server, "1:mel");
+  await page.see("sessions-table").getByText(session).click();
+  await page.reads("session-state", "connected");
+  await page.reads("session-facts", "1:mel");
+  await page.reads("session-channels", "chat/lobby");
+  await page.reads("session-events", "began");
+  await page.reads("session-events", "chat/lobby");
+  await page.reads("session-events", "not_found to call");
+  await screenshot(page, "session");
+  page.allow(/session\/get 404|Failed to load resource/);
+  await page.see("close-session").click();
+  await page.reads("confirm-effect", "Ends this session of 1:mel.");
+  await page.see("field-reason").fill("rude");
+  await page.see("confirm").click();
+  await page.reads("session-state", "ended");
+  await page.reads("session-ended", "an operator ended it");
+  await page.reads("session-events", "ended");
+  await page.page.goto(`${server.management_url}/#/users/1%3Amel`);
+  await page.reads("user-ended", "an operator ended it: a kick, a ban, a close; closed with 4005 kicked");
+  await screenshot(page, "ended");
+  await page.page.goto(`${server.management_url}/#/sessions`);
+  await page.reads("ended-table", "1:mel");
+});
+
+scene("what passes between a session and its client is shown while it is traced", async (stage) => {
+  const { server } = stage;
+  const mel = await client(server, "1:mel");
+  const session = await sessionOf(server, "1:mel");
+  const until_ms = Date.now() + 60_000;
+  const all = [
+    { number: 1, at_ms: Date.now(), direction: "in", bytes: 40, text: '{"command":"publish","data":{"channel":"chat","data":"hello"}}' },
+    { number: 2, at_ms: Date.now(), direction: "out", bytes: 90, text: `{"command":"message","data":${JSON.stringify(HOSTILE)}}` },
+  ];
+  // The answers of the server are given, so that they are always the same.
+  const page = await openConsole(stage, `sessions/${session}`, {
+    before: async (page) => {
+      await page.route("**/api", async (route) => {
+        const response = await route.fetch();
+        const api = await response.json();
+        const [of, since] = [{ name: "session", type: "string" }, { name: "since", type: "count", optional: true }];
+        api.session.trace = { description: "Traces.", role: "operate", params: [of, { name: "seconds", type: "seconds" }], result: {} };
+        api.session.getTrace = { description: "The trace.", role: "operate", params: [of, since], result: {} };
+        await route.fulfill({ response, json: api });
+      });
+      await page.route("**/rpc/session/trace", (route) => route.fulfill({ json: { until_ms } }));
+      await page.route("**/rpc/session/getTrace", (route) => {
+        const { since = 0 } = route.request().postDataJSON();
+        const last = Math.min(since + 1, all.length);
+        return route.fulfill({ json: { on: true, until_ms, complete: true, last, frames: all.slice(since, last) } });
+      });
+    },
+  });
+  await page.reads("session-state", "connected");
+  await page.reads("trace-state", "Not traced.");
+  await page.see("begin-trace").click();
+  await page.reads("confirm-effect", "Messages are private");
+  await page.see("field-seconds").fill("60");
+  await page.see("confirm").click();
+  await page.reads("trace", "publish");
+  await page.reads("trace", "<img src=x");
+  await page.see("trace").locator("summary").last().click();
+  await isText(page);
+  await page.reads("trace-state", "Traced until");
+  await page.see("trace-filter").fill("hello");
+  assert.equal(await page.see("trace").locator("li:visible").count(), 1);
+  await screenshot(page, "trace");
+  mel.close();
+});
+
+scene("sessions are listed by what they send and by what waits for them", async (stage) => {
+  const { server } = stage;
+  const [mel, tom] = [await client(server, "1:100"), await client(server, "1:200")];
+  const chat = await tom.channel("chat/lobby");
+  for (let count = 0; count < 20; count += 1) await chat.publish({ count });
+  const page = await openConsole(stage, "sessions?order=messages");
+  const users = () => page.page.locator('[data-testid="sessions-table"] tbody tr td:nth-child(2)').allTextContents();
+  await page.reads("sessions-table", "1:200");
+  assert.deepEqual(await users(), ["1:200", "1:100"]);
+  await page.see("order").selectOption("queue");
+  assert.match(page.page.url(), /order=queue$/);
+  await page.reads("sessions-table", "1:100");
+  mel.close();
+  tom.close();
+});
+
+scene("who is in a room, with its actions as they come, a kick and its end", async (stage) => {
+  const { server } = stage;
+  const [mel, tom] = [await client(server, "1:100"), await client(server, "1:200")];
+  const room = await mel.join("strike/yard", { game: "strike" });
+  await tom.join("strike/yard", { game: "strike" });
+  const page = await openConsole(stage, "games");
+  await page.reads("games-table", "strike/yard");
+  await page.see("games-table").getByText("strike/yard").click();
+  await page.reads("game-members", "1:100");
+  await page.reads("game-members", "1:200");
+  room.act({ enter: { said: HOSTILE } });
+  await page.reads("game-actions", "<img src=x");
+  await isText(page);
+  room.act({ enter: { said: "again" } });
+  await page.reads("game-actions", "again");
+  await screenshot(page, "game");
+  await page.see("kick-1:200").click();
+  await page.reads("confirm-effect", "1:200 leaves the room, and the other members see it.");
+  await page.see("confirm").click();
+  await page.see("game-members").getByText("1:200").waitFor({ state: "detached" });
+  // The rooms of a user are in its view.
+  await page.page.goto(`${server.management_url}/#/users/1%3A100`);
+  await page.reads("user-rooms", "strike/yard");
+  await page.see("user-rooms").getByText("strike/yard").click();
+  await page.reads("game-members", "1:100");
+  page.allow(/game\/get(Actions)? 404|Failed to load resource/);
+  await page.see("end-game").click();
+  await page.reads("confirm-effect", "The room ends for its 1 member");
+  await page.see("confirm").click();
+  await page.page.goto(`${server.management_url}/#/games`);
+  await page.reads("view", "No room has such an id.");
+  mel.close();
+  tom.close();
+});
+
+scene("a key of the configuration is found, changed once its effect is shown, and rolled back", async (stage) => {
+  const { server } = stage;
+  const page = await openConsole(stage, "configuration");
+  await page.see("find-key").fill("watch_max");
+  const value = () => page.page.locator('[data-key="presence.watch_max"] td:nth-child(2)').textContent();
+  await page.reads("config-table", "presence.watch_max");
+  const before = await value();
+  await page.see("edit-presence.watch_max").click();
+  page.allow(/config\/check 400|Failed to load resource/);
+  await page.see("config-value").fill("-1");
+  await page.see("config-error").waitFor();
+  assert.equal(await page.see("config-apply").isDisabled(), true);
+  await page.see("config-value").fill("77");
+  await page.reads("config-diff", `presence.watch_max: ${before} → 77`);
+  await screenshot(page, "config-edit");
+  await page.see("config-apply").click();
+  await page.until(() => document.querySelector('[data-key="presence.watch_max"] td:nth-child(2)').textContent === "77");
+  await page.reads("config-history", `presence.watch_max: ${before} → 77`);
+  await page.reads("config-history", "local");
+  await page.see("find-key").fill("");
+  await page.see("differs").check();
+  await page.reads("config-table", "presence.watch_max");
+  assert.match(page.page.url(), /differs=1/);
+  await screenshot(page, "configuration");
+  assert.equal(await page.page.locator('[data-key="presence.lookup_max"]').count(), 0);
+  const versions = await call(server, "config/getHistory");
+  await page.see(`rollback-${versions.at(-1).version}`).click();
+  await page.reads("confirm-effect", "presence.watch_max");
+  await page.see("confirm").click();
+  await page.reads("config-history", "rollback");
+  await page.page.reload();
+  await page.page.goto(`${server.management_url}/#/configuration?find=watch_max`);
+  await page.until((was) => document.querySelector('[data-key="presence.watch_max"] td:nth-child(2)')?.textContent === was, before);
+  const { wide } = await overflow(page);
+  assert.ok(wide <= 0);
+});
