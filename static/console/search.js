@@ -1,15 +1,17 @@
 /**
- * The search of everything by name: users, channels, services, methods, views. The key
+ * The search of everything by name: users, rooms, channels, sessions, services, methods, views. The key
  * `/` sets the focus to it; the arrows select, Enter opens.
  */
 
 import { element } from "../demo/dom.js";
-import { begin, startingWith } from "./list.js";
+import { before, begin, startingWith } from "./list.js";
 import { link } from "./route.js";
 
 /** Results of one kind. */
 const LIMIT = 5;
 const WAIT_MS = 120;
+/** The number of a session. */
+const SESSION = /^[0-9a-f]{16}$/;
 
 /** @typedef {{kind: string, text: string, href: string}} Found */
 
@@ -23,7 +25,7 @@ export class Search {
     this.api = api;
     this.views = views;
     this.input = /** @type {HTMLInputElement} */ (element("input", {
-      type: "search", placeholder: "Search  /", "aria-label": "Search users, channels, methods", autocomplete: "off", spellcheck: "false",
+      type: "search", placeholder: "Search  /", "aria-label": "Search users, rooms, channels, methods", autocomplete: "off", spellcheck: "false",
       role: "combobox", "aria-expanded": "false", "aria-controls": "search-results", "data-testid": "search",
     }));
     this.list = element("ul.results", { id: "search-results", role: "listbox", "aria-label": "Results", hidden: true, "data-testid": "search-results" });
@@ -67,16 +69,22 @@ export class Search {
     const small = text.toLowerCase();
     const has = (/** @type {string} */ name) => name.toLowerCase().includes(small);
     const listed = async (/** @type {string} */ method, /** @type {() => Promise<string[]>} */ list) => (api.method(method) ? list() : []);
-    const [users, channels, services] = await Promise.all([
+    const [users, channels, services, rooms] = await Promise.all([
       listed("user/listAll", async () => (await begin(api, text, LIMIT)).users),
       listed("channel/listAll", async () => (await startingWith(api, "channel/listAll", "channels", text, LIMIT)).list),
       listed("service/listAll", async () => (await startingWith(api, "service/listAll", "services", text, LIMIT)).list),
+      listed("game/listAll", async () => {
+        const { rooms } = await api.call("game/listAll", { limit: LIMIT, after: before(text) });
+        return rooms.map((/** @type {{channelId: string}} */ room) => room.channelId).filter((/** @type {string} */ id) => id.startsWith(text));
+      }),
     ]);
     const methods = Object.entries(api.definitions).flatMap(([service, all]) => Object.keys(all).map((name) => `${service}/${name}`)).filter(has);
     const of = (/** @type {string} */ kind, /** @type {string[]} */ names, /** @type {(name: string) => string} */ href) => names
       .slice(0, LIMIT).map((name) => ({ kind, text: name, href: href(name) }));
     const found = [
       ...of("user", users, (id) => link("users", id)),
+      ...of("room", rooms, (id) => link("games", id)),
+      ...of("session", SESSION.test(text) ? [text] : [], (id) => link("sessions", id)),
       ...of("channel", channels, (path) => link("channels", path)),
       ...of("service", services, (name) => link("services", name)),
       ...of("method", methods, (name) => link("methods", ...name.split("/"))),

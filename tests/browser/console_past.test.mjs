@@ -109,7 +109,11 @@ scene("who is in a room, with its actions as they come, a kick and its end", asy
   await tom.join("strike/yard", { game: "strike" });
   const page = await openConsole(stage, "games");
   await page.reads("games-table", "strike/yard");
-  await page.see("games-table").getByText("strike/yard").click();
+  // From every view, by the search.
+  await page.page.keyboard.press("/");
+  await page.page.keyboard.type("strike/y");
+  await page.see("result").filter({ hasText: "strike/yard" }).first().click();
+  await page.reads("title", "strike/yard");
   await page.reads("game-members", "1:100");
   await page.reads("game-members", "1:200");
   room.act({ enter: { said: HOSTILE } });
