@@ -71,6 +71,7 @@ use admission::{ConnectionLimits, Incomplete, Permit, counted};
 use connection::table::Connections;
 use delivery::encoding::Encodings;
 use inspection::past::Past;
+use inspection::trace::Traces;
 use intake::Intake;
 use overload::Overload;
 use peers::Peers;
@@ -198,6 +199,8 @@ pub struct Gateway {
     subscriptions: Subscriptions,
     /// What happened to sessions.
     past: Past,
+    /// Sessions that the operator traces.
+    traces: Traces,
     pending: Pending,
     /// The last known states of the services.
     services: service::States,
@@ -267,6 +270,7 @@ impl Gateway {
             sessions: Sessions::new(id),
             subscriptions: Subscriptions::new(id, shards),
             past: Past::default(),
+            traces: Traces::default(),
             pending: Pending::default(),
             services: service::States::default(),
             wheel,

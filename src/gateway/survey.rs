@@ -40,6 +40,7 @@ impl Gateway {
         let bytes = self.connections.answer_bytes() + self.sessions.answer_bytes();
         self.answers_gauge.set(bytes as i64);
         self.survey_send_buffers();
+        self.traces.survey(crate::clock::now_ms());
         self.sweep_by_operator();
         self.work.give_back();
         self.continued.give_back();

@@ -25,4 +25,5 @@ mod reload_load;
 mod session;
 mod set;
 mod shutdown;
+mod trace;
 mod transport;

@@ -68,6 +68,11 @@ impl WriteQueue {
         self.direct.is_some()
     }
 
+    /// The direct frames, in order.
+    pub(crate) fn direct(&self) -> impl Iterator<Item = &Frame> {
+        self.direct.iter().flat_map(|queue| queue.iter())
+    }
+
     /// Bytes of the direct frames and what they cost.
     pub(crate) const fn bytes(&self) -> usize {
         self.bytes as usize

@@ -376,6 +376,9 @@ impl Gateway {
             }
             self.write_changes(session, false);
         }
+        if self.traces.is_on() {
+            return self.flush_traced(key, now_ms);
+        }
         self.with_at(key, now_ms, Dispatch::flush);
     }
 }

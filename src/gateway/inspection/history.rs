@@ -55,6 +55,7 @@ impl Handler<ForgetPast> for Gateway {
 
     fn handle(&mut self, ForgetPast(user): ForgetPast, _: &mut Context<Self>) {
         self.past.forget(&user);
+        self.traces.forget(&user);
     }
 }
 

@@ -1,10 +1,11 @@
 //! What an operator sees of single sessions: which there are, all that is known of one, what
-//! happened to it, and how sessions ended.
+//! happened to it, how sessions ended, and for a limited time what passes between one and its client.
 //!
 //! Every question goes to all gateways at the same time. One that does not answer in time is
 //! named in the answer, beside what the others said.
 
 pub mod history;
+mod mask;
 mod note;
 pub mod past;
 pub mod report;
@@ -12,6 +13,8 @@ mod ring;
 pub mod session;
 pub mod settings;
 pub mod shown;
+pub mod trace;
+mod tracing;
 
 use std::time::Duration;
 

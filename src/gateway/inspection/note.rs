@@ -61,6 +61,9 @@ impl Gateway {
         connection: ConnKey,
         is_first: bool,
     ) {
+        if let Some(entry) = self.sessions.get(session) {
+            self.traces.moved(entry.session.key, clock::now_ms());
+        }
         let peer = self.peer(connection);
         let happening = match is_first {
             true => Happening::Began(peer),

@@ -319,6 +319,9 @@ mod tests {
         events_bytes_max: 100_000,
         ended_max: 100,
         ended_bytes_max: 100_000,
+        traces_max: 0,
+        trace_bytes_max: 0,
+        trace_seconds_max: 0,
     };
 
     fn key(number: u64) -> SessionKey {

@@ -3,8 +3,8 @@
 
 use serde::{Deserialize, Serialize};
 
-/// The section `[inspection]`. The numbers are those of the server; each worker has an equal
-/// part.
+/// The section `[inspection]`. Each worker has an equal part of the events and of the sessions
+/// that ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct InspectionSettings {
@@ -16,6 +16,12 @@ pub struct InspectionSettings {
     pub ended_max: usize,
     /// Bytes of them.
     pub ended_bytes_max: usize,
+    /// Sessions of one worker that are traced at one time.
+    pub traces_max: usize,
+    /// Bytes of the last messages of one trace.
+    pub trace_bytes_max: usize,
+    /// The longest time of a trace, in seconds.
+    pub trace_seconds_max: u64,
 }
 
 impl InspectionSettings {
@@ -25,6 +31,9 @@ impl InspectionSettings {
         ("events_bytes_max", 0, 1_099_511_627_776),
         ("ended_max", 0, 100_000_000),
         ("ended_bytes_max", 0, 1_099_511_627_776),
+        ("traces_max", 0, 1_000),
+        ("trace_bytes_max", 1_024, 1_073_741_824),
+        ("trace_seconds_max", 1, 86_400),
     ];
 
     /// The part of one of so many workers.
@@ -36,6 +45,7 @@ impl InspectionSettings {
             events_bytes_max: part(self.events_bytes_max),
             ended_max: part(self.ended_max),
             ended_bytes_max: part(self.ended_bytes_max),
+            ..self
         }
     }
 }
@@ -47,6 +57,9 @@ impl Default for InspectionSettings {
             events_bytes_max: 8_388_608,
             ended_max: 10_000,
             ended_bytes_max: 4_194_304,
+            traces_max: 4,
+            trace_bytes_max: 262_144,
+            trace_seconds_max: 600,
         }
     }
 }

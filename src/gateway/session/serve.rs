@@ -149,6 +149,9 @@ impl Gateway {
     /// passed to its owner.
     pub(crate) fn serve(&mut self, session: SessionSlot, command: Command, bytes: usize) {
         self.intake.serves();
+        if self.traces.is_on() {
+            self.trace_command(session, &command, bytes);
+        }
         let now_ms = clock::now_ms();
         let ClientMessage { id, packet } = match command {
             Ok(message) => message,

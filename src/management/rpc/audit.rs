@@ -11,8 +11,8 @@ use crate::management::access::Caller;
 use crate::management::role::Role;
 use turntable_core::packet::ErrorBody;
 
-/// Methods that change nothing that lasts.
-const MESSAGES: &[&str] = &["publish", "call"];
+/// Methods that change nothing that lasts, and one that is called again and again.
+const MESSAGES: &[&str] = &["publish", "call", "getTrace"];
 
 /// Bytes of an argument that are shown.
 const ARGUMENT_BYTES: usize = 100;

@@ -129,6 +129,23 @@ const ENDED_LIST: Shape = Shape::Object(&[
     UNANSWERED,
 ]);
 
+const TRACED: Shape = Shape::Object(&[Field::new("until_ms", Shape::Count)]);
+const FRAME: Shape = Shape::Object(&[
+    Field::new("number", Shape::Count),
+    Field::new("at_ms", Shape::Count),
+    Field::new("direction", Shape::Text),
+    Field::new("bytes", Shape::Count),
+    Field::new("text", Shape::Text),
+    Field::optional("truncated", Shape::Boolean),
+]);
+const TRACE: Shape = Shape::Object(&[
+    Field::new("on", Shape::Boolean),
+    Field::new("until_ms", Shape::Count),
+    Field::new("complete", Shape::Boolean),
+    Field::new("last", Shape::Count),
+    Field::new("frames", Shape::List(&FRAME)),
+]);
+
 /// Its methods.
 pub(super) const METHODS: &[Method] = &[
     Method {
@@ -178,6 +195,22 @@ pub(super) const METHODS: &[Method] = &[
             Parameter::optional("after", Type::Text),
         ],
         run: get_ended,
+    },
+    Method {
+        name: "trace",
+        description: "Shows what passes between a session and its client for so many seconds, with getTrace; 0 ends that.",
+        role: Role::Operate,
+        result: TRACED,
+        parameters: &[SESSION, Parameter::new("seconds", Type::Seconds)],
+        run: trace,
+    },
+    Method {
+        name: "getTrace",
+        description: "The messages of a session that is or was traced, both ways and without secrets; with since those behind the one of this number.",
+        role: Role::Operate,
+        result: TRACE,
+        parameters: &[SESSION, Parameter::optional("since", Type::Count)],
+        run: get_trace,
     },
 ];
 
@@ -334,4 +367,35 @@ fn ended_at(after: &str) -> Result<EndedAt, ErrorBody> {
         Some((at_ms.parse().ok()?, number))
     });
     parts.ok_or_else(|| wrong("after must be the next of the answer before"))
+}
+
+#[derive(Serialize)]
+struct Traced {
+    until_ms: u64,
+}
+
+fn trace(management: &Management, mut arguments: Arguments) -> Call<'_> {
+    Box::pin(async move {
+        let (key, seconds) = (session(&mut arguments)?, arguments.seconds()?);
+        let shared = &management.shared;
+        let max = shared.settings.get().inspection.trace_seconds_max;
+        if seconds > max {
+            let message = format!("at most {max} seconds (inspection.trace_seconds_max)");
+            return Err(wrong(message).with("max", max));
+        }
+        let (until_ms, unanswered) = shared.trace_session(key, seconds * 1_000).await?;
+        let until_ms = until_ms.ok_or_else(|| not_found(&unanswered))?;
+        result(Traced { until_ms })
+    })
+}
+
+fn get_trace(management: &Management, mut arguments: Arguments) -> Call<'_> {
+    Box::pin(async move {
+        let (key, since) = (session(&mut arguments)?, arguments.optional_count()?);
+        let (report, unanswered) = management.shared.session_trace(key, since).await;
+        result(report.ok_or_else(|| match unanswered.is_empty() {
+            true => ErrorBody::new(ErrorCode::NotFound, "this session was not traced lately"),
+            false => not_found(&unanswered),
+        })?)
+    })
 }
