@@ -50,7 +50,7 @@ use crate::http::operator_connection::{OperatorConnection, OperatorConnections};
 use crate::http::places::Places;
 use crate::http::settings::HttpSettings;
 use crate::http::takeable::Takeable;
-use crate::http::{operator as guarding, pages, routes, turn};
+use crate::http::{operator as guarding, own_files, pages, routes, turn};
 use crate::management::Management;
 pub use crate::management::configuration::{Applied, Change, Layer};
 use crate::memory;
@@ -406,6 +406,7 @@ impl Node {
             .max_concurrent_connections(acceptor.places.per_worker(workers))
             .disable_signals()
             .listen("server", listener, move || {
+                let folder = self.settings.http.get().server.static_dir.clone();
                 let admission = self.start_worker();
                 if let Err(error) = &admission {
                     log::error!("a worker cannot start: {error}");
@@ -417,6 +418,7 @@ impl Node {
                     .wrap(from_fn(turn::one_at_a_time))
                     .app_data(web::Data::new(admission.clone()))
                     .configure(move |config| routes::configure(config, admission.clone()))
+                    .configure(|config| own_files::configure(config, &folder))
                     .default_service(web::to(pages::page));
                 let http = HttpService::build()
                     // `Takeable` has the limit, for every head of a connection.

@@ -7,6 +7,9 @@ use clap::Args;
 use crate::config::source::Sources;
 use crate::service::LocalServices;
 
+/// The variable of `--static`.
+const STATIC_DIR: &str = "TURNTABLE_SERVER__STATIC_DIR";
+
 #[derive(Debug, Args)]
 pub(super) struct ServeArgs {
     /// The configuration file. Without one: the file that TURNTABLE_CONFIG
@@ -14,6 +17,10 @@ pub(super) struct ServeArgs {
     /// override both.
     #[arg(short, long, value_name = "FILE")]
     config: Option<PathBuf>,
+    /// A folder with files of your own, as a game: served beside the client library, before the
+    /// demos. Sets server.static_dir.
+    #[arg(long = "static", value_name = "DIR")]
+    folder: Option<String>,
 }
 
 impl ServeArgs {
@@ -21,9 +28,10 @@ impl ServeArgs {
         self,
         start: impl FnOnce(Sources, LocalServices) -> anyhow::Result<()>,
     ) -> anyhow::Result<()> {
-        start(
-            Sources::read(self.config.as_deref())?,
-            LocalServices::default(),
-        )
+        let mut sources = Sources::read(self.config.as_deref())?;
+        if let Some(folder) = self.folder {
+            sources.set(STATIC_DIR, folder);
+        }
+        start(sources, LocalServices::default())
     }
 }

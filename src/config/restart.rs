@@ -6,6 +6,7 @@ use super::Config;
 const KEYS: &[&[&str]] = &[
     &["server", "listen"],
     &["server", "workers"],
+    &["server", "static_dir"],
     &["management", "listen"],
     &["tunnel", "formats"],
     &["socketio", "namespaces"],
@@ -30,6 +31,8 @@ pub fn in_force(wanted: &Config, running: &Config) -> Config {
     let mut config = wanted.clone();
     config.server.listen = running.server.listen;
     config.server.workers = running.server.workers;
+    let folder = &running.server.static_dir;
+    config.server.static_dir.clone_from(folder);
     config.management.listen = running.management.listen;
     config.tunnel.formats.clone_from(&running.tunnel.formats);
     let namespaces = &running.socketio.namespaces;
@@ -53,6 +56,7 @@ mod tests {
     const OTHER: &str = r#"
         server.listen = "127.0.0.1:1"
         server.workers = 7
+        server.static_dir = "src"
         management.listen = "127.0.0.1:2"
         socketio.namespaces = ["/a"]
         socketio.recovery = RECOVERY

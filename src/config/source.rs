@@ -85,6 +85,15 @@ impl Sources {
         sources.with_saved()
     }
 
+    /// Sets a variable in place of the environment's, for an option of the command line.
+    pub fn set(&mut self, name: &str, value: String) {
+        let others = self
+            .variables
+            .iter()
+            .filter(|(known, _)| !known.eq_ignore_ascii_case(name));
+        self.variables = others.cloned().chain([(name.to_owned(), value)]).collect();
+    }
+
     /// The same with what calls have set, where that is saved beside the store.
     ///
     /// # Errors

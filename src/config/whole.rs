@@ -9,6 +9,7 @@ use toml::Value;
 use super::check::{self, Conflict};
 use super::problem::{ConfigError, Problem};
 use super::{Config, formats, games};
+use crate::http::own_files;
 
 /// Everything that contradicts itself in `config`, whose numbers are within their ranges.
 /// `read` reads the schemas of games.
@@ -17,6 +18,8 @@ pub(super) fn conflicts(
     read: &dyn Fn(&Path) -> io::Result<String>,
 ) -> Vec<Conflict> {
     let mut found = check::conflicts(config);
+    let folder = own_files::problem(&config.server.static_dir);
+    found.extend(folder.map(|message| Conflict::new(&["server.static_dir"], message)));
     found.extend(
         games::prepare(&config.games, read)
             .err()

@@ -16,6 +16,7 @@ pub mod network;
 pub mod operator;
 pub mod operator_connection;
 pub mod origin;
+pub mod own_files;
 pub mod pages;
 pub mod places;
 pub mod poll;

@@ -29,6 +29,9 @@ pub struct ServerSettings {
     /// The URL by which clients reach this server, for `user.getFrontendServer`. Empty:
     /// that of `listen`.
     pub url: String,
+    /// A folder whose files are served before the pages of the demos, as a game's own. Empty:
+    /// none.
+    pub static_dir: String,
     /// Worker threads, each with its own gateway; 0 starts one per core.
     pub workers: usize,
     /// Origins whose pages may connect, beside those of the requested host:
@@ -117,6 +120,7 @@ impl Default for ServerSettings {
         Self {
             listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 8080)),
             url: String::new(),
+            static_dir: String::new(),
             workers: 0,
             allowed_origins: Vec::new(),
             hosts: Vec::new(),

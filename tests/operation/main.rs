@@ -18,6 +18,7 @@ mod game;
 mod history;
 mod management;
 mod memory;
+mod own_files;
 mod packaging;
 mod page;
 mod reload;

@@ -69,7 +69,8 @@ const KEYS: &[(&str, &str)] = &[
     ("poll.gone_ms", "1000"),
     ("tunnel.gap_ms", "500"),
     ("socketio.ping_interval_ms", "500"),
-    ("socketio.ping_timeout_ms", "3000"),
+    // A client is never so late, also on a machine that has other work.
+    ("socketio.ping_timeout_ms", "15000"),
     ("session.identify_timeout_ms", "1000"),
     ("session.error_burst", "1000"),
     ("limits.session", "{ per_second = 0, burst = 1 }"),
