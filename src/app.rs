@@ -94,8 +94,8 @@ const LAST_WEBHOOKS: Duration = Duration::from_secs(2);
 const UNREAD_BODY: Duration = Duration::from_secs(2);
 /// Connections to the operator's listener.
 const OPERATORS_MAX: usize = 64;
-/// How long an operator's client may take for the head of a request.
-const OPERATORS_HEAD: Duration = Duration::from_secs(1);
+/// How long the head of an operator's request may take, also because this process waits.
+const OPERATORS_HEAD: Duration = Duration::from_secs(5);
 /// A server that runs, for those who embed one. It has to be started within an
 /// actix system.
 pub struct Running {

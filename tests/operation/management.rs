@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use serde_json::json;
 
 use turntable_testkit::Server;
-use turntable_testkit::http::send;
+use turntable_testkit::http::{Response, send, text};
 use turntable_testkit::metric::{ACCEPTED, ACTORS_LOST, AVATARS, CONNECTIONS, SESSIONS};
 
 #[test]
@@ -160,4 +160,20 @@ fn few_idle_connections_of_the_operator_stay() {
             }
         }
     }
+}
+
+#[test]
+fn request_that_came_while_the_server_was_stopped_is_answered() {
+    let server = Server::start();
+    let mut stream = TcpStream::connect(server.management).unwrap();
+    // The connection is served once a later one was.
+    assert_eq!(server.manage("/health/live").status, 200);
+    server.freeze();
+    let request = text(server.management, "GET", "/health/live", "", "");
+    stream.write_all(request.as_bytes()).unwrap();
+    std::thread::sleep(Duration::from_millis(1_500));
+    server.thaw();
+    let mut answer = Vec::new();
+    stream.read_to_end(&mut answer).unwrap();
+    assert_eq!(Response::parse(&answer).status, 200);
 }
