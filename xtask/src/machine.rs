@@ -1,4 +1,4 @@
-//! The tools of this machine: cargo, Node, Chromium, nginx.
+//! The tools of this machine: cargo, Node, Chromium, nginx, PHP.
 //!
 //! Missing tools are installed if no confirmation is needed (root on Debian, npm packages
 //! by the lock file). Otherwise the error describes the installation; no tool is skipped
@@ -179,6 +179,18 @@ impl Machine {
             "install nginx, or name one with NGINX=PATH",
         )?;
         look().context("apt-get installed the package nginx-light, but no program nginx")
+    }
+
+    /// Finds PHP's command line program, or installs it. Tests find it by the PATH.
+    ///
+    /// # Errors
+    /// If there is none and apt cannot install it.
+    pub(crate) fn ensure_php(&self) -> Result<PathBuf> {
+        if let Some(found) = find("php") {
+            return Ok(found);
+        }
+        self.apt_install(&["php-cli"], "install PHP 7.4 or newer")?;
+        find("php").context("apt-get installed the package php-cli, but no program php")
     }
 
     /// Installs Debian packages; `advice` describes the installation on other systems.

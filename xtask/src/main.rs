@@ -8,6 +8,7 @@ mod bench_peers;
 mod fuzz;
 mod licence;
 mod machine;
+mod php;
 mod process;
 mod server;
 mod soak;

@@ -13,6 +13,7 @@ use anyhow::{Context, Result, bail};
 use crate::autobahn;
 use crate::licence;
 use crate::machine::Machine;
+use crate::php;
 use crate::process;
 use crate::server::Server;
 use crate::tally::{Runner, Tally};
@@ -165,9 +166,15 @@ pub(crate) const STEPS: &[Step] = &[
         },
     },
     Step {
+        name: "php",
+        about: "PHP is installed, for the generated clients",
+        needs: &[],
+        run: php::run,
+    },
+    Step {
         name: "test",
         about: "unit and integration tests, fuzz corpus replay",
-        needs: &["build"],
+        needs: &["php", "build"],
         run: rust_tests,
     },
     Step {
@@ -287,7 +294,15 @@ fn rust_tests(machine: &Machine) -> Result<Report> {
 
 /// Areas of `tests/` whose subject is one connection, time or the sources: encoding what
 /// workers send each other adds nothing to them.
-const NOT_ENCODED: &[&str] = &["example", "limit", "soak", "source", "time", "websocket"];
+const NOT_ENCODED: &[&str] = &[
+    "clients",
+    "example",
+    "limit",
+    "soak",
+    "source",
+    "time",
+    "websocket",
+];
 
 /// The tests of the server from outside: codecs and models do not use threads.
 fn bytes_tests(machine: &Machine) -> Result<Report> {
