@@ -4,6 +4,7 @@
 mod attribute;
 mod avatar;
 mod channel;
+mod client;
 mod configuration;
 mod files;
 mod serve;
@@ -48,7 +49,6 @@ use crate::http::admission::{Admission, AtWorker};
 use crate::http::listener::listen;
 use crate::http::operator_connection::{OperatorConnection, OperatorConnections};
 use crate::http::places::Places;
-use crate::http::settings::HttpSettings;
 use crate::http::takeable::Takeable;
 use crate::http::{operator as guarding, own_files, pages, routes, turn};
 use crate::management::Management;
@@ -105,6 +105,7 @@ pub struct Running {
     pub management: SocketAddr,
     shared: Arc<Shared>,
     settings: NodeSettings,
+    operator: Management,
     store: Arc<dyn Store>,
     configuration: Arc<LiveConfiguration>,
     handles: [ServerHandle; 2],
@@ -164,7 +165,7 @@ impl Running {
             configuration.operator(),
         );
         let http = node.serve(server_listener, workers, places)?;
-        let operators = serve_operators(management_listener, operator, settings.http.clone())?;
+        let operators = serve_operators(management_listener, operator.clone(), &settings)?;
         let handles = [http.handle(), operators.handle()];
         actix_rt::spawn(overload::watch(Arc::downgrade(&shared)));
         actix_rt::spawn(configuration::watch(Arc::downgrade(&configuration)));
@@ -176,6 +177,7 @@ impl Running {
             management,
             shared,
             settings,
+            operator,
             store,
             configuration,
             handles,
@@ -228,8 +230,9 @@ impl Running {
 fn serve_operators(
     listener: TcpListener,
     operator: Management,
-    settings: Arc<Watched<HttpSettings>>,
+    settings: &NodeSettings,
 ) -> anyhow::Result<Server> {
+    let settings = settings.http.clone();
     let server = Server::build()
         .workers(1)
         .max_concurrent_connections(OPERATORS_MAX)

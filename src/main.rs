@@ -10,9 +10,13 @@ fn main() -> ExitCode {
     turntable::log_filter::begin();
     match cli.run(turntable::app::run) {
         Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("{error:#}");
-            ExitCode::FAILURE
-        }
+        Err(error) => match error.downcast::<clap::Error>() {
+            // Its exit code is 2.
+            Ok(usage) => usage.exit(),
+            Err(error) => {
+                eprintln!("{error:#}");
+                ExitCode::FAILURE
+            }
+        },
     }
 }

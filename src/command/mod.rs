@@ -5,7 +5,9 @@
 //! command line.
 
 mod bench;
+mod call;
 mod check;
+mod client;
 mod serve;
 mod shard;
 mod show;
@@ -32,6 +34,8 @@ Examples:
   turntable store backup users.db users.jsonl  write the stored users as lines of JSON
   turntable user add 1:mel --config config.toml < password.txt
                                                give a user a password
+  turntable call user kick 1:mel rude          call a method of the management listener
+  turntable client python --out clients        write a client of the management listener
   RUST_LOG=debug turntable                     log more";
 
 /// Presence, channels and game rooms for browsers, in one binary.
@@ -65,6 +69,10 @@ enum Command {
     Store(store::StoreArgs),
     /// Add and remove users with a password.
     User(user::UserArgs),
+    /// Call a method of a server's management listener.
+    Call(call::CallArgs),
+    /// Write a client of the management listener in another language.
+    Client(client::ClientArgs),
     /// Measure the server's performance and cost.
     Bench(BenchArgs),
 }
@@ -87,6 +95,8 @@ impl Cli {
             Some(Command::Shard(args)) => args.run(),
             Some(Command::Store(args)) => args.run(),
             Some(Command::User(args)) => args.run(),
+            Some(Command::Call(args)) => args.run(),
+            Some(Command::Client(args)) => args.run(),
             Some(Command::Bench(args)) => bench::run(&args, start),
         }
     }

@@ -18,6 +18,9 @@ pub const PREFIX: &str = "TURNTABLE_";
 /// The variable that names the file; it is not a key.
 pub const FILE_VARIABLE: &str = "TURNTABLE_CONFIG";
 
+/// The variable with the token of `turntable call`; it is not a key.
+pub const TOKEN_VARIABLE: &str = "TURNTABLE_TOKEN";
+
 /// One value, not yet validated.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Entry {
@@ -120,13 +123,13 @@ pub(super) fn is_section(path: &[String], known: &Table) -> bool {
     }
 }
 
-/// The entry of one variable; `None` if `name` does not begin with [`PREFIX`] or is
-/// [`FILE_VARIABLE`].
+/// The entry of one variable; `None` if `name` does not begin with [`PREFIX`], or is
+/// [`FILE_VARIABLE`] or [`TOKEN_VARIABLE`].
 ///
 /// `known` contains the existing names, which match in any case.
 #[must_use]
 pub fn from_variable(name: &str, text: &str, known: &Table) -> Option<Entry> {
-    if name == FILE_VARIABLE {
+    if matches!(name, FILE_VARIABLE | TOKEN_VARIABLE) {
         return None;
     }
     let mut below = Some(known);

@@ -20,6 +20,8 @@ pub const CHALLENGE: &str = "Bearer realm=\"turntable management\"";
 
 /// The name of a caller without a token, in the log.
 pub const LOCAL: &str = "local";
+/// The name of a program that embeds the server.
+const PROGRAM: &str = "program";
 
 /// A caller.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -97,6 +99,15 @@ impl Access {
 }
 
 impl Caller {
+    /// A program that embeds the server, which may do everything.
+    #[must_use]
+    pub fn program() -> Self {
+        Self {
+            name: PROGRAM.into(),
+            role: Role::Admin,
+        }
+    }
+
     /// Whether it may call a method that needs a role.
     ///
     /// # Errors

@@ -4,10 +4,11 @@
 //! Each page answers GET and HEAD: load balancers and uptime checks send either.
 
 pub mod access;
+pub mod client;
 pub mod configuration;
 pub mod in_force;
 pub mod role;
-mod rpc;
+pub(crate) mod rpc;
 pub mod settings;
 
 use std::sync::Arc;

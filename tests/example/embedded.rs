@@ -157,6 +157,10 @@ async fn program_with_two_services_serves_them_and_its_factory_runs() {
         users
     })
     .await;
+    // A method of the operator by its name.
+    let client = running.client();
+    let disabled = client.call("service", "getDisabled", json!(["1:mel"]));
+    assert_eq!(disabled.await.unwrap().as_json(), r#"["chat"]"#);
     // In the name of the server itself.
     let refused = running.call_service("forum:createPost", None).await;
     assert_eq!(&*refused.unwrap_err().message, "a post has an author");

@@ -37,6 +37,7 @@ fn the_environment_overrides_the_file_key_by_key() {
             ("TURNTABLE_LIMITS__PUBLISH__PER_SECOND", "10"),
             ("PATH", "/bin"),
             ("TURNTABLE_CONFIG", "c.toml"),
+            ("TURNTABLE_TOKEN", "0123456789abcdef"),
         ],
     )
     .unwrap();

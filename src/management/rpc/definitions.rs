@@ -21,6 +21,50 @@ impl Type {
             Self::Object => "object",
         }
     }
+
+    /// What it accepts, for the types of other languages.
+    pub(crate) const fn accepted(self) -> Accepted {
+        match self {
+            Self::User | Self::Text => Accepted::TextOrNumber,
+            Self::Users => Accepted::List,
+            Self::Secret | Self::Channel => Accepted::Text,
+            Self::Seconds | Self::Count => Accepted::Count,
+            Self::Any => Accepted::Any,
+            Self::Object => Accepted::Object,
+        }
+    }
+
+    /// What it is, for the comments of generated clients.
+    pub(crate) const fn about(self) -> &'static str {
+        match self {
+            Self::User => "a user, REALM:NAME; without a realm it has portal.default_realm",
+            Self::Users => "a list of users",
+            Self::Text => "a text",
+            Self::Secret => "a secret",
+            Self::Seconds => "a whole number of seconds",
+            Self::Count => "a whole number",
+            Self::Channel => "the path of a channel",
+            Self::Any => "any JSON",
+            Self::Object => "an object, its values any JSON",
+        }
+    }
+}
+
+/// What parameters accept, as other languages distinguish it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Accepted {
+    /// A string, or a number.
+    TextOrNumber,
+    /// A list of these.
+    List,
+    /// A string.
+    Text,
+    /// A whole number, 0 or more.
+    Count,
+    /// Any JSON.
+    Any,
+    /// An object with any values.
+    Object,
 }
 
 fn parameter(parameter: &Parameter) -> Value {
@@ -29,6 +73,13 @@ fn parameter(parameter: &Parameter) -> Value {
         true => json!({"name": name, "type": of, "optional": true}),
         false => json!({"name": name, "type": of}),
     }
+}
+
+/// The methods of a service: `{METHOD: {description, role, params, result}}`.
+pub(crate) fn of_service(methods: &[Method]) -> Value {
+    let methods = methods.iter();
+    let methods = methods.map(|of| (of.name.to_owned(), method(of)));
+    methods.collect::<Map<_, _>>().into()
 }
 
 fn method(method: &Method) -> Value {
@@ -44,11 +95,8 @@ fn method(method: &Method) -> Value {
 /// `{SERVICE: {METHOD: {description, role, params: [{name, type, optional?}], result}}}`;
 /// `result` is a JSON Schema.
 pub(super) fn definitions() -> Value {
-    let services = SERVICES.iter().map(|(name, methods)| {
-        let methods = methods.iter();
-        let methods = methods.map(|of| (of.name.to_owned(), method(of)));
-        ((*name).to_owned(), methods.collect::<Map<_, _>>().into())
-    });
+    let services = SERVICES.iter();
+    let services = services.map(|(name, methods)| ((*name).to_owned(), of_service(methods)));
     services.collect::<Map<String, Value>>().into()
 }
 
@@ -69,6 +117,16 @@ mod tests {
         assert_eq!(ban["params"], params);
         assert_eq!(ban["role"], "operate");
         assert_eq!(ban["result"], json!({"type": "integer", "minimum": 0}));
+    }
+
+    #[test]
+    fn parameters_that_may_be_left_out_are_the_last() {
+        for (service, methods) in SERVICES {
+            for method in *methods {
+                let flags = method.parameters.iter().map(|of| of.is_optional);
+                assert!(flags.is_sorted(), "{service}/{}", method.name);
+            }
+        }
     }
 
     #[test]

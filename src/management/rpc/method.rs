@@ -1,6 +1,7 @@
 //! Methods of services: their names, parameters and types, and the arguments of a call,
 //! read by them. Each service lists its methods in a file of its own.
 
+use std::borrow::Cow;
 use std::collections::VecDeque;
 use std::fmt;
 use std::pin::Pin;
@@ -22,36 +23,36 @@ use turntable_core::payload::Payload;
 use turntable_core::reason::ErrorCode;
 
 /// The result of a call, as JSON.
-pub(super) type Answer = Result<Box<RawValue>, ErrorBody>;
+pub(crate) type Answer = Result<Box<RawValue>, ErrorBody>;
 
 /// A call that is carried out.
-pub(super) type Call<'m> = Pin<Box<dyn Future<Output = Answer> + 'm>>;
+pub(crate) type Call<'m> = Pin<Box<dyn Future<Output = Answer> + Send + 'm>>;
 
 /// A method of a service.
-pub(super) struct Method {
+pub(crate) struct Method {
     /// Its name.
-    pub(super) name: &'static str,
+    pub(crate) name: &'static str,
     /// What it does and returns, in a sentence or two.
-    pub(super) description: &'static str,
+    pub(crate) description: &'static str,
     /// Who may call it.
-    pub(super) role: Role,
+    pub(crate) role: Role,
     /// What it takes, in this order.
-    pub(super) parameters: &'static [Parameter],
+    pub(crate) parameters: &'static [Parameter],
     /// What it returns.
-    pub(super) result: Shape,
+    pub(crate) result: Shape,
     /// Carries out a call.
     pub(super) run: for<'m> fn(&'m Management, Arguments) -> Call<'m>,
 }
 
 /// A parameter of a method.
 #[derive(Debug)]
-pub(super) struct Parameter {
+pub(crate) struct Parameter {
     /// Its name.
-    pub(super) name: &'static str,
+    pub(crate) name: &'static str,
     /// Its type.
-    pub(super) of: Type,
+    pub(crate) of: Type,
     /// Whether a call may leave it out.
-    pub(super) is_optional: bool,
+    pub(crate) is_optional: bool,
     /// Whether it is a credential, which no log shows.
     pub(super) is_hidden: bool,
 }
@@ -114,23 +115,7 @@ impl Parameter {
 
     /// The argument, from a part of a path.
     pub(super) fn read_text(&self, text: &str, realm: &str) -> Result<Argument, ErrorBody> {
-        let is_json = serde_json::from_str::<&RawValue>(text).is_ok();
-        let quoted = || serde_json::Value::from(text).to_string();
-        match self.of {
-            Type::User
-            | Type::Text
-            | Type::Secret
-            | Type::Seconds
-            | Type::Count
-            | Type::Channel => self.read(Some(&quoted()), realm),
-            // A list, or one user.
-            Type::Users if !text.starts_with('[') => {
-                self.read(Some(&format!("[{}]", quoted())), realm)
-            }
-            // What is no JSON is a text.
-            Type::Any if !is_json => self.read(Some(&quoted()), realm),
-            Type::Users | Type::Any | Type::Object => self.read(Some(text), realm),
-        }
+        self.read(Some(&self.of.json_of(text)), realm)
     }
 
     /// A string. A number is accepted where a text is, as ids may be numbers elsewhere.
@@ -231,7 +216,7 @@ impl<'de> Visitor<'de> for FieldVisitor {
 
 /// The type of a parameter.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Type {
+pub(crate) enum Type {
     /// A user: a string, or a number.
     User,
     /// A list of users.
@@ -252,9 +237,30 @@ pub(super) enum Type {
     Object,
 }
 
+impl Type {
+    /// The argument that a text is, where all are texts: in a path, on a command line.
+    pub(crate) fn json_of(self, text: &str) -> Cow<'_, str> {
+        let is_json = || serde_json::from_str::<&RawValue>(text).is_ok();
+        let quoted = || serde_json::Value::from(text).to_string();
+        match self {
+            Self::User
+            | Self::Text
+            | Self::Secret
+            | Self::Seconds
+            | Self::Count
+            | Self::Channel => quoted().into(),
+            // A list, or one user.
+            Self::Users if !text.starts_with('[') => format!("[{}]", quoted()).into(),
+            // What is no JSON is a text.
+            Self::Any if !is_json() => quoted().into(),
+            Self::Users | Self::Any | Self::Object => text.into(),
+        }
+    }
+}
+
 /// An argument of the type of its parameter.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) enum Argument {
+pub(crate) enum Argument {
     /// Left out.
     None,
     User(UserId),
@@ -269,7 +275,7 @@ pub(super) enum Argument {
 
 /// The arguments of a call, in the order of the parameters, and who calls.
 #[derive(Debug, PartialEq)]
-pub(super) struct Arguments(VecDeque<Argument>, Arc<str>);
+pub(crate) struct Arguments(VecDeque<Argument>, Arc<str>);
 
 /// Takes the next argument as one of this type.
 macro_rules! takes {

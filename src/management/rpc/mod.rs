@@ -2,23 +2,26 @@
 //! named parameters, or `GET /SERVICE/METHOD/ARG1/ARG2` with the arguments in their order.
 //!
 //! The services are tables of methods (`method`), each with the types of its parameters:
-//! a call is checked by them before the method runs. `GET /api` (`definitions`) and
-//! `GET /openapi.json` (`openapi`) are made from the tables.
+//! a call is checked by them before the method runs. `GET /api` (`definitions`),
+//! `GET /openapi.json` (`openapi`) and the clients (`command/client/`) are made from the
+//! tables.
 
 mod audit;
 mod auth;
 mod channel;
 mod config;
-mod definitions;
+pub(crate) mod definitions;
 mod game;
-mod method;
+pub(crate) mod method;
 mod openapi;
 mod page;
+mod positional;
 mod service;
 mod session;
-mod shape;
+pub(crate) mod shape;
 mod user;
 
+use std::net::SocketAddr;
 use std::sync::LazyLock;
 
 use actix_web::http::StatusCode;
@@ -26,10 +29,12 @@ use actix_web::http::header::WWW_AUTHENTICATE;
 use actix_web::{HttpRequest, HttpResponse, web};
 use serde_json::value::RawValue;
 
+use super::access::Caller;
 use super::{Management, access};
 use crate::http::fault;
 use crate::http::operator_connection::OperatorConnection;
 use method::{Answer, Argument, Arguments, Method, Parameter, Type, wrong};
+pub(crate) use positional::{named as named_of, of_texts};
 use turntable_core::packet::ErrorBody;
 use turntable_core::reason::ErrorCode;
 
@@ -37,7 +42,7 @@ use turntable_core::reason::ErrorCode;
 pub(super) const BODY_BYTES_MAX: usize = 65_536;
 
 /// The methods of each service.
-const SERVICES: &[(&str, &[Method])] = &[
+pub(crate) const SERVICES: &[(&str, &[Method])] = &[
     ("auth", auth::METHODS),
     ("channel", channel::METHODS),
     ("config", config::METHODS),
@@ -60,7 +65,11 @@ pub(super) fn services() -> impl Iterator<Item = &'static str> {
 /// A call: its method, and its arguments.
 type Call = (&'static Method, Arguments);
 
-fn find(service: &str, name: &str) -> Result<&'static Method, ErrorBody> {
+/// The method of this name.
+///
+/// # Errors
+/// `not_found`, with the names of all.
+pub(crate) fn find(service: &str, name: &str) -> Result<&'static Method, ErrorBody> {
     let methods = SERVICES.iter().find(|(of, _)| *of == service);
     let mut methods = methods.into_iter().flat_map(|(_, methods)| *methods);
     methods.find(|method| method.name == name).ok_or_else(|| {
@@ -203,8 +212,30 @@ async fn answer(
 ) -> Answer {
     let caller = management.caller(request)?;
     caller.needs(find(service, name)?.role)?;
-    let (method, arguments) = read(&default_realm(management))?;
-    let entry = audit::Entry::of(&caller, request.peer_addr(), (service, method), &arguments);
+    let call = read(&default_realm(management))?;
+    carry_out(management, caller, request.peer_addr(), service, call).await
+}
+
+/// Carries out a call of this program, with named parameters or with a list of arguments in
+/// their order.
+pub(super) async fn call(
+    management: &Management,
+    (service, name): (&str, &str),
+    json: &str,
+) -> Answer {
+    let given = positional::named(find(service, name)?, json)?;
+    let call = named(service, name, given.as_bytes(), &default_realm(management))?;
+    carry_out(management, Caller::program(), None, service, call).await
+}
+
+async fn carry_out(
+    management: &Management,
+    caller: Caller,
+    peer: Option<SocketAddr>,
+    service: &str,
+    (method, arguments): Call,
+) -> Answer {
+    let entry = audit::Entry::of(&caller, peer, (service, method), &arguments);
     let answer = (method.run)(&management.now(), arguments.of_caller(caller.name)).await;
     if let Some(entry) = entry {
         entry.log(answer.as_ref().err());

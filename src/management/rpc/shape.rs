@@ -4,7 +4,7 @@ use serde_json::{Map, Value, json};
 
 /// The shape of a value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Shape {
+pub(crate) enum Shape {
     /// Any JSON.
     Any,
     /// `true` or `false`.
@@ -30,15 +30,15 @@ pub(super) enum Shape {
 
 /// A field of an object.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Field {
-    name: &'static str,
-    shape: Shape,
-    is_optional: bool,
+pub(crate) struct Field {
+    pub(crate) name: &'static str,
+    pub(crate) shape: Shape,
+    pub(crate) is_optional: bool,
 }
 
 impl Field {
     /// A field that is always there.
-    pub(super) const fn new(name: &'static str, shape: Shape) -> Self {
+    pub(crate) const fn new(name: &'static str, shape: Shape) -> Self {
         Self {
             name,
             shape,
@@ -47,7 +47,7 @@ impl Field {
     }
 
     /// A field that may be left out.
-    pub(super) const fn optional(name: &'static str, shape: Shape) -> Self {
+    pub(crate) const fn optional(name: &'static str, shape: Shape) -> Self {
         Self {
             name,
             shape,
