@@ -87,7 +87,7 @@ fn use_both_services(address: SocketAddr) -> Users {
         let post = json!({"title": "test post", "body": "something"});
         let (result, mut attributes) = call(&mut mel, "forum:createPost", post);
         assert_eq!(result, json!({ "number": number }));
-        let message = reader.expect("message");
+        let message = reader.await_command("message");
         assert!(message["from"].is_null(), "{message}");
         let [author, of] = ["author", "number"].map(|name| &message["data"][name]);
         assert_eq!((author, of), (&json!("1:mel"), &json!(number)));
