@@ -165,10 +165,8 @@ fn memory_of_idle_connections_and_users_is_reported() {
         let tables = bench(&[&["idle", "--connections", "200"], users].concat());
         let row = &tables[0]["rows"][0];
         assert_eq!(number(row, "connections"), 200.0);
-        assert!(
-            number(row, "rss_after_mb") >= number(row, "rss_before_mb"),
-            "{row}"
-        );
+        assert!(number(row, "bytes_per_connection") > 0.0, "{row}");
+        assert!(number(row, "rss_after_mb") > 0.0, "{row}");
     }
 }
 

@@ -2,8 +2,9 @@
 //!
 //! Before identification a connection consists of a socket and its state in the
 //! server; identified users with friends add a session, an avatar and subscriptions.
-//! Memory is the server's resident set, before and after, divided by the number of
-//! connections; kernel memory of sockets is not included.
+//! Memory is what the server has of its own, before and after, divided by the number of
+//! connections. Neither pages of its program are included, which it also gives back, nor the
+//! kernel's memory of sockets.
 
 use std::time::{Duration, Instant};
 
@@ -77,7 +78,7 @@ pub(super) fn run(args: &IdleArgs, server: Option<&Server>, table: &mut Table) -
     // connection.
     let mut first = Client::new()?;
     first.open(&mut Silent::default(), &server.address, 1)?;
-    let before = server.process.rss_bytes()?;
+    let (before, own_before) = (server.process.rss_bytes()?, server.process.own_bytes()?);
     let mut client = Client::new()?;
     let idle_cpu = if args.users {
         let mut crowd = Crowd::new(args.connections, args.friends)?;
@@ -94,7 +95,8 @@ pub(super) fn run(args: &IdleArgs, server: Option<&Server>, table: &mut Table) -
         client.open(&mut silent, &server.address, args.connections)?;
         rest(&mut client, &mut silent, server, QUIET)?
     };
-    let after = server.process.rss_bytes()?;
+    let (after, own_after) = (server.process.rss_bytes()?, server.process.own_bytes()?);
+    let own = own_after as f64 - own_before as f64;
     table.row([
         Cell::count(args.connections as u64),
         Cell::Text(if args.users { "yes" } else { "no" }.to_owned()),
@@ -105,7 +107,7 @@ pub(super) fn run(args: &IdleArgs, server: Option<&Server>, table: &mut Table) -
         },
         Cell::Number(before as f64 / 1e6, 1),
         Cell::Number(after as f64 / 1e6, 1),
-        Cell::Number((after as f64 - before as f64) / args.connections as f64, 0),
+        Cell::Number(own / args.connections as f64, 0),
         Cell::Number(idle_cpu, 1),
     ]);
     Ok(())

@@ -1,6 +1,6 @@
 //! Memory of sessions: for each transport, and after their connection was lost.
 //!
-//! As in `idle`, memory is the server's resident set, before and after. The memory of a
+//! As in `idle`, memory is what the server has of its own, before and after. The memory of a
 //! session without a connection, apart from its user's avatar, is measured by
 //! connecting the same users twice: the second time neither avatars nor connections
 //! add memory, because those of the first time are reused.
@@ -52,11 +52,12 @@ pub(super) fn run(connections: usize, quiet: Duration) -> Result<Table> {
             // The first connection initialises parts of the server; this is not a cost
             // per connection.
             let _first = Visit::begin(&server, conversation, 1)?;
-            let before = server.process.rss_bytes()?;
+            let (before, own) = (server.process.rss_bytes()?, server.process.own_bytes()?);
             let mut visit = Visit::begin(&server, conversation, connections)?;
             let busy = rest(&mut visit.client, &mut visit.resident, &server, quiet)?;
             let after = server.process.rss_bytes()?;
-            let each = (after as f64 - before as f64) / connections as f64;
+            let own = server.process.own_bytes()? as f64 - own as f64;
+            let each = own / connections as f64;
             let base = *base.get_or_insert(each);
             let is_identified = goal == Goal::Identified;
             table.row([
@@ -92,14 +93,14 @@ pub(super) fn run_detached(users: usize, quiet: Duration) -> Result<Table> {
         goal: Goal::Identified,
     };
     drop(Visit::begin(&server, conversation, 1)?);
-    let mut before = server.process.rss_bytes()?;
+    let mut before = server.process.own_bytes()?;
     for visit in 1..=VISITS {
         drop(Visit::begin(&server, conversation, users)?);
         std::thread::sleep(quiet);
-        let after = server.process.rss_bytes()?;
+        let after = server.process.own_bytes()?;
         table.row([
             Cell::count(visit as u64),
-            Cell::Number(after as f64 / 1e6, 1),
+            Cell::Number(server.process.rss_bytes()? as f64 / 1e6, 1),
             Cell::Number((after as f64 - before as f64) / users as f64, 0),
         ]);
         before = after;
