@@ -108,7 +108,7 @@ pub(crate) const STEPS: &[Step] = &[
             let files = test_files(machine, "tests/client", |name| {
                 name != LIVE_TEST && !GOALS_CLIENT_TESTS.contains(&name)
             })?;
-            node_tests(machine.command("node").env("CHROMIUM", chromium), &files)
+            node_tests_at_once(machine.command("node").env("CHROMIUM", chromium), &files, 2)
         },
     },
     Step {
@@ -292,15 +292,19 @@ fn rust_tests(machine: &Machine) -> Result<Report> {
     run_rust_tests(machine, &all, &[])
 }
 
-/// Areas of `tests/` whose subject is one connection, time or the sources: encoding what
-/// workers send each other adds nothing to them.
+/// Areas of `tests/` whose subject is one connection or transport, time or the sources:
+/// encoding what workers send each other adds nothing to them. `scenarios` has every
+/// transport.
 const NOT_ENCODED: &[&str] = &[
     "clients",
     "example",
     "limit",
+    "poll",
     "soak",
+    "socketio",
     "source",
     "time",
+    "tunnel",
     "websocket",
 ];
 
@@ -438,7 +442,13 @@ fn test_files(machine: &Machine, folder: &str, wanted: fn(&str) -> bool) -> Resu
 /// Runs test files with Node's test runner.
 fn node_tests(node: &mut Command, files: &[PathBuf]) -> Result<Report> {
     // One file at a time, because parallel browsers on two cores disturb each other.
-    node.args(["--test", "--test-reporter=spec", "--test-concurrency=1"])
+    node_tests_at_once(node, files, 1)
+}
+
+/// The same with so many files at once, for tests that wait most of their time.
+fn node_tests_at_once(node: &mut Command, files: &[PathBuf], count: u32) -> Result<Report> {
+    node.args(["--test", "--test-reporter=spec"])
+        .arg(format!("--test-concurrency={count}"))
         .args(files);
     tests(node, Runner::Node)
 }
@@ -466,7 +476,7 @@ fn goals(machine: &Machine) -> Result<Report> {
     node.env("TURNTABLE_URL", &server.url)
         .env("CHROMIUM", machine.ensure_chromium()?)
         .env("TURNTABLE_BIN", machine.server());
-    node_tests(&mut node, &files)
+    node_tests_at_once(&mut node, &files, 4)
 }
 
 #[cfg(test)]
