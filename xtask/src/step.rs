@@ -299,6 +299,7 @@ const NOT_ENCODED: &[&str] = &[
     "clients",
     "example",
     "limit",
+    "operation",
     "poll",
     "soak",
     "socketio",
