@@ -80,9 +80,13 @@ fn silent_pipeline_takes_no_processor_time() {
         assert!(waited >= Duration::from_millis(900), "{waited:?}");
         u128::from(server.processor_ms() - before) * 1000 / waited.as_millis()
     };
-    let used: Vec<u128> = (0..8).map(|_| used_of_a_second()).collect();
+    let is_silent = |used: &Vec<u128>| used.last().is_some_and(|ms| *ms < 200);
+    let mut used = Vec::new();
+    while !is_silent(&used) && used.len() < 8 {
+        used.push(used_of_a_second());
+    }
     assert!(
-        used.iter().any(|ms| *ms < 200),
+        is_silent(&used),
         "{used:?} ms of processor time in seconds of silence"
     );
 }
