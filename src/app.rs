@@ -43,7 +43,7 @@ use crate::config::{self, Config};
 use crate::gateway::admission::ConnectionLimits;
 use crate::gateway::delivery::encoding::Encodings;
 use crate::gateway::peers::Peers;
-use crate::gateway::{Drain, Gateway, Shared, overload};
+use crate::gateway::{Gateway, Shared, overload};
 use crate::http::accept::Acceptor;
 use crate::http::admission::{Admission, AtWorker};
 use crate::http::listener::listen;
@@ -205,10 +205,7 @@ impl Running {
     pub async fn stop(self, shutdown: Duration) {
         let [http, operators] = &self.handles;
         // Connections are accepted on, to answer them that the server stops.
-        self.shared.is_stopping.store(true, Ordering::Relaxed);
-        for gateway in self.shared.peers.gateways() {
-            gateway.do_send(Drain);
-        }
+        self.shared.begin_shutdown(shutdown);
         let deadline = Instant::now() + shutdown;
         while self.shared.limits.total() > 0 && Instant::now() < deadline {
             actix_rt::time::sleep(DRAIN_LOOK).await;
@@ -330,6 +327,7 @@ impl Node {
             incomplete: Arc::default(),
             unidentified: Arc::default(),
             is_stopping: AtomicBool::new(false),
+            is_ending: AtomicBool::new(false),
             peers: Peers::new(workers, NodeId::default(), boot),
             ended: Default::default(),
             owners: owners.clone(),

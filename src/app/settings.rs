@@ -132,6 +132,7 @@ pub(super) fn gateways(config: &Config, services: Services) -> GatewaySettings {
         incomplete: incomplete(&config.server),
         connections_max: config.server.connections_max,
         connections_per_address_max: config.server.connections_per_address_max,
+        drain_spread_ms: config.server.drain_spread_ms,
         memory_bytes_max: config.server.memory_bytes_max,
         overload_wait_ms: config.server.overload_wait_ms,
         mailbox_max: config.server.mailbox_max,

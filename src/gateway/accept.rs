@@ -166,9 +166,9 @@ pub(crate) struct View<'a> {
 }
 
 impl<'a> View<'a> {
-    /// Whether the server stops.
+    /// Whether the server takes no clients.
     pub(crate) const fn is_draining(&self) -> bool {
-        self.gateway.is_draining
+        self.gateway.is_draining()
     }
 
     /// The encodings of the node.

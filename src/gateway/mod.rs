@@ -17,6 +17,7 @@ pub mod admission;
 pub mod connection;
 mod cooldown;
 pub mod delivery;
+pub mod drain;
 mod eviction;
 mod function;
 pub mod inspection;
@@ -70,6 +71,7 @@ use crate::watched::Watched;
 use admission::{ConnectionLimits, Incomplete, Permit, counted};
 use connection::table::Connections;
 use delivery::encoding::Encodings;
+use drain::Draining;
 use inspection::past::Past;
 use inspection::trace::Traces;
 use intake::Intake;
@@ -80,12 +82,10 @@ use session::table::Sessions;
 use settings::GatewaySettings;
 use subscription::operator::OperatorSubscriptions;
 use subscription::state::Subscriptions;
-use table::Index;
 use turn::{Counters, Timer, Turn, TurnLists, Turns};
-use turntable_core::key::{ConnKey, GatewayId, SessionSlot};
-use turntable_core::packet::{ClientPacket, ErrorBody, ServerPacket};
-use turntable_core::reason::{CloseReason, ErrorCode};
-use turntable_core::session::life::Input;
+use turntable_core::key::GatewayId;
+use turntable_core::packet::{ClientPacket, ErrorBody};
+use turntable_core::reason::ErrorCode;
 use unidentified::{SocketMark, UnidentifiedConnections};
 use wheel::Wheel;
 use work::{Continued, Effect};
@@ -111,9 +111,11 @@ pub struct Shared {
     pub incomplete: Arc<Incomplete>,
     /// Those among them whose clients have not identified.
     pub unidentified: Arc<UnidentifiedConnections>,
-    /// Whether the node stops: set before the first gateway learns it, so that no
+    /// Whether the node takes no clients: set before the first gateway learns it, so that no
     /// worker lets clients in that the others send away.
     pub is_stopping: AtomicBool,
+    /// Whether the process ends: that is not undone.
+    pub is_ending: AtomicBool,
     /// The other gateways.
     pub peers: Peers,
     /// Why sessions ended whose clients may not know it.
@@ -233,7 +235,8 @@ pub struct Gateway {
     answers_gauge: Gauge,
     /// By name: the counter of a command, and its number.
     commands: FxHashMap<&'static str, (Counter, u8)>,
-    is_draining: bool,
+    /// Clients that are sent away, and those that are to be; `None` while clients may come.
+    drain: Option<Draining>,
 }
 
 /// How much is read at once, in bytes; shared by all connections of a worker.
@@ -289,7 +292,7 @@ impl Gateway {
             suspended_ms: turntable_sys::suspended_ms(),
             send_buffer_bytes: 0,
             commands,
-            is_draining: false,
+            drain: None,
         })
     }
 }
@@ -319,60 +322,5 @@ impl Drop for Gateway {
             log::error!("worker {worker} panicked; the server ends");
             std::process::abort();
         }
-    }
-}
-
-/// The server stops: every session gets a `goaway`, then every connection is
-/// closed.
-#[derive(Debug, actix::Message)]
-#[rtype(result = "()")]
-pub struct Drain;
-
-impl actix::Handler<Drain> for Gateway {
-    type Result = ();
-
-    fn handle(&mut self, _: Drain, _: &mut Self::Context) {
-        self.is_draining = true;
-        for session in self.sessions.slots() {
-            // All sessions of a connection get theirs before it is closed.
-            self.step(session, Input::Drain, Default::default());
-            self.run();
-        }
-        for connection in self.connections.keys() {
-            self.close_draining(connection);
-            self.run();
-        }
-    }
-}
-
-/// Clients that come back in one ms: about half of what a core takes.
-const RETURNS_PER_MS: u64 = 4;
-/// The least and the longest time over which clients come back, in ms.
-const SPREAD_MS: (u64, u64) = (1_000, 30_000);
-/// Over how long clients come back to which the server names no time, in ms.
-const USUAL_SPREAD_MS: u64 = 2_000;
-
-impl Gateway {
-    /// Over how long the clients come back, in ms.
-    fn spread_ms(&self) -> u64 {
-        let (least, longest) = SPREAD_MS;
-        (self.shared.limits.total() / RETURNS_PER_MS).clamp(least, longest)
-    }
-
-    /// The same as clients know beforehand, as a server that crashes sends no `goaway`.
-    pub(crate) fn announced_spread_ms(&self) -> Option<u64> {
-        Some(self.spread_ms()).filter(|spread_ms| *spread_ms > USUAL_SPREAD_MS)
-    }
-
-    /// Sends a client its `goaway`, as the server stops.
-    pub(crate) fn send_away(&mut self, session: SessionSlot, connection: ConnKey) {
-        let packet = ServerPacket::GoAway {
-            reason: CloseReason::GoingAway.name(),
-            // Spread, so that the next server is not stormed.
-            reconnect_ms: 250 + u64::from(Index::from(connection).number()) % self.spread_ms(),
-            url: None,
-        };
-        self.send(session, &packet, None);
-        self.flush_connection(connection);
     }
 }

@@ -55,6 +55,8 @@ pub struct GatewaySettings {
     pub connections_max: usize,
     /// Connections of one address at one time.
     pub connections_per_address_max: usize,
+    /// Over how long clients are sent away when the server stops, in ms; 0: by their number.
+    pub drain_spread_ms: u64,
     /// Memory of the process, in bytes; 0: half of what the machine has.
     pub memory_bytes_max: u64,
     /// How long an address waits whose sessions were ended for memory, in ms.

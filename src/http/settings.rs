@@ -65,6 +65,9 @@ pub struct ServerSettings {
     pub max_message_bytes: usize,
     /// How long a stopping server waits for its connections to end, in ms.
     pub shutdown_ms: u64,
+    /// Over how long the clients of a stopping server are sent away, in ms; 0: by their number.
+    /// At most half of `shutdown_ms`.
+    pub drain_spread_ms: u64,
     /// Connections at one time, over all addresses.
     pub connections_max: usize,
     /// Connections at one time from one address.
@@ -100,6 +103,7 @@ impl ServerSettings {
         ("body_timeout_ms", 100, 600_000),
         ("write_timeout_ms", 100, 600_000),
         ("shutdown_ms", 0, 600_000),
+        ("drain_spread_ms", 0, 300_000),
         ("connections_max", 1, 10_000_000),
         ("connections_per_address_max", 1, 10_000_000),
         (
@@ -134,6 +138,7 @@ impl Default for ServerSettings {
             echo: false,
             max_message_bytes: 65_536,
             shutdown_ms: 5_000,
+            drain_spread_ms: 0,
             connections_max: 100_000,
             connections_per_address_max: 20_000,
             incomplete_bytes_per_address_max: 33_554_432,

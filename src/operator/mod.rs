@@ -4,6 +4,7 @@
 //! Functions ask owners and gateways, and await the answers. They hold nothing.
 
 pub mod channel;
+pub mod node;
 pub mod room;
 pub mod service;
 mod user;

@@ -103,6 +103,9 @@ const CALLS: &[(&str, &str)] = &[
     ("user/remove", r#"{"userId": "1:1"}"#),
     ("user/erase", r#"{"userId": "1:1"}"#),
     ("auth/remove", r#"{"userId": 7}"#),
+    ("node/getStatus", "{}"),
+    ("node/drain", r#"{"seconds": 1}"#),
+    ("node/undrain", "{}"),
 ];
 
 /// The one method that needs a client which answers; `tests/service/` calls it.

@@ -13,6 +13,7 @@ mod apply;
 mod bench;
 mod config;
 mod console;
+mod drain;
 mod embedder;
 mod game;
 mod history;

@@ -134,7 +134,7 @@ impl Gateway {
         if let Insertion::Ending(reason) = insertion {
             self.linger(key, reason);
         }
-        if self.is_draining {
+        if self.is_draining() {
             // Before its client could identify or resume.
             let error = ErrorBody::new(ErrorCode::Unavailable, "the server is stopping");
             let refuse = |connection: &mut Connection, cx: &mut Cx<'_>| {
@@ -145,7 +145,7 @@ impl Gateway {
             }
         }
         self.with(key, |connection, cx| insertion.begin(connection, cx));
-        if self.is_draining {
+        if self.is_draining() {
             self.push_effects([Effect::Close(key, CloseReason::GoingAway)]);
         }
         if !is_waiting {

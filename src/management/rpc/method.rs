@@ -361,6 +361,15 @@ impl Arguments {
         self.value().map(Some)
     }
 
+    /// The next one, a number of seconds, where it is given.
+    pub(super) fn optional_seconds(&mut self) -> Result<Option<u64>, ErrorBody> {
+        if self.0.front() == Some(&Argument::None) {
+            self.0.pop_front();
+            return Ok(None);
+        }
+        self.seconds().map(Some)
+    }
+
     /// The next one, a whole number, where it is given.
     pub(super) fn optional_count(&mut self) -> Result<Option<u64>, ErrorBody> {
         if self.0.front() == Some(&Argument::None) {

@@ -13,6 +13,7 @@ mod config;
 pub(crate) mod definitions;
 mod game;
 pub(crate) mod method;
+mod node;
 mod openapi;
 mod page;
 mod positional;
@@ -47,6 +48,7 @@ pub(crate) const SERVICES: &[(&str, &[Method])] = &[
     ("channel", channel::METHODS),
     ("config", config::METHODS),
     ("game", game::METHODS),
+    ("node", node::METHODS),
     ("user", user::METHODS),
     ("service", service::METHODS),
     ("session", session::METHODS),

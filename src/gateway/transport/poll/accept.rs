@@ -66,7 +66,10 @@ impl Decide for PollCall {
             resume_id: self.resume_id,
             respond: self.respond,
         };
-        if view.is_draining() {
+        let is_here = matches!(self.destination, Destination::Known(Target::Connection { key, .. })
+            if view.connection(key).is_some_and(|connection| !connection.is_closing()));
+        if view.is_draining() && !is_here {
+            // A session that was not sent away yet goes on until then.
             let error = ErrorBody::new(ErrorCode::Unavailable, "the server is stopping");
             return refused(request, error);
         }

@@ -1,0 +1,72 @@
+//! The service `node`: this server as a whole.
+
+use serde::Serialize;
+
+use super::method::{Arguments, Call, Method, Parameter, Type, result};
+use super::shape::{Field, Shape};
+use crate::management::Management;
+use crate::management::role::Role;
+use crate::operator::node::NodeInfo;
+
+/// A server in an answer.
+const NODE: Shape = Shape::Object(&[
+    Field::new("state", Shape::Text),
+    Field::new("connections", Shape::Count),
+    Field::new("sessions", Shape::Count),
+]);
+
+/// Its methods.
+pub(super) const METHODS: &[Method] = &[
+    Method {
+        name: "getStatus",
+        description: "Whether the server takes clients (serving, draining or stopping), its connections and its sessions.",
+        role: Role::Read,
+        result: NODE,
+        parameters: &[],
+        run: |management, _| Box::pin(async move { result(Node::from(management.shared.node())) }),
+    },
+    Method {
+        name: "drain",
+        description: "Sends all clients away over so many seconds, by default as their number needs, and takes no others until undrain. Returns the status.",
+        role: Role::Admin,
+        result: NODE,
+        parameters: &[Parameter::optional("seconds", Type::Seconds)],
+        run: drain,
+    },
+    Method {
+        name: "undrain",
+        description: "Takes clients again. Returns the status.",
+        role: Role::Admin,
+        result: NODE,
+        parameters: &[],
+        run: |management, _| {
+            Box::pin(async move { result(Node::from(management.shared.undrain()?)) })
+        },
+    },
+];
+
+/// A server as an operator sees it.
+#[derive(Serialize)]
+struct Node {
+    state: &'static str,
+    connections: u64,
+    sessions: u64,
+}
+
+impl From<NodeInfo> for Node {
+    fn from(info: NodeInfo) -> Self {
+        Self {
+            state: info.state.name(),
+            connections: info.connections,
+            sessions: info.sessions,
+        }
+    }
+}
+
+fn drain(management: &Management, mut arguments: Arguments) -> Call<'_> {
+    Box::pin(async move {
+        let over_ms = arguments.optional_seconds()?;
+        let over_ms = over_ms.map(|seconds| seconds.saturating_mul(1_000));
+        result(Node::from(management.shared.drain(over_ms)?))
+    })
+}
