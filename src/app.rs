@@ -3,6 +3,7 @@
 
 mod attribute;
 mod avatar;
+mod certificate;
 mod channel;
 mod client;
 mod configuration;
@@ -169,6 +170,8 @@ impl Running {
         let handles = [http.handle(), operators.handle()];
         actix_rt::spawn(overload::watch(Arc::downgrade(&shared)));
         actix_rt::spawn(configuration::watch(Arc::downgrade(&configuration)));
+        let certificates = Arc::downgrade(&settings.certificates);
+        actix_rt::spawn(certificate::watch(certificates));
         actix_rt::spawn(http);
         actix_rt::spawn(operators);
         log::info!("{workers} workers");
@@ -193,6 +196,16 @@ impl Running {
     /// What is wrong with it; then nothing has changed.
     pub fn apply(&self, config: Config) -> anyhow::Result<Applied> {
         self.configuration.apply(config)
+    }
+
+    /// The URLs of the public and of the operator's listener.
+    fn urls(&self) -> [String; 2] {
+        let certificates = &self.settings.certificates;
+        [
+            (&certificates.server, self.server),
+            (&certificates.management, self.management),
+        ]
+        .map(|(listener, address)| format!("{}://{address}", listener.settings().scheme()))
     }
 
     /// How long a stopping server waits for its connections to end.
@@ -229,6 +242,7 @@ fn serve_operators(
     operator: Management,
     settings: &NodeSettings,
 ) -> anyhow::Result<Server> {
+    let tls = settings.certificates.management.clone();
     let settings = settings.http.clone();
     let server = Server::build()
         .workers(1)
@@ -248,7 +262,7 @@ fn serve_operators(
                     data.insert(connection.clone());
                 })
                 .finish(map_config(app, |()| AppConfig::default()));
-            let connections = Rc::new(OperatorConnections::default());
+            let connections = Rc::new(OperatorConnections::new(tls.clone()));
             fn_service(move |stream: TcpStream| connections.clone().accept(stream)).and_then(http)
         })?
         .run();
@@ -307,7 +321,14 @@ impl Node {
         let webhooks = Webhooks::new(config.webhooks.clone(), metrics.clone());
         let outside = (factory, webhooks);
         let validators = validators.into();
-        let settings = NodeSettings::new(&config, services, validators, owners.clone(), outside)?;
+        let settings = NodeSettings::new(
+            &config,
+            services,
+            validators,
+            owners.clone(),
+            outside,
+            metrics,
+        )?;
         settings.show_bounds(metrics);
         let boot = (clock::now_ms() / 1_000) as u32;
         let encodings = Encodings {
@@ -401,6 +422,7 @@ impl Node {
             shared: self.shared.clone(),
             places: Arc::new(places),
             settings: self.settings.http.clone(),
+            tls: self.settings.certificates.server.clone(),
         };
         let server = Server::build()
             .workers(workers)

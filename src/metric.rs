@@ -34,6 +34,22 @@ pub struct Worker {
     pub worker: u16,
 }
 
+/// The label of a listener's certificate.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct ListenerLabel {
+    /// `server` or `management`.
+    pub listener: &'static str,
+}
+
+/// The labels of a failed handshake.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct HandshakeLabel {
+    /// `server` or `management`.
+    pub listener: &'static str,
+    /// The class of reasons.
+    pub name: &'static str,
+}
+
 /// The label of what has a result.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub struct ResultLabel {
@@ -55,6 +71,10 @@ pub struct Metrics {
     pub accepted: Counter,
     /// Handshakes refused, by reason.
     pub refused: Family<Label, Counter>,
+    /// Handshakes of TLS that failed, by listener and reason.
+    pub tls_failed: Family<HandshakeLabel, Counter>,
+    /// When the certificate of a listener expires, in seconds of Unix time.
+    pub certificate_expires_s: Family<ListenerLabel, Gauge>,
     /// Connections closed, by the name of the close reason.
     pub closed: Family<Label, Counter>,
     /// Sessions now, including those without a connection.
@@ -179,6 +199,19 @@ impl Metrics {
     /// Counts a refused handshake.
     pub fn refuse(&self, name: &'static str) {
         self.refused.get_or_create(&Label { name }).inc();
+    }
+
+    /// Counts a handshake of TLS that failed.
+    pub fn fail_handshake(&self, listener: &'static str, name: &'static str) {
+        let label = HandshakeLabel { listener, name };
+        self.tls_failed.get_or_create(&label).inc();
+    }
+
+    /// The gauge of the certificate of a listener.
+    #[must_use]
+    pub fn certificate(&self, listener: &'static str) -> Gauge {
+        let label = ListenerLabel { listener };
+        self.certificate_expires_s.get_or_create(&label).clone()
     }
 
     /// Counts a refusal because the limit of this key is reached.

@@ -417,7 +417,7 @@ impl State {
 /// Where clients reach a server, as a URL.
 fn url(config: &Config, server: SocketAddr) -> String {
     match config.server.url.as_str() {
-        "" => format!("http://{server}"),
+        "" => format!("{}://{server}", config.server.tls.scheme()),
         url => url.to_owned(),
     }
 }

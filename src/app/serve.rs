@@ -34,11 +34,8 @@ pub fn run(sources: Sources, services: LocalServices) -> anyhow::Result<()> {
         let mut terminate = signal(SignalKind::terminate())?;
         let running = Running::start_from(sources, composed, extensions)?;
         announce(&running);
-        log::info!(
-            "open http://{} in two browser windows; metrics are at http://{}/metrics",
-            running.server,
-            running.management
-        );
+        let [server, management] = running.urls();
+        log::info!("open {server} in two browser windows; metrics are at {management}/metrics");
         loop {
             tokio::select! {
                 _ = interrupt.recv() => break,
@@ -62,10 +59,8 @@ pub fn run(sources: Sources, services: LocalServices) -> anyhow::Result<()> {
 
 /// Writes the addresses to standard output, for scripts that wait for them.
 fn announce(running: &Running) {
-    let lines = format!(
-        "listening server http://{}\nlistening management http://{}\n",
-        running.server, running.management
-    );
+    let [server, management] = running.urls();
+    let lines = format!("listening server {server}\nlistening management {management}\n");
     let mut out = std::io::stdout().lock();
     if let Err(error) = out.write_all(lines.as_bytes()).and_then(|()| out.flush()) {
         log::warn!("standard output cannot be written: {error}");

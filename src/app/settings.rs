@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 
+use super::certificate::Certificates;
 use crate::actor::validator::Validators;
 use crate::actor::{ActorSettings, Services};
 use crate::cluster::owners::Owners;
@@ -39,6 +40,8 @@ pub(super) struct NodeSettings {
     pub(super) factory: Arc<Factory>,
     /// Events for a backend.
     pub(super) webhooks: Arc<Webhooks>,
+    /// Those of the listeners.
+    pub(super) certificates: Arc<Certificates>,
 }
 
 impl NodeSettings {
@@ -52,6 +55,7 @@ impl NodeSettings {
         validators: Validators,
         owners: Arc<dyn Owners>,
         (factory, webhooks): (Factory, Arc<Webhooks>),
+        metrics: &Arc<Metrics>,
     ) -> anyhow::Result<Self> {
         let backends = Arc::new(Backends::new(owners));
         let provided = backends.beside(&local_services, &config.services)?;
@@ -64,6 +68,7 @@ impl NodeSettings {
             backends,
             factory: Arc::new(factory),
             webhooks,
+            certificates: Arc::new(Certificates::new(config, metrics)?),
         })
     }
 
@@ -88,12 +93,14 @@ impl NodeSettings {
         config.check()?;
         let mut actors = actors(config, &self.local_services, &self.validators)?;
         let portal = shared.portal.prepare(config.portal.clone(), reads_files)?;
+        let certificates = self.certificates.prepare(config, reads_files)?;
         actors.local_services = self
             .backends
             .beside(&self.local_services, &config.services)?;
         if let Some(portal) = portal {
             shared.portal.apply(portal);
         }
+        self.certificates.apply(certificates);
         self.factory.apply(config.avatar.clone());
         self.webhooks.apply(config.webhooks.clone());
         self.actors.set(actors);

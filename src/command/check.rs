@@ -19,7 +19,8 @@ pub(super) struct CheckArgs {
 impl CheckArgs {
     pub(super) fn run(self) -> anyhow::Result<()> {
         let Composed { config, origins } = Sources::read(Some(&self.file))?.compose()?;
-        let problems = portal::problems(&config.portal)?;
+        let mut problems = portal::problems(&config.portal)?;
+        problems.extend(config::certificate_problems(&config));
         ensure!(problems.is_empty(), "{}", problems.join("\n"));
         for warning in config::warnings(&config) {
             eprintln!("warning: {warning}");

@@ -34,7 +34,7 @@ pub mod version;
 pub mod watch;
 mod whole;
 
-pub use urls::{Warned, warnings};
+pub use urls::{Warned, certificate_problems, warnings};
 
 use std::collections::BTreeMap;
 

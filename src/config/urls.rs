@@ -6,6 +6,9 @@ use parking_lot::Mutex;
 
 use super::check::Conflict;
 use super::{Config, admission};
+use crate::clock;
+use crate::http::certificate;
+use crate::http::settings::TlsSettings;
 use crate::http_client::endpoint::Endpoint;
 use crate::webhook::settings::read_secret;
 use turntable_core::model::pattern::Pattern;
@@ -15,6 +18,11 @@ use turntable_core::model::settings::WatchPolicy;
 pub(super) fn check(config: &Config, found: &mut Vec<Conflict>) {
     let (presence, avatar, webhooks) = (&config.presence, &config.avatar, &config.webhooks);
     let mut refuse = |key: &str, message: String| found.push(Conflict::new(&[key], message));
+    for (section, settings) in certificates(config) {
+        if let Some((key, message)) = settings.conflict() {
+            refuse(&format!("{section}.{key}"), message.to_owned());
+        }
+    }
     for (key, url) in [
         ("presence.watch_url", &presence.watch_url),
         ("avatar.url", &avatar.url),
@@ -77,7 +85,24 @@ pub fn warnings(config: &Config) -> Vec<String> {
         })
     };
     let exposed = services.chain(others).filter_map(warning);
-    exposed.chain(admission::warnings(config)).collect()
+    let now_s = i64::try_from(clock::now_ms() / 1_000).unwrap_or(i64::MAX);
+    let certificates = certificate::warnings(&certificates(config), now_s);
+    let all = exposed.chain(admission::warnings(config));
+    all.chain(certificates).collect()
+}
+
+/// The files of certificates, by the names of their sections.
+fn certificates(config: &Config) -> [(&'static str, &TlsSettings); 2] {
+    [
+        ("server.tls", &config.server.tls),
+        ("management.tls", &config.management.tls),
+    ]
+}
+
+/// What is wrong with the files of certificates, a line each.
+#[must_use]
+pub fn certificate_problems(config: &Config) -> Vec<String> {
+    certificate::problems(&certificates(config))
 }
 
 /// The warnings that were written.
@@ -167,6 +192,11 @@ mod tests {
             ),
             ("[webhooks]\nsecret = \"geheim\"", "whsec_"),
             ("[webhooks]\nevents = [\"user.born\"]", "user.online"),
+            ("[server.tls]\nkey = \"own.key\"", "file of its certificate"),
+            (
+                "[management.tls]\ncertificate = \"own.pem\"",
+                "file of its key",
+            ),
         ] {
             let found = problems(text);
             assert!(found.contains(expected), "{text}: {found}");

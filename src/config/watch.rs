@@ -50,10 +50,19 @@ pub enum Found {
 }
 
 /// The looks at one file.
-#[derive(Debug, Default)]
-pub struct Watch {
-    last: Option<Stamp>,
+#[derive(Debug)]
+pub struct Watch<S = Stamp> {
+    last: Option<S>,
     state: State,
+}
+
+impl<S> Default for Watch<S> {
+    fn default() -> Self {
+        Self {
+            last: None,
+            state: State::default(),
+        }
+    }
 }
 
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
@@ -70,9 +79,9 @@ enum State {
     Missing(u32),
 }
 
-impl Watch {
-    /// A look at the file; `None` where it is missing.
-    pub fn look(&mut self, stamp: Option<Stamp>) -> Found {
+impl<S: Copy + PartialEq> Watch<S> {
+    /// A look at the file, or at several as one; `None` where it is missing.
+    pub fn look(&mut self, stamp: Option<S>) -> Found {
         let Some(now) = stamp else {
             let looks = match self.state {
                 State::Missing(looks) => looks.saturating_add(1),

@@ -3,20 +3,26 @@
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::Duration;
 
 use actix_http::Protocol;
 use actix_http::error::DispatchError;
 use actix_rt::net::TcpStream;
 use actix_rt::time::timeout;
+use rustls::ServerConfig;
 
 use crate::gateway::Shared;
+use crate::gateway::admission::IncompleteShare;
 use crate::http::flow::FlowLimits;
 use crate::http::network;
 use crate::http::places::Places;
 use crate::http::proxy_protocol::{self, Origin};
 use crate::http::settings::HttpSettings;
+use crate::http::socket::Socket;
 use crate::http::takeable::{Peer, Takeable};
+use crate::http::tls::{self, TlsListener};
+use crate::http::tls_handshake::Failed;
 use crate::watched::Watched;
 
 /// How long a connection without a place may take for the head of its request.
@@ -38,6 +44,8 @@ pub struct Acceptor {
     pub places: Arc<Places>,
     /// The settings in force.
     pub settings: Arc<Watched<HttpSettings>>,
+    /// The certificate in force.
+    pub tls: Arc<TlsListener>,
 }
 
 impl Acceptor {
@@ -51,6 +59,8 @@ impl Acceptor {
         let _ = stream.set_nodelay(true);
         let peer = stream.peer_addr().ok();
         let settings = self.settings.get();
+        let config = self.tls.config();
+        let is_tls = config.is_some();
         let server = &settings.server;
         let address = peer.map_or(IpAddr::from([0, 0, 0, 0]), |peer| peer.ip());
         let is_proxy = network::is_trusted(address, &server.trusted_proxies);
@@ -58,6 +68,7 @@ impl Acceptor {
             address,
             is_proxy,
             is_proxied: is_proxy,
+            is_tls,
         };
         // Counted before anything is awaited: a client that sends nothing counts too.
         let enter = |peer: Peer| {
@@ -74,6 +85,7 @@ impl Acceptor {
                         address: client,
                         is_proxy: network::is_trusted(client, &server.trusted_proxies),
                         is_proxied: true,
+                        is_tls,
                     };
                     drop(place);
                     place = enter(origin);
@@ -104,9 +116,48 @@ impl Acceptor {
             chunked_bytes_max: CHUNKED_BYTES_PER_BYTE * server.max_message_bytes,
             incomplete: origin.incomplete(settings.incomplete),
         };
-        let head = self.shared.incomplete.share(origin.address);
+        let mut head = self.shared.incomplete.share(origin.address);
+        let stream = match config {
+            Some(config) => {
+                self.secure((stream, config), origin.address, &limits, &mut head)
+                    .await?
+            }
+            None => Socket::Plain(stream),
+        };
         let metrics = self.shared.metrics.clone();
         let socket = Takeable::new(stream, origin, place, limits, head, metrics);
         Ok((socket, Protocol::Http1, peer))
+    }
+
+    /// Carries out the handshake of TLS.
+    async fn secure(
+        &self,
+        (stream, config): (TcpStream, Arc<ServerConfig>),
+        peer: IpAddr,
+        limits: &FlowLimits,
+        share: &mut IncompleteShare,
+    ) -> Result<Socket, DispatchError> {
+        let mut socket = Socket::new(stream, Some(config)).map_err(DispatchError::Io)?;
+        let done = self.tls.handshake(limits.head, peer, |cx| {
+            let polled = socket.poll_handshake(cx);
+            if polled.is_pending() {
+                // What has come is in the session's buffer, or has become a part of it.
+                let counted = share.set(socket.handshake_bytes(), limits.incomplete);
+                if let Err(full) = counted {
+                    self.shared.metrics.reach(full.key());
+                    return Poll::Ready(Err(Failed::TooMuch));
+                }
+            }
+            polled
+        });
+        let done = done.await;
+        share.clear();
+        match done {
+            Ok(()) => Ok(socket),
+            Err(failed) => {
+                tls::refuse(&mut socket, failed);
+                Err(DispatchError::DisconnectTimeout)
+            }
+        }
     }
 }

@@ -123,11 +123,12 @@ impl Admission {
     ///
     /// # Errors
     /// Why the page may not connect.
-    pub fn check_page(&self, head: &RequestHead) -> Result<(), Foreign> {
+    pub fn check_page(&self, head: &RequestHead, is_tls: bool) -> Result<(), Foreign> {
         let server = &self.settings.get().server;
         let accepted = Accepted {
             origins: &server.allowed_origins,
             hosts: &server.hosts,
+            is_tls,
         };
         accepted
             .check(&head.uri, head.headers())
@@ -141,8 +142,10 @@ impl Admission {
     ///
     /// # Errors
     /// `forbidden` for a page of another origin that is not allowed.
-    pub fn cors(&self, head: &RequestHead) -> Result<Cors, ErrorBody> {
-        self.check_page(head).map_err(|foreign| foreign.error())?;
+    pub fn cors(&self, request: &HttpRequest) -> Result<Cors, ErrorBody> {
+        let (head, is_tls) = (request.head(), is_tls(request));
+        self.check_page(head, is_tls)
+            .map_err(|foreign| foreign.error())?;
         let Some(page) = head.headers().get(header::ORIGIN) else {
             return Ok(Cors::default());
         };
@@ -192,18 +195,21 @@ impl Admission {
         }
     }
 
-    /// Whether the client's browser speaks TLS with the proxy in front: its page, or a
-    /// trusted proxy, says so.
+    /// Whether the client's browser speaks TLS, with this server or the proxy in front: its
+    /// page, or a trusted proxy, says so.
     #[must_use]
     pub fn is_https(&self, request: &HttpRequest) -> bool {
         let socket = request.conn_data::<Takeable>();
-        let is_proxy = socket.is_some_and(|socket| socket.peer().is_proxy);
-        self.is_https_head(request.headers(), is_proxy)
+        self.is_https_head(request.headers(), socket.map(Takeable::peer))
     }
 
-    /// Whether a request with these headers came over TLS; `is_proxy` says whether a
-    /// trusted proxy sent it.
-    pub(super) fn is_https_head(&self, headers: &HeaderMap, is_proxy: bool) -> bool {
+    /// Whether a request with these headers came over TLS.
+    pub(super) fn is_https_head(&self, headers: &HeaderMap, peer: Option<Peer>) -> bool {
+        let is_proxy = peer.is_some_and(|peer| peer.is_proxy);
+        // A proxy may speak TLS with the server, and not with the browser.
+        if !is_proxy && peer.is_some_and(|peer| peer.is_tls) {
+            return true;
+        }
         let page = headers.get(header::ORIGIN).map(HeaderValue::as_bytes);
         if page.is_some_and(|page| page.starts_with(b"https://")) {
             return true;
@@ -259,6 +265,13 @@ impl Admission {
         let target = self.shared.peers.locate(id)?;
         Some((target, self.shared.peers.gateway_of(target)?))
     }
+}
+
+/// Whether a request came on a connection of its client with TLS.
+#[must_use]
+pub fn is_tls(request: &HttpRequest) -> bool {
+    let socket = request.conn_data::<Takeable>();
+    socket.is_some_and(|socket| socket.peer().is_tls)
 }
 
 /// Tells the operator which line would let a client in that was refused for the

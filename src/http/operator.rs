@@ -28,15 +28,16 @@ pub async fn guard(
     request: ServiceRequest,
     next: Next<impl MessageBody + 'static>,
 ) -> Result<ServiceResponse<BoxBody>, actix_web::Error> {
+    let connection = request.conn_data::<OperatorConnection>().cloned();
     let checked = {
         let server = &settings.get().server;
         let accepted = Accepted {
             origins: &[],
             hosts: &server.hosts,
+            is_tls: connection.as_ref().is_some_and(OperatorConnection::is_tls),
         };
         accepted.check(request.uri(), request.headers())
     };
-    let connection = request.conn_data::<OperatorConnection>().cloned();
     if let Some(connection) = connection.as_ref().filter(|_| !has_body(&request)) {
         connection.carries_out();
     }

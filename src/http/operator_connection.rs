@@ -8,9 +8,10 @@
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::pin::Pin;
 use std::rc::{Rc, Weak};
+use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
@@ -20,6 +21,10 @@ use actix_rt::net::TcpStream;
 use actix_rt::time::sleep;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
+use crate::http::socket::Socket;
+use crate::http::tls::{self, TlsListener};
+use crate::http::tls_handshake::Failed;
+
 /// As many may be idle, or take their time.
 const PATIENT_MAX: usize = 32;
 /// How long others may take for a request, and to read an answer.
@@ -27,10 +32,13 @@ const MOMENT: Duration = Duration::from_millis(10);
 const ANSWER: Duration = Duration::from_millis(50);
 /// How long a request may be carried out while many are connected.
 const REQUEST: Duration = Duration::from_secs(10);
+/// How long a handshake of TLS may take.
+const HANDSHAKE: Duration = Duration::from_secs(5);
 
 /// The connections of a worker, in the order of their accept.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct OperatorConnections {
+    tls: Arc<TlsListener>,
     all: RefCell<VecDeque<Weak<RefCell<Inner>>>>,
     /// Whether they are looked at until there are few again.
     is_looking: Cell<bool>,
@@ -42,7 +50,7 @@ pub struct OperatorConnection(Rc<RefCell<Inner>>);
 
 #[derive(Debug)]
 struct Inner {
-    stream: TcpStream,
+    stream: Socket,
     /// It may end from then on.
     until: Instant,
     /// Whether it has to end, unless it has something to read or can write.
@@ -54,13 +62,26 @@ struct Inner {
 pub type Accepted = (OperatorConnection, Protocol, Option<SocketAddr>);
 
 impl OperatorConnections {
+    /// None yet, at a listener with this certificate.
+    #[must_use]
+    pub fn new(tls: Arc<TlsListener>) -> Self {
+        Self {
+            tls,
+            all: RefCell::default(),
+            is_looking: Cell::default(),
+        }
+    }
+
     /// Takes a connection. Another one may have to end.
     ///
     /// # Errors
-    /// None.
+    /// If there is no TLS session.
     pub async fn accept(self: Rc<Self>, stream: TcpStream) -> Result<Accepted, DispatchError> {
         let _ = stream.set_nodelay(true);
         let peer = stream.peer_addr().ok();
+        let tls = self.tls.clone();
+        let stream = Socket::new(stream, tls.config()).map_err(DispatchError::Io)?;
+        let is_tls = stream.is_tls();
         let inner = Rc::new(RefCell::new(Inner {
             stream,
             until: Instant::now() + MOMENT,
@@ -76,6 +97,20 @@ impl OperatorConnections {
                 }
                 self.is_looking.set(false);
             });
+        }
+        if is_tls {
+            let address = peer.map_or(IpAddr::from([0, 0, 0, 0]), |peer| peer.ip());
+            let done = tls.handshake(HANDSHAKE, address, |cx| {
+                let mut inner = inner.borrow_mut();
+                match inner.stream.poll_handshake(cx) {
+                    Poll::Pending => inner.wait(cx).map_err(|_| Failed::Late),
+                    ready => ready,
+                }
+            });
+            if let Err(failed) = done.await {
+                tls::refuse(&mut inner.borrow_mut().stream, failed);
+                return Err(DispatchError::DisconnectTimeout);
+            }
         }
         Ok((OperatorConnection(inner), Protocol::Http1, peer))
     }
@@ -123,6 +158,12 @@ impl Inner {
 }
 
 impl OperatorConnection {
+    /// Whether it has TLS.
+    #[must_use]
+    pub fn is_tls(&self) -> bool {
+        self.0.borrow().stream.is_tls()
+    }
+
     /// All of a request is there, and it is carried out.
     pub fn carries_out(&self) {
         self.0.borrow_mut().until = Instant::now() + REQUEST;

@@ -76,6 +76,9 @@ pub struct Accepted<'s> {
     pub origins: &'s [String],
     /// `server.hosts`.
     pub hosts: &'s [String],
+    /// Whether requests come with TLS: then so do the server's own pages. Without, a proxy may
+    /// end TLS in front.
+    pub is_tls: bool,
 }
 
 impl Accepted<'_> {
@@ -147,7 +150,11 @@ impl Accepted<'_> {
     fn has_origin(&self, origin: &str, host: Option<&str>) -> bool {
         let own = origin.split_once("://").zip(host);
         let is_own = own.is_some_and(|((scheme, authority), host)| {
-            allowed::is_web(scheme) && authority.eq_ignore_ascii_case(host)
+            let is_own = match self.is_tls {
+                true => scheme.eq_ignore_ascii_case("https"),
+                false => allowed::is_web(scheme),
+            };
+            is_own && authority.eq_ignore_ascii_case(host)
         });
         is_own
             || self
@@ -234,8 +241,29 @@ mod tests {
         Accepted {
             origins: &own(origins),
             hosts: &own(hosts),
+            is_tls: false,
         }
         .check(&Uri::from_static("/ws"), &headers)
+    }
+
+    #[test]
+    fn page_without_tls_is_none_of_a_server_with_tls() {
+        let accepted = |is_tls, origin| {
+            let accepted = Accepted {
+                hosts: &[],
+                origins: &[],
+                is_tls,
+            };
+            let mut headers = HeaderMap::new();
+            headers.insert(header::HOST, HeaderValue::from_static("127.0.0.1:8443"));
+            headers.insert(header::ORIGIN, HeaderValue::from_static(origin));
+            accepted.check(&Uri::from_static("/ws"), &headers).is_ok()
+        };
+        assert!(accepted(true, "https://127.0.0.1:8443"));
+        assert!(!accepted(true, "http://127.0.0.1:8443"));
+        // A proxy may end TLS in front of it.
+        assert!(accepted(false, "https://127.0.0.1:8443"));
+        assert!(accepted(false, "http://127.0.0.1:8443"));
     }
 
     #[test]
@@ -244,6 +272,7 @@ mod tests {
         let accepted = Accepted {
             origins: &origins,
             hosts: &hosts,
+            is_tls: false,
         };
         let mut headers = HeaderMap::new();
         headers.insert(header::HOST, HeaderValue::from_static("127.0.0.1"));

@@ -48,7 +48,7 @@ struct Requested {
 
 /// `POST /poll`
 pub async fn poll(request: HttpRequest, body: web::Payload, admission: Admission) -> HttpResponse {
-    let cors = match admission.cors(request.head()) {
+    let cors = match admission.cors(&request) {
         Ok(cors) => cors,
         Err(error) => return admission::refuse(&error, &Cors::of_refused(request.headers())),
     };

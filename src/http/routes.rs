@@ -11,7 +11,7 @@ use actix_web::guard::{self, Guard};
 use actix_web::{HttpRequest, HttpResponse, web};
 use actix_web_actors::ws::HandshakeError;
 
-use crate::http::admission::Admission;
+use crate::http::admission::{Admission, is_tls};
 use crate::http::handshake::Fault;
 use crate::http::settings::TransportSettings;
 use crate::http::takeable::Takeable;
@@ -103,7 +103,7 @@ pub async fn upgrade(
 
 /// Answers a request for a WebSocket that does not upgrade.
 fn not_upgraded(request: &HttpRequest, admission: &Admission) -> HttpResponse {
-    let refused = match admission.check(request.head()) {
+    let refused = match admission.check(request.head(), is_tls(request)) {
         Ok(_) => Refused::handshake(Fault::Header(HandshakeError::NoWebsocketUpgrade)),
         Err(refused) => refused,
     };

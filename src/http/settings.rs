@@ -49,7 +49,10 @@ pub struct ServerSettings {
     /// Whether those proxies begin each connection with a header of the PROXY
     /// protocol, version 2.
     pub proxy_protocol: bool,
-    /// How long a client may take for the head of a request, in ms.
+    /// The certificate of the listener; without one it speaks HTTP.
+    pub tls: TlsSettings,
+    /// How long a client may take for the head of a request, and before it for the handshake
+    /// of TLS, in ms.
     pub head_timeout_ms: u64,
     /// How long a connection stays open for another request, in ms.
     pub keep_alive_ms: u64,
@@ -131,6 +134,7 @@ impl Default for ServerSettings {
             trusted_proxies: Vec::new(),
             forwarded_header: ForwardedHeader::default(),
             proxy_protocol: false,
+            tls: TlsSettings::default(),
             head_timeout_ms: 10_000,
             keep_alive_ms: 65_000,
             body_timeout_ms: 20_000,
@@ -147,6 +151,43 @@ impl Default for ServerSettings {
             memory_bytes_max: 0,
             overload_wait_ms: 10_000,
             mailbox_max: 10_000,
+        }
+    }
+}
+
+/// The files of a certificate: the sections `[server.tls]` and `[management.tls]`.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct TlsSettings {
+    /// The certificate and those of its issuers, in PEM. Empty: no TLS.
+    pub certificate: String,
+    /// Its private key, in PEM.
+    pub key: String,
+}
+
+impl TlsSettings {
+    /// Whether the listener speaks TLS.
+    #[must_use]
+    pub const fn is_on(&self) -> bool {
+        !self.certificate.is_empty()
+    }
+
+    /// `https` or `http`.
+    #[must_use]
+    pub const fn scheme(&self) -> &'static str {
+        match self.is_on() {
+            true => "https",
+            false => "http",
+        }
+    }
+
+    /// The key that is missing beside the other one, and what is wrong.
+    #[must_use]
+    pub fn conflict(&self) -> Option<(&'static str, &'static str)> {
+        match (self.certificate.is_empty(), self.key.is_empty()) {
+            (false, true) => Some(("key", "a certificate needs the file of its key")),
+            (true, false) => Some(("certificate", "a key needs the file of its certificate")),
+            _ => None,
         }
     }
 }

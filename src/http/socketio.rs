@@ -86,7 +86,7 @@ impl Admission {
 /// `GET`, `POST` and `OPTIONS` of `/socket.io/`.
 pub async fn serve(request: HttpRequest, body: web::Payload, admission: Admission) -> HttpResponse {
     let purpose = admission.engine_purpose(request.path());
-    let cors = match admission.cors(request.head()) {
+    let cors = match admission.cors(&request) {
         Ok(cors) => cors,
         Err(_) => {
             let cors = Cors::of_refused(request.headers());

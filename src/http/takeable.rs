@@ -13,7 +13,6 @@ use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 use std::time::Instant;
 
-use actix_rt::net::TcpStream;
 use actix_rt::time::{Sleep, sleep_until};
 use bytes::{Buf, BytesMut};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
@@ -23,11 +22,9 @@ use crate::gateway::unidentified::SocketMark;
 use crate::http::flow::{Body, Flow, FlowLimits, Read};
 use crate::http::invalid::Invalid;
 use crate::http::places::Place;
+use crate::http::socket::Socket;
 use crate::metric::Metrics;
 use turntable_core::rate::BucketSettings;
-
-/// Reads of what follows an invalid request.
-const DISCARDS_MAX: usize = 64;
 
 /// Where a connection comes from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -38,6 +35,8 @@ pub struct Peer {
     pub is_proxy: bool,
     /// Whether its socket is that of a proxy, which may have answered the client already.
     pub is_proxied: bool,
+    /// Whether it speaks TLS with this server.
+    pub is_tls: bool,
 }
 
 impl Peer {
@@ -61,7 +60,7 @@ impl Peer {
 pub struct Takeable(Rc<RefCell<Inner>>);
 
 struct Inner {
-    stream: Option<TcpStream>,
+    stream: Option<Socket>,
     /// What was read behind the request at hand.
     buffered: BytesMut,
     peer: Peer,
@@ -95,7 +94,7 @@ impl Takeable {
     /// Wraps a socket.
     #[must_use]
     pub fn new(
-        stream: TcpStream,
+        stream: Socket,
         peer: Peer,
         place: Place,
         limits: FlowLimits,
@@ -120,7 +119,7 @@ impl Takeable {
 
     /// Takes the socket, once.
     #[must_use]
-    pub fn take(&self) -> Option<TcpStream> {
+    pub fn take(&self) -> Option<Socket> {
         let mut inner = self.0.borrow_mut();
         inner.timer = None;
         inner.stream.take()
@@ -170,14 +169,8 @@ impl Takeable {
 
     /// Whether the peer is known to have closed its side. Wakes the task when it may have.
     pub fn is_gone(&self, cx: &mut Context<'_>) -> bool {
-        let mut byte = [0];
-        let mut byte = ReadBuf::new(&mut byte);
-        match self.0.borrow().stream.as_ref() {
-            Some(stream) => match stream.poll_peek(cx, &mut byte) {
-                Poll::Ready(Ok(count)) => count == 0,
-                Poll::Ready(Err(_)) => true,
-                Poll::Pending => false,
-            },
+        match &mut self.0.borrow_mut().stream {
+            Some(stream) => stream.is_gone(cx),
             None => true,
         }
     }
@@ -237,16 +230,8 @@ impl Inner {
             self.peer.address,
             invalid.message()
         );
-        if let Some(stream) = &self.stream {
-            let _ = stream.try_write(&invalid.answer());
-            // What has come is discarded: a socket that is closed with unread bytes
-            // takes its answer back.
-            let mut rest = [0; 4_096];
-            for _ in 0..DISCARDS_MAX {
-                if !matches!(stream.try_read(&mut rest), Ok(1..)) {
-                    break;
-                }
-            }
+        if let Some(stream) = &mut self.stream {
+            stream.write_last(&invalid.answer());
         }
     }
 
@@ -296,7 +281,7 @@ impl Inner {
             Read::Buffered(most) if !self.buffered.is_empty() => most,
             Read::Wait | Read::Buffered(_) => {
                 // What came, and what comes meanwhile, wakes the task, once.
-                let is_readable = stream.poll_read_ready(cx).is_ready();
+                let is_readable = stream.poll_read_ready(cx);
                 self.waiting =
                     (is_readable || !self.buffered.is_empty()).then(|| cx.waker().clone());
                 // The HTTP server may not take what has the form of a head for one.
@@ -396,11 +381,11 @@ impl Inner {
             self.refuse(invalid);
             return Poll::Ready(Ok(bytes.len()));
         }
-        let polled = Pin::new(stream).poll_write(cx, bytes);
+        let polled = Pin::new(&mut *stream).poll_write(cx, bytes);
         let taken = match &polled {
-            Poll::Ready(Ok(taken)) => *taken,
+            Poll::Ready(Ok(taken)) => stream.sent_bytes(*taken),
             Poll::Ready(Err(_)) => return polled,
-            Poll::Pending => 0,
+            Poll::Pending => stream.sent_bytes(0),
         };
         // Only a socket that takes nothing, or took nothing before, needs the time.
         if (taken == 0 || self.flow.is_blocked()) && self.flow.wrote(taken, Instant::now()) {
@@ -415,7 +400,19 @@ impl Inner {
 
     fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let polled = match &mut self.stream {
-            Some(stream) => Pin::new(stream).poll_flush(cx),
+            Some(stream) => {
+                let polled = Pin::new(&mut *stream).poll_flush(cx);
+                if polled.is_pending() {
+                    // Records of TLS wait.
+                    let taken = stream.sent_bytes(0);
+                    self.flow.wrote(taken, Instant::now());
+                    if self.is_late(cx) {
+                        self.metrics.refuse("write_timeout");
+                        return Poll::Ready(Err(late()));
+                    }
+                }
+                polled
+            }
             None => Poll::Ready(Ok(())),
         };
         // The HTTP server flushes when it has written all it had.

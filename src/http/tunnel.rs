@@ -48,7 +48,7 @@ struct Requested {
 
 /// `GET /tunnel`
 pub async fn open(request: HttpRequest, admission: Admission) -> HttpResponse {
-    let cors = match admission.cors(request.head()) {
+    let cors = match admission.cors(&request) {
         Ok(cors) => cors,
         Err(error) => return admission::refuse(&error, &Cors::of_refused(request.headers())),
     };
@@ -87,17 +87,17 @@ fn attach(request: &HttpRequest, admission: &Admission, cors: &Cors) -> Result<(
     permit.bring_login(login.value);
     let socket = request.conn_data::<Takeable>();
     let is_proxied = socket.is_some_and(|socket| socket.peer().is_proxied);
-    let stream = socket
+    let io = socket
         .and_then(Takeable::take)
-        .and_then(|stream| stream.into_std().ok());
-    let Some(stream) = stream else {
+        .and_then(|stream| stream.into_io().ok());
+    let Some(io) = io else {
         return Err(ErrorBody::new(
             ErrorCode::Internal,
             "this connection cannot become a tunnel",
         ));
     };
     gateway.do_send(Accept::new(Attach {
-        stream,
+        io,
         permit,
         is_proxied,
         id: requested.id,

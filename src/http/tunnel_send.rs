@@ -50,7 +50,7 @@ impl Numbering {
 
 /// `POST /tunnel/send` and `GET /tunnel/send?d=`
 pub async fn send(request: HttpRequest, body: web::Payload, admission: Admission) -> HttpResponse {
-    let cors = match admission.cors(request.head()) {
+    let cors = match admission.cors(&request) {
         Ok(cors) => cors,
         Err(error) => return admission::refuse(&error, &Cors::of_refused(request.headers())),
     };

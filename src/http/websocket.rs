@@ -14,7 +14,6 @@ use std::time::Duration;
 
 use actix_http::header::{self, HeaderMap};
 use actix_http::{Method, RequestHead, StatusCode};
-use actix_rt::net::TcpStream;
 use actix_rt::time::timeout;
 use tokio::io::AsyncWriteExt;
 
@@ -27,6 +26,7 @@ use crate::gateway::transport::upgraded::Upgraded;
 use crate::gateway::transport::websocket::accept::Socket;
 use crate::http::admission::Admission;
 use crate::http::handshake::{self, Fault};
+use crate::http::socket::Socket as HttpSocket;
 use crate::http::takeable::Peer;
 use crate::http::{fault, socketio};
 use turntable_core::id::SessionId;
@@ -171,11 +171,11 @@ pub struct Opening {
 }
 
 impl Admission {
-    /// Checks an upgrade request. Returns what it is for, and the answer.
+    /// Checks an upgrade request that came with TLS or without. Returns what it is for, and the answer.
     ///
     /// # Errors
     /// [`Refused`].
-    pub fn check(&self, head: &RequestHead) -> Result<(Route, Vec<u8>), Refused> {
+    pub fn check(&self, head: &RequestHead, is_tls: bool) -> Result<(Route, Vec<u8>), Refused> {
         let settings = self.settings.get();
         let route = match head.uri.path() {
             "/ws" if settings.transports.websocket => {
@@ -194,7 +194,7 @@ impl Admission {
                 }
             },
         };
-        if let Err(foreign) = self.check_page(head) {
+        if let Err(foreign) = self.check_page(head, is_tls) {
             return Err(match route {
                 Route::Engine(_) | Route::Upgrade(_) => Refused::Engine(RequestError::Forbidden),
                 _ => Refused::error(foreign.error()),
@@ -205,21 +205,23 @@ impl Admission {
     }
 
     /// Takes a socket over whose request wants to upgrade.
-    pub async fn upgrade(self, head: &RequestHead, stream: TcpStream, opening: Opening) {
+    pub async fn upgrade(self, head: &RequestHead, stream: HttpSocket, opening: Opening) {
         let limit = Duration::from_millis(self.settings.get().server.write_timeout_ms);
         let admitted = match opening.full {
             Some(full) => Err(Refused::error(full.error())),
-            None => self.check(head).inspect_err(|refused| {
-                if let Some(label) = refused.label() {
-                    self.shared.metrics.refuse(label);
-                }
-            }),
+            None => self
+                .check(head, opening.peer.is_tls)
+                .inspect_err(|refused| {
+                    if let Some(label) = refused.label() {
+                        self.shared.metrics.refuse(label);
+                    }
+                }),
         };
         let admitted = admitted.and_then(|(route, answer)| {
             let address = self.client(Some(opening.peer), head.headers());
             // It was counted where the limit is.
             let mut permit = self.shared.admit(address, None).map_err(Refused::error)?;
-            let is_https = || self.is_https_head(head.headers(), opening.peer.is_proxy);
+            let is_https = || self.is_https_head(head.headers(), Some(opening.peer));
             let login = self.login_of(head.headers(), is_https);
             let answer = with_line(answer, &login.line());
             permit.bring_login(login.value);
@@ -234,11 +236,11 @@ impl Admission {
                 return;
             }
         };
-        match stream.into_std() {
-            Ok(stream) => self.hand_over(
+        match stream.into_io() {
+            Ok(io) => self.hand_over(
                 route,
                 Upgraded {
-                    stream,
+                    io,
                     permit,
                     is_proxied: opening.peer.is_proxied,
                     answer,
@@ -274,7 +276,7 @@ fn websocket(socket: Upgraded, encoding: Option<Encoding>) -> Accept {
 }
 
 /// Writes the last bytes of a connection and ends it in order.
-async fn write_last(mut stream: TcpStream, bytes: &[u8]) -> std::io::Result<()> {
+async fn write_last(mut stream: HttpSocket, bytes: &[u8]) -> std::io::Result<()> {
     stream.write_all(bytes).await?;
     stream.shutdown().await
 }

@@ -7,6 +7,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use serde::{Deserialize, Serialize};
 
 use super::role::Role;
+use crate::http::settings::TlsSettings;
 
 /// The fewest bytes of a token: it is not for people to remember.
 pub const TOKEN_BYTES_MIN: usize = 16;
@@ -18,6 +19,8 @@ pub struct ManagementSettings {
     /// Address of metrics, health and calls. Port 0 selects a free port. With an address that
     /// is not a loopback one each request needs a token.
     pub listen: SocketAddr,
+    /// The certificate of the listener; without one it speaks HTTP.
+    pub tls: TlsSettings,
     /// Whether requests need a token on a loopback address, too.
     pub token_required: bool,
     /// Entries of one answer that lists, as `listAll`.
@@ -89,6 +92,7 @@ impl Default for ManagementSettings {
     fn default() -> Self {
         Self {
             listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 8181)),
+            tls: TlsSettings::default(),
             token_required: false,
             list_max: 10_000,
             watch_file: true,

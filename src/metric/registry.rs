@@ -45,6 +45,16 @@ impl Metrics {
             &self.accepted,
         );
         add("handshakes_refused", "Handshakes refused", &self.refused);
+        add(
+            "tls_handshakes_failed",
+            "Handshakes of TLS that failed",
+            &self.tls_failed,
+        );
+        add(
+            "tls_certificate_expires_seconds",
+            "When the certificate of a listener expires, in Unix time",
+            &self.certificate_expires_s,
+        );
         add("connections_closed", "Connections closed", &self.closed);
         add(
             "sessions",

@@ -27,5 +27,6 @@ mod reload_load;
 mod session;
 mod set;
 mod shutdown;
+mod tls;
 mod trace;
 mod transport;

@@ -124,10 +124,14 @@ impl Server {
         let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
         let mut address = |name: &str| -> SocketAddr {
             let line = lines.next().and_then(Result::ok).unwrap_or_default();
-            let prefix = format!("listening {name} http://");
-            match line.strip_prefix(&prefix) {
+            let url = line.strip_prefix(&format!("listening {name} "));
+            let address = url.and_then(|url| {
+                let plain = url.strip_prefix("http://");
+                plain.or_else(|| url.strip_prefix("https://"))
+            });
+            match address {
                 Some(address) => address.parse().unwrap(),
-                None => panic!("{line:?} instead of {prefix}; {}", log.lock().unwrap()),
+                None => panic!("{line:?} of {name}; {}", log.lock().unwrap()),
             }
         };
         let (address, management) = (address("server"), address("management"));

@@ -29,7 +29,7 @@ use mio::net::TcpStream;
 use rustls::ServerConnection;
 use turntable_sys::TcpRoundTrip;
 
-pub use tls::Tls;
+pub use tls::{Stream, Tls};
 
 /// What a connection reads from and writes to.
 #[derive(Debug)]

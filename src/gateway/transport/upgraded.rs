@@ -1,7 +1,5 @@
 //! A socket whose WebSocket handshake was answered.
 
-use mio::net::TcpStream;
-
 use crate::gateway::admission::Permit;
 use crate::gateway::connection::Connection;
 use crate::gateway::connection::io::Io;
@@ -10,8 +8,8 @@ use crate::gateway::delivery::frame::Frame;
 /// The socket and what belongs to it.
 #[derive(Debug)]
 pub struct Upgraded {
-    /// The socket, non-blocking.
-    pub stream: std::net::TcpStream,
+    /// The socket.
+    pub io: Io,
     /// Its place in the connection limits.
     pub permit: Permit,
     /// Whether it is the socket of a trusted proxy, not of the client.
@@ -29,8 +27,7 @@ impl Upgraded {
         self,
         make: impl FnOnce(Io, Permit, Vec<u8>) -> Connection,
     ) -> Connection {
-        let io = Io::plain(TcpStream::from_std(self.stream));
-        let mut connection = make(io, self.permit, self.input);
+        let mut connection = make(self.io, self.permit, self.input);
         connection.is_proxied = self.is_proxied;
         connection.queue.push(Frame::raw(&self.answer));
         connection

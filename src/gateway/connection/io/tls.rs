@@ -42,10 +42,23 @@ enum Received {
     Nothing,
 }
 
+/// A socket below a TLS session. No call waits.
+pub trait Stream: Read + Write {
+    /// Sends FIN.
+    fn end(&self);
+}
+
+impl Stream for TcpStream {
+    fn end(&self) {
+        // The only error is that the connection is over already.
+        let _ = self.shutdown(Shutdown::Write);
+    }
+}
+
 /// A connection with TLS.
 #[derive(Debug)]
-pub struct Tls {
-    stream: TcpStream,
+pub struct Tls<S = TcpStream> {
+    stream: S,
     session: ServerConnection,
     write_side: WriteSide,
     /// Whether the peer sent `close_notify`.
@@ -57,10 +70,22 @@ pub struct Tls {
     /// Bytes that were written before the handshake allowed to send any; the
     /// session does not count them among what it has to send.
     early_bytes: usize,
+    /// What came of the handshake.
+    handshake_bytes: usize,
+    /// What the socket has taken.
+    sent_bytes: usize,
 }
 
 impl Tls {
-    pub(super) fn new(stream: TcpStream, mut session: ServerConnection) -> Self {
+    pub(super) fn as_fd(&self) -> BorrowedFd<'_> {
+        self.stream.as_fd()
+    }
+}
+
+impl<S: Stream> Tls<S> {
+    /// A connection whose handshake has not begun. See [`super::Io::tls`].
+    #[must_use]
+    pub fn new(stream: S, mut session: ServerConnection) -> Self {
         session.set_buffer_limit(Some(BUFFER_BYTES_MAX));
         Self {
             stream,
@@ -70,22 +95,97 @@ impl Tls {
             failure: None,
             unread_bytes: 0,
             early_bytes: 0,
+            handshake_bytes: 0,
+            sent_bytes: 0,
         }
     }
 
-    pub(super) fn source(&mut self) -> &mut TcpStream {
+    /// The same connection, session and all that waits in it, on another view of its socket.
+    ///
+    /// # Errors
+    /// That of `change`; the connection is lost then.
+    pub fn on<T: Stream>(self, change: impl FnOnce(S) -> Result<T>) -> Result<Tls<T>> {
+        Ok(Tls {
+            stream: change(self.stream)?,
+            session: self.session,
+            write_side: self.write_side,
+            is_ended: self.is_ended,
+            failure: self.failure,
+            unread_bytes: self.unread_bytes,
+            early_bytes: self.early_bytes,
+            handshake_bytes: self.handshake_bytes,
+            sent_bytes: self.sent_bytes,
+        })
+    }
+
+    /// The socket. What is read from it or written to it breaks the session.
+    pub fn source(&mut self) -> &mut S {
         &mut self.stream
     }
 
-    pub(super) fn as_fd(&self) -> BorrowedFd<'_> {
-        self.stream.as_fd()
+    /// Goes on with the handshake. Returns whether it has ended, and all of it is sent.
+    ///
+    /// # Errors
+    /// As [`super::Io::read`]; [`Tls::fault`] says what the peer did.
+    pub fn handshake(&mut self) -> Result<bool> {
+        while self.session.is_handshaking() {
+            if let Some(failure) = &self.failure {
+                return Err(again(failure));
+            }
+            if self.is_ended {
+                return Err(ErrorKind::UnexpectedEof.into());
+            }
+            if matches!(self.receive(), Received::Nothing) {
+                return Ok(false);
+            }
+        }
+        self.send_records()
+    }
+
+    /// What the peer sent against the protocol, or its own alert.
+    #[must_use]
+    pub fn fault(&self) -> Option<&rustls::Error> {
+        let inner = self.failure.as_ref()?.get_ref()?;
+        inner.downcast_ref()
+    }
+
+    /// How much has come of a handshake, in bytes.
+    #[must_use]
+    pub fn handshake_bytes(&self) -> usize {
+        self.handshake_bytes
+    }
+
+    /// What the socket has taken since the last call, in bytes.
+    pub fn take_sent_bytes(&mut self) -> usize {
+        std::mem::take(&mut self.sent_bytes)
+    }
+
+    /// Whether the peer has ended the connection, and all that it sent was read. Reads from the
+    /// socket while nothing decrypted waits.
+    ///
+    /// # Errors
+    /// `WouldBlock` where it has not, and the socket has nothing.
+    pub fn is_at_end(&mut self) -> Result<bool> {
+        loop {
+            if self.unread_bytes > 0 {
+                return Ok(false);
+            }
+            if self.is_over() {
+                return Ok(true);
+            }
+            if matches!(self.receive(), Received::Nothing) {
+                return Err(ErrorKind::WouldBlock.into());
+            }
+        }
     }
 
     pub(super) fn is_handshaking(&self) -> bool {
         self.session.is_handshaking()
     }
 
-    pub(super) fn has_unread(&self) -> bool {
+    /// See [`super::Io::has_unread`].
+    #[must_use]
+    pub fn has_unread(&self) -> bool {
         self.unread_bytes > 0 || self.is_over()
     }
 
@@ -96,7 +196,10 @@ impl Tls {
 
     /// Fills `buffer` as far as the socket has bytes for it, so that a short
     /// read means the same as on a plain socket.
-    pub(super) fn read(&mut self, buffer: &mut [u8]) -> Result<usize> {
+    ///
+    /// # Errors
+    /// As [`super::Io::read`].
+    pub fn read(&mut self, buffer: &mut [u8]) -> Result<usize> {
         let mut filled = 0;
         let mut is_socket_empty = false;
         loop {
@@ -141,7 +244,12 @@ impl Tls {
         let is_empty = source.is_empty;
         match result {
             Ok(0) => self.failure = Some(ErrorKind::UnexpectedEof.into()),
-            Ok(_) => self.process(),
+            Ok(count) => {
+                if self.session.is_handshaking() {
+                    self.handshake_bytes += count;
+                }
+                self.process();
+            }
             Err(error) if error.kind() == ErrorKind::WouldBlock => return Received::Nothing,
             Err(error) => self.failure = Some(error),
         }
@@ -165,7 +273,11 @@ impl Tls {
         let _ = self.send_records();
     }
 
-    pub(super) fn write(&mut self, bytes: &[u8]) -> Result<usize> {
+    /// Takes a part of `bytes` and returns its length.
+    ///
+    /// # Errors
+    /// As [`super::Io::write`].
+    pub fn write(&mut self, bytes: &[u8]) -> Result<usize> {
         if bytes.is_empty() {
             return Ok(0);
         }
@@ -210,16 +322,23 @@ impl Tls {
         Ok(count)
     }
 
-    pub(super) fn has_unsent(&self) -> bool {
+    /// See [`super::Io::has_unsent`].
+    #[must_use]
+    pub fn has_unsent(&self) -> bool {
         self.write_side != WriteSide::Closed && (self.session.wants_write() || self.early_bytes > 0)
     }
 
-    pub(super) fn send_rest(&mut self) -> Result<bool> {
+    /// Sends what waits. Returns whether nothing is left.
+    ///
+    /// # Errors
+    /// As [`super::Io::send_rest`].
+    pub fn send_rest(&mut self) -> Result<bool> {
         self.send_records()?;
         Ok(!self.has_unsent())
     }
 
-    pub(super) fn shutdown_write(&mut self) {
+    /// Ends the write side behind what was taken. See [`super::Io::shutdown_write`].
+    pub fn shutdown_write(&mut self) {
         if self.write_side == WriteSide::Open {
             self.write_side = WriteSide::Closing;
         }
@@ -244,14 +363,13 @@ impl Tls {
         while self.session.wants_write() {
             match retry(|| self.session.write_tls(&mut self.stream)) {
                 Ok(0) => return Err(ErrorKind::WriteZero.into()),
-                Ok(_) => {}
+                Ok(count) => self.sent_bytes += count,
                 Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(false),
                 Err(error) => return Err(error),
             }
         }
         if is_last {
-            // The only error is that the connection is over already.
-            let _ = self.stream.shutdown(Shutdown::Write);
+            self.stream.end();
             self.write_side = WriteSide::Closed;
         }
         Ok(true)
@@ -264,12 +382,12 @@ fn again(failure: &Error) -> Error {
 }
 
 /// Notes whether a read emptied the socket.
-struct Source<'a> {
-    stream: &'a mut TcpStream,
+struct Source<'a, S> {
+    stream: &'a mut S,
     is_empty: bool,
 }
 
-impl Read for Source<'_> {
+impl<S: Read> Read for Source<'_, S> {
     fn read(&mut self, buffer: &mut [u8]) -> Result<usize> {
         let count = retry(|| self.stream.read(buffer))?;
         self.is_empty = count < buffer.len();

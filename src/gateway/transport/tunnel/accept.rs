@@ -1,7 +1,5 @@
 //! Requests that the HTTP server hands over as attachments of tunnels.
 
-use mio::net::TcpStream;
-
 use super::{Purpose, Refusal, Tunnel, TunnelRequest};
 use crate::gateway::accept::{Beginning, Decision, Named, Resume, View};
 use crate::gateway::admission::Permit;
@@ -15,8 +13,8 @@ use turntable_core::key::ConnKey;
 /// A request whose answer is a tunnel.
 #[derive(Debug)]
 pub struct Attach {
-    /// The socket, non-blocking.
-    pub stream: std::net::TcpStream,
+    /// The socket.
+    pub io: Io,
     /// Its place in the connection limits.
     pub permit: Permit,
     /// Whether it is the socket of a trusted proxy, not of the client.
@@ -38,7 +36,7 @@ pub struct Attach {
 impl Decide for Attach {
     fn decide(self, view: &View<'_>) -> Decision {
         let mut request = TunnelRequest {
-            io: Io::plain(TcpStream::from_std(self.stream)),
+            io: self.io,
             permit: self.permit,
             is_proxied: self.is_proxied,
             name: self.id,

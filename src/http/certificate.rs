@@ -1,0 +1,183 @@
+//! The certificate of a listener, read from its files.
+
+use std::fmt;
+use std::path::Path;
+use std::sync::Arc;
+
+use rustls::ServerConfig;
+use rustls::crypto::ring;
+use rustls::pki_types::pem::{self, PemObject as _};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use x509_cert::der::Decode as _;
+
+use crate::http::settings::TlsSettings;
+
+/// The protocol that is spoken, as clients offer it (ALPN).
+const PROTOCOL: &[u8] = b"http/1.1";
+
+/// Seconds of a day.
+const DAY_S: i64 = 86_400;
+
+/// A certificate with its key.
+#[derive(Clone)]
+pub struct Certificate {
+    /// For the sessions that begin from now on.
+    pub config: Arc<ServerConfig>,
+    chain: Vec<CertificateDer<'static>>,
+    /// When it becomes valid, and until when it is, in seconds of Unix time.
+    valid_s: (i64, i64),
+}
+
+impl fmt::Debug for Certificate {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Certificate")
+            .field("valid_s", &self.valid_s)
+            .finish_non_exhaustive()
+    }
+}
+
+/// What is wrong with the files, and which key names the one.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{key}: {message}")]
+pub struct CertificateError {
+    /// The key in the section.
+    pub key: &'static str,
+    message: String,
+}
+
+impl CertificateError {
+    fn new(key: &'static str, file: &str, message: impl fmt::Display) -> Self {
+        Self {
+            key,
+            message: format!("{file}: {message}"),
+        }
+    }
+}
+
+/// What is wrong with a PEM file.
+fn describe(error: &pem::Error, what: &str) -> String {
+    match error {
+        pem::Error::Io(error) => error.to_string(),
+        pem::Error::NoItemsFound => format!("it has no {what} in PEM"),
+        other => format!("it is no PEM file: {other}"),
+    }
+}
+
+impl Certificate {
+    /// Reads the files; `None` without any.
+    ///
+    /// # Errors
+    /// [`CertificateError`]: a file that cannot be read, or a key of another certificate.
+    pub fn read(settings: &TlsSettings) -> Result<Option<Self>, CertificateError> {
+        if !settings.is_on() {
+            return Ok(None);
+        }
+        let (certificate, key) = (settings.certificate.as_str(), settings.key.as_str());
+        let wrong = |error: pem::Error| {
+            CertificateError::new("certificate", certificate, describe(&error, "certificate"))
+        };
+        let chain = CertificateDer::pem_file_iter(certificate).map_err(wrong)?;
+        let chain: Result<Vec<_>, _> = chain.collect();
+        let chain = chain.map_err(wrong)?;
+        let Some(own) = chain.first() else {
+            return Err(wrong(pem::Error::NoItemsFound));
+        };
+        let valid_s = validity(own)
+            .map_err(|error| CertificateError::new("certificate", certificate, error))?;
+        let secret = PrivateKeyDer::from_pem_file(key)
+            .map_err(|error| CertificateError::new("key", key, describe(&error, "private key")))?;
+        let config = config(chain.clone(), secret).map_err(|error| {
+            let message = match error {
+                rustls::Error::InconsistentKeys(_) => {
+                    format!("it is not the key of the certificate in {certificate}")
+                }
+                other => format!("it cannot be used: {other}"),
+            };
+            CertificateError::new("key", key, message)
+        })?;
+        Ok(Some(Self {
+            config: Arc::new(config),
+            chain,
+            valid_s,
+        }))
+    }
+
+    /// Whether both are the same.
+    #[must_use]
+    pub fn is(&self, other: &Self) -> bool {
+        self.chain == other.chain
+    }
+
+    /// Until when it is valid, in seconds of Unix time.
+    #[must_use]
+    pub const fn expires_s(&self) -> i64 {
+        self.valid_s.1
+    }
+
+    /// Why clients refuse it now.
+    #[must_use]
+    pub fn warning(&self, now_s: i64) -> Option<String> {
+        let (begin, end) = self.valid_s;
+        let days = |seconds: i64| seconds.max(0) / DAY_S;
+        match now_s {
+            now if now >= end => Some(format!("expired {} days ago", days(now - end))),
+            now if now < begin => Some(format!("is valid in {} days", days(begin - now))),
+            _ => None,
+        }
+    }
+}
+
+/// When a certificate becomes valid, and until when it is.
+fn validity(certificate: &CertificateDer<'_>) -> Result<(i64, i64), String> {
+    let certificate = x509_cert::Certificate::from_der(certificate)
+        .map_err(|error| format!("its certificate cannot be read: {error}"))?;
+    let validity = certificate.tbs_certificate().validity();
+    let seconds = |time: x509_cert::time::Time| {
+        i64::try_from(time.to_unix_duration().as_secs()).unwrap_or(i64::MAX)
+    };
+    Ok((seconds(validity.not_before), seconds(validity.not_after)))
+}
+
+fn config(
+    chain: Vec<CertificateDer<'static>>,
+    key: PrivateKeyDer<'static>,
+) -> Result<ServerConfig, rustls::Error> {
+    let provider = Arc::new(ring::default_provider());
+    let mut config = ServerConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()?
+        .with_no_client_auth()
+        .with_single_cert(chain, key)?;
+    config.alpn_protocols = vec![PROTOCOL.to_vec()];
+    // A client that comes back needs no signature. The secret changes every few hours.
+    config.ticketer = ring::Ticketer::new()?;
+    Ok(config)
+}
+
+/// What is wrong with the files of these sections, a line each.
+#[must_use]
+pub fn problems(sections: &[(&str, &TlsSettings)]) -> Vec<String> {
+    let problem = |(section, settings): &(&str, &TlsSettings)| {
+        let error = Certificate::read(settings).err()?;
+        Some(format!("{section}.{error}"))
+    };
+    sections.iter().filter_map(problem).collect()
+}
+
+/// Warnings about the certificates of these sections, where their files can be read.
+#[must_use]
+pub fn warnings(sections: &[(&str, &TlsSettings)], now_s: i64) -> Vec<String> {
+    let warning = |(section, settings): &(&str, &TlsSettings)| {
+        let certificate = Certificate::read(settings).ok()??;
+        let warning = certificate.warning(now_s)?;
+        let file = Path::new(&settings.certificate).display();
+        Some(format!(
+            "{section}.certificate: the certificate in {file} {warning}"
+        ))
+    };
+    sections.iter().filter_map(warning).collect()
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::indexing_slicing)]
+#[path = "certificate_tests.rs"]
+mod tests;

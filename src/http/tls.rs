@@ -1,0 +1,136 @@
+//! TLS at a listener: its certificate, which is replaced while the listener is open, and the
+//! handshakes.
+//!
+//! ```text
+//!  files ──prepare──► Prepared ──apply──► in force ──► sessions that begin from then on
+//! ```
+//! A handshake has a time limit, and what has come of it counts as input that is not whole
+//! (`gateway/admission/incomplete.rs`). One that fails is counted and its client gets the
+//! alert, or an answer in plain HTTP; nothing of it is in the log but for `debug`.
+
+use std::future::poll_fn;
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use actix_rt::time::timeout;
+use rustls::ServerConfig;
+
+use crate::http::certificate::{Certificate, CertificateError};
+use crate::http::settings::TlsSettings;
+use crate::http::socket::Socket;
+use crate::http::tls_handshake::Failed;
+use crate::metric::Metrics;
+use crate::watched::Watched;
+
+/// The certificate of one listener.
+#[derive(Debug)]
+pub struct TlsListener {
+    /// The listener, as metrics name it.
+    name: &'static str,
+    in_force: Watched<InForce>,
+    metrics: Arc<Metrics>,
+}
+
+#[derive(Debug, Default)]
+struct InForce {
+    settings: TlsSettings,
+    certificate: Option<Certificate>,
+}
+
+/// What may be put in force; `None` where that is in force already.
+#[derive(Debug)]
+pub struct Prepared(Option<InForce>);
+
+impl TlsListener {
+    /// A listener without TLS.
+    #[must_use]
+    pub fn new(name: &'static str, metrics: Arc<Metrics>) -> Self {
+        Self {
+            name,
+            in_force: Watched::new(InForce::default()),
+            metrics,
+        }
+    }
+
+    /// Reads the files of these settings, where they are not in force or `reads_files`.
+    ///
+    /// # Errors
+    /// What is wrong with the files.
+    pub fn prepare(
+        &self,
+        settings: &TlsSettings,
+        reads_files: bool,
+    ) -> Result<Prepared, CertificateError> {
+        let now = self.in_force.get();
+        if !reads_files && now.settings == *settings {
+            return Ok(Prepared(None));
+        }
+        let certificate = Certificate::read(settings)?;
+        let is_same = match (&now.certificate, &certificate) {
+            (Some(now), Some(next)) => now.is(next),
+            (None, None) => true,
+            _ => false,
+        };
+        Ok(Prepared((!is_same || now.settings != *settings).then(
+            || InForce {
+                settings: settings.clone(),
+                certificate,
+            },
+        )))
+    }
+
+    /// Puts it in force for the connections that begin from now on. Returns whether it is new.
+    pub fn apply(&self, Prepared(next): Prepared) -> bool {
+        let Some(next) = next else {
+            return false;
+        };
+        let expires_s = next.certificate.as_ref().map(Certificate::expires_s);
+        self.metrics
+            .certificate(self.name)
+            .set(expires_s.unwrap_or(0));
+        self.in_force.set(next);
+        true
+    }
+
+    /// The files that are in force.
+    #[must_use]
+    pub fn settings(&self) -> TlsSettings {
+        self.in_force.get().settings.clone()
+    }
+
+    /// What sessions begin with; `None` without TLS.
+    #[must_use]
+    pub fn config(&self) -> Option<Arc<ServerConfig>> {
+        let in_force = self.in_force.get();
+        let certificate = in_force.certificate.as_ref();
+        certificate.map(|certificate| certificate.config.clone())
+    }
+
+    /// Carries the handshake out; `poll` does a part of it.
+    ///
+    /// # Errors
+    /// What failed. It is counted, and the socket has its answer.
+    pub async fn handshake(
+        &self,
+        limit: Duration,
+        peer: IpAddr,
+        mut poll: impl FnMut(&mut Context<'_>) -> Poll<Result<(), Failed>>,
+    ) -> Result<(), Failed> {
+        let done = timeout(limit, poll_fn(|cx| poll(cx))).await;
+        let done = done.unwrap_or(Err(Failed::Late));
+        done.inspect_err(|failed| {
+            self.metrics.fail_handshake(self.name, failed.label());
+            log::debug!("a TLS handshake of {peer} failed: {}", failed.label());
+        })
+    }
+}
+
+/// Leaves the socket with what its client gets.
+pub fn refuse(socket: &mut Socket, failed: Failed) {
+    match failed.answer() {
+        Some(answer) => socket.write_plain(&answer),
+        None => socket.discard(),
+    }
+}
