@@ -8,6 +8,8 @@ mod bench;
 mod call;
 mod check;
 mod client;
+mod completions;
+mod man;
 mod serve;
 mod shard;
 mod show;
@@ -36,6 +38,8 @@ Examples:
                                                give a user a password
   turntable call user kick 1:mel rude          call a method of the management listener
   turntable client python --out clients        write a client of the management listener
+  turntable completions bash > turntable.bash  write the completions of a shell
+  turntable man --out man1                     write the manual pages
   RUST_LOG=debug turntable                     log more";
 
 /// Presence, channels and game rooms for browsers, in one binary.
@@ -73,6 +77,10 @@ enum Command {
     Call(call::CallArgs),
     /// Write a client of the management listener in another language.
     Client(client::ClientArgs),
+    /// Write the completions of a shell to standard output.
+    Completions(completions::CompletionsArgs),
+    /// Write the manual pages.
+    Man(man::ManArgs),
     /// Measure the server's performance and cost.
     Bench(BenchArgs),
 }
@@ -97,6 +105,8 @@ impl Cli {
             Some(Command::User(args)) => args.run(),
             Some(Command::Call(args)) => args.run(),
             Some(Command::Client(args)) => args.run(),
+            Some(Command::Completions(args)) => args.run(),
+            Some(Command::Man(args)) => args.run(),
             Some(Command::Bench(args)) => bench::run(&args, start),
         }
     }

@@ -46,3 +46,33 @@ fn unit_file_is_valid_and_hardened() {
     let text = std::fs::read_to_string(file).unwrap();
     assert!(!text.contains("\nMemoryDenyWriteExecute"));
 }
+
+#[test]
+fn completions_and_manual_pages_have_every_command() {
+    let turntable = |arguments: &[&str]| {
+        let output = Command::new(env!("CARGO_BIN_EXE_turntable"))
+            .args(arguments)
+            .output()
+            .unwrap();
+        assert!(output.status.success(), "{output:?}");
+        String::from_utf8(output.stdout).unwrap()
+    };
+    for shell in ["bash", "zsh", "fish"] {
+        let script = turntable(&["completions", shell]);
+        assert!(
+            script.contains("check") && script.contains("config"),
+            "{shell}"
+        );
+    }
+    assert!(turntable(&["man"]).contains(".TH"));
+    let folder = tempfile::tempdir().unwrap();
+    let out = folder.path().join("man1");
+    turntable(&["man", "--out", out.to_str().unwrap()]);
+    for page in [
+        "turntable.1",
+        "turntable-check.1",
+        "turntable-store-backup.1",
+    ] {
+        assert!(out.join(page).exists(), "{page}");
+    }
+}

@@ -5,6 +5,7 @@
 
 mod autobahn;
 mod bench_peers;
+mod deb;
 mod fuzz;
 mod licence;
 mod machine;
@@ -27,6 +28,8 @@ enum Task {
     Test(test::Args),
     /// Run one fuzz target with cargo-fuzz
     Fuzz(fuzz::Args),
+    /// Build a Debian package of the server
+    Deb(deb::Args),
     /// Let many users do everything at random, and look for what is left
     Soak(soak::Args),
     /// Compare the fan-out of this server with that of others
@@ -37,6 +40,7 @@ fn main() -> ExitCode {
     let done = match Task::parse() {
         Task::Test(args) => test::run(&args),
         Task::Fuzz(args) => fuzz::run(&args),
+        Task::Deb(args) => deb::run(&args),
         Task::Soak(args) => soak::run(&args),
         Task::BenchPeers(args) => bench_peers::run(&args),
     };
