@@ -160,6 +160,7 @@ impl Gateway {
         let own = entry.session.user.clone();
         let permissions = entry.session.permissions.clone();
         let rules = Rules::of(&self.settings.presence, &self.shared);
+        let sees_all = rules.hide_nobody();
         for user in users {
             let watch = watches.add(&user, session.into());
             if watch.is_first {
@@ -171,7 +172,10 @@ impl Gateway {
                 if !watch.is_known {
                     entry.unknown += 1;
                 }
-                let is_seen = rules.sees(Who::new(&own, &permissions), &user);
+                let is_seen = match sees_all {
+                    true => Some(true),
+                    false => rules.sees(Who::new(&own, &permissions), &user),
+                };
                 if is_seen != Some(true) {
                     entry.hide(watch.number);
                 }

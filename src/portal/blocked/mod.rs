@@ -105,9 +105,9 @@ impl Blocked {
     /// Whether `user` blocks `other`.
     #[must_use]
     pub fn blocks(&self, user: &UserId, other: &UserId) -> bool {
-        // A list of an earlier version may have its own user, which has to see itself.
-        user != other
-            && self.is_any()
+        self.is_any()
+            // A list of an earlier version may have its own user, which has to see itself.
+            && user != other
             && self
                 .lists
                 .read()

@@ -36,7 +36,7 @@ pub(crate) struct Rules<'a> {
 
 impl Rules<'_> {
     /// Whether every session sees every user.
-    pub(super) fn hide_nobody(&self) -> bool {
+    pub(crate) fn hide_nobody(&self) -> bool {
         self.settings.watch == WatchPolicy::Everyone && !self.blocked.is_any()
     }
 
