@@ -230,7 +230,7 @@ export class Connection {
 
   /** The attempt has had no response for long. */
   #noResponse() {
-    if (this.#options.transports.length > 1) this.#diagnosis.failed(true, this.#trial);
+    if (this.#options.transports.length > 1) this.#diagnosis.failed(!this.#selection.trusted, this.#trial);
     this.drop(LOST, "no response from the server in time");
   }
 
@@ -241,12 +241,15 @@ export class Connection {
   }
 
   /**
-   * The server answers other requests, but not the attempt under way: it gets little more time.
+   * The server answers other requests, but not the attempt under way: it gets little more time, unless its
+   * transport has worked. Where many connections are made at once, a browser makes those of WebSockets one
+   * after another, while connections that are open carry requests.
    * @param {number} ms that the answer took
    */
   #reached(ms) {
     if (!this.#current) return;
     this.#trial.reached = true;
+    if (this.#selection.trusted) return;
     const left = FIRST_RESPONSE_MS - this.#trial.age_ms;
     this.#wait(Math.max(0, Math.min(left, Math.max(EXTRA_MS, 3 * ms))), () => this.#noResponse());
   }

@@ -272,7 +272,10 @@ export async function fake(t, { transports = ["websocket", "tunnel", "poll"], he
     server.requests.push({ method: "GET", path: "/ws", query: {}, body: "" });
     if (server.away) return socket.destroy();
     if (!server.transports.has("websocket")) return socket.end("HTTP/1.1 404 Not Found\r\nConnection: close\r\n\r\n");
-    if (server.transports.has("websocket without response")) return;
+    if (server.transports.has("websocket without response")) server.unanswered?.(() => accept(request, socket, head));
+    else accept(request, socket, head);
+  });
+  const accept = (request, socket, head) =>
     sockets.handleUpgrade(request, socket, head, (socket) => {
       const v2 = socket.protocol === V2;
       let session;
@@ -311,7 +314,6 @@ export async function fake(t, { transports = ["websocket", "tunnel", "poll"], he
       });
       connection.write({ command: "idyou", data: {} });
     });
-  });
 
   /** Cuts every WebSocket, probes too. */
   server.cutSockets = () => {

@@ -754,6 +754,36 @@ test("a server that restarts every few seconds is no reason to leave the WebSock
   assert.deepEqual(used, ["websocket"]);
 });
 
+for (const answers of [true, false]) {
+  test(`a WebSocket that has worked gets ${answers ? "5 s for a slow response, although requests are answered" : "two attempts without a response, within 10 s"}`, async (t) => {
+    const { server, env, tt, used, reach, life } = await short_lives(t);
+    await life(36_000);
+    const opened = [];
+    server.transports.add("websocket without response");
+    server.unanswered = (open) => opened.push(open);
+    const from = env.now;
+    await until(() => opened.length === 1, seen_of(tt), async () => {
+      await sleep(2);
+      env.advance(10);
+    });
+    // Requests are answered meanwhile: time passes slowly enough for that.
+    for (let ms = 0; ms < 4500; ms += 20) {
+      await sleep(1);
+      env.advance(20);
+    }
+    assert.deepEqual([opened.length, used], [1, ["websocket"]]);
+    if (answers) {
+      opened[0]();
+      await reach(() => tt.state === "online");
+      assert.deepEqual([opened.length, used], [1, ["websocket"]]);
+    } else {
+      await reach(() => tt.state === "online");
+      assert.deepEqual([opened.length, used], [2, ["websocket", "tunnel"]]);
+      assert.ok(env.now - from <= 10_000, `${env.now - from} ms`);
+    }
+  });
+}
+
 test("a probe that the server ends because it does not identify counts as one that lasted", async (t) => {
   const { server, env, tt, reach, life } = await short_lives(t);
   for (let count = 0; count < 3; count += 1) await life(6000);

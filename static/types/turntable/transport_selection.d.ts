@@ -4,8 +4,9 @@
  * a failure of its transport only while the server can be reached by other
  * requests (`Reachability`): a server that is away says nothing about
  * transports. After two failures, or three of a proven transport, the next one
- * is tried, and after the last the first. Failures are counted up to a connection
- * that lasted long: something between client and server may cut a transport after
+ * is tried, and after the last the first. Where a transport has worked and an attempt
+ * gets no response, the server may be slow: the first such attempt gets all of its time,
+ * and a second one. Failures are counted up to a connection that lasted long: something between client and server may cut a transport after
  * it has proven itself, each time. A transport whose connections were cut too often
  * is left for longer (`CutBudget`). No timers, no network.
  * @module
@@ -23,6 +24,11 @@ export declare class TransportSelection {
      * @param {number} [now] local ms
      */
     failed(final: boolean, life_ms?: number, now?: number): void;
+    /**
+     * Whether an attempt without a response says little, because the transport is proven and nothing has failed
+     * since it last worked.
+     */
+    get trusted(): boolean;
     /** The transport lasted and carried messages both ways. */
     proved(): void;
     /** A connection lasted so long that its loss says nothing about the transport. */
