@@ -6,6 +6,7 @@
 mod autobahn;
 mod bench_peers;
 mod deb;
+mod docs_config;
 mod fuzz;
 mod licence;
 mod machine;
@@ -30,6 +31,8 @@ enum Task {
     Fuzz(fuzz::Args),
     /// Build a Debian package of the server
     Deb(deb::Args),
+    /// Write the tables of keys in docs/configuration.md from config.toml
+    DocsConfig(docs_config::Args),
     /// Let many users do everything at random, and look for what is left
     Soak(soak::Args),
     /// Compare the fan-out of this server with that of others
@@ -41,6 +44,7 @@ fn main() -> ExitCode {
         Task::Test(args) => test::run(&args),
         Task::Fuzz(args) => fuzz::run(&args),
         Task::Deb(args) => deb::run(&args),
+        Task::DocsConfig(args) => docs_config::run(&args),
         Task::Soak(args) => soak::run(&args),
         Task::BenchPeers(args) => bench_peers::run(&args),
     };
