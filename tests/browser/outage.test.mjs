@@ -1,4 +1,4 @@
-/** Tabs of one browser during outages and on bad networks, through a proxy. */
+/** Tabs of one browser during outages and without WebSockets, through a proxy. */
 
 import assert from "node:assert/strict";
 import { setTimeout as sleep } from "node:timers/promises";
@@ -6,51 +6,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { figure, full, seconds } from "../client/figure.mjs";
 import { isWebSocket, proxy } from "../client/proxy.mjs";
 import { scene } from "./harness.mjs";
-
-/** Errors that the browser logs for failed requests. */
-const NETWORK = [/^console: /, /^request: /, /^response: .*\/tunnel/];
-
-/**
- * Opens tabs of one browser that connect through the proxy.
- * @returns {Promise<import("playwright-core").Page[]>}
- */
-async function openTabs(open, address, count, options = {}) {
-  // A document without a client of its own.
-  const blank = `${address}/tunnel/send?d=[]`;
-  const first = await open(blank);
-  for (const pattern of NETWORK) first.allow(pattern);
-  const pages = [first.page];
-  while (pages.length < count) {
-    const page = await first.page.context().newPage();
-    await page.goto(blank);
-    pages.push(page);
-  }
-  for (const [index, page] of pages.entries()) {
-    await page.evaluate(
-      async ({ user, options }) => {
-        const { connect } = await import("/turntable.js");
-        window.begun = Date.now();
-        const tt = connect(undefined, { user, ...options });
-        tt.on("error", () => {});
-        window.tt = tt;
-        window.times = [];
-        tt.on("state", ({ state }) => window.times.push({ state, at: Date.now() }));
-      },
-      { user: `1:tab-${index}`, options },
-    );
-  }
-  return pages;
-}
-
-/** What each tab says, once `wanted` holds for all, or after `limit_ms`. */
-async function settled(pages, wanted, limit_ms) {
-  for (const end = Date.now() + limit_ms; ; await sleep(50)) {
-    const found = await Promise.all(pages.map((page) => page.evaluate(() => ({ state: window.tt.state, transport: window.tt.transport }))));
-    if (found.every(wanted) || Date.now() > end) return found;
-  }
-}
-
-const onWebSocket = ({ state, transport }) => state === "online" && transport === "websocket";
+import { onWebSocket, openTabs, settled } from "./tabs.mjs";
 
 const OUTAGES = full ? [["away", 3], ["away", 12], ["away", 25], ["away", 60], ["silent", 20]] : [["away", 12], ["silent", 20]];
 
@@ -118,80 +74,5 @@ for (const [name, faults, transports] of [
     assert.ok(ms <= 5000, `${ms}`);
     assert.equal(await page.evaluate(async () => (await window.tt.join("buffered")).channel), "buffered");
     figure(t, `${name}, Chromium`, `online by long polling in ${seconds(ms)}`, "5.0 s");
-  });
-}
-
-scene("a visible page in a room notices a silent line within 5 s and leaves it within 10 s", async ({ server, open, t }) => {
-  const network = await proxy(t, server.url);
-  const [page] = await openTabs(open, network.url, 1);
-  await page.evaluate(() => window.tt.join("silent-line"));
-  await sleep(3000);
-  network.silence();
-  const from = Date.now();
-  await page.waitForFunction(() => window.tt.state === "unsteady", undefined, { timeout: 10_000, polling: 50 });
-  const unsteady = Date.now() - from;
-  network.speak();
-  await page.waitForFunction(() => window.times.some(({ state }) => state === "offline"), undefined, { timeout: 10_000, polling: 50 });
-  const left = Date.now() - from;
-  await page.waitForFunction(() => window.tt.state === "online", undefined, { timeout: 10_000, polling: 50 });
-  assert.ok(unsteady <= 5200 && left <= 10_000);
-  figure(t, "silent line, Chromium, page in a room", `unsteady in ${seconds(unsteady)}, left in ${seconds(left)}`, "5.0 s, 10.0 s");
-});
-
-scene("the events of the network probe a line that still looks alive", async ({ server, open, t }) => {
-  const network = await proxy(t, server.url);
-  const [page] = await openTabs(open, network.url, 1);
-  await page.evaluate(() => window.tt.ready);
-  await sleep(1500);
-  network.silence();
-  const from = Date.now();
-  await page.evaluate(() => window.dispatchEvent(new Event("offline")));
-  await page.waitForFunction(() => window.tt.state === "unsteady", undefined, { timeout: 10_000, polling: 50 });
-  assert.ok(Date.now() - from < 3600, `${Date.now() - from}`);
-  network.speak();
-  await page.waitForFunction(() => window.times.some(({ state }) => state === "offline") && window.tt.state === "online", undefined, { timeout: 10_000, polling: 50 });
-});
-
-for (const transport of ["websocket", "tunnel", "longpoll"]) {
-  scene(`${transport}: a line that passes one direction only is left, and nothing is lost`, async ({ server, open, t }) => {
-    const network = await proxy(t, server.url);
-    const [page] = await openTabs(open, network.url, 1, { transports: [transport] });
-    await page.evaluate(async () => {
-      window.room = await window.tt.join("one-way");
-      window.heard = [];
-      window.room.on("action", ({ data }) => window.heard.push(data));
-    });
-    // The browser keeps several connections for requests, all dead now: they are closed before the next stream.
-    const limit_ms = 12_000;
-    for (const direction of ["down", "up"]) {
-      // The streams and the connections that are open for requests; new ones work.
-      assert.ok(network.swallow(() => true, direction) > 0);
-      const from = Date.now();
-      await page.evaluate((data) => void window.room.act(data), direction);
-      await page.waitForFunction((data) => window.heard.includes(data), direction, { timeout: 30_000, polling: 50 });
-      const ms = Date.now() - from;
-      assert.ok(ms <= limit_ms, `${ms}`);
-      figure(t, `nothing passes ${direction}, Chromium, ${transport}, page in a room`, `an action came back in ${seconds(ms)}`, seconds(limit_ms));
-    }
-    assert.deepEqual(await page.evaluate(() => window.heard), ["down", "up"]);
-  });
-
-  scene(`${transport}: a line that delays by 300 ms each way is steady, and what is sent arrives once and in order`, async ({ server, open, t }) => {
-    const network = await proxy(t, server.url);
-    network.faults.delay_ms = 300;
-    const [page] = await openTabs(open, network.url, 1, { transports: [transport] });
-    const seen = await page.evaluate(async () => {
-      const room = await window.tt.join("slow");
-      const heard = [];
-      room.on("action", ({ data }) => heard.push(data));
-      for (let number = 0; number < 100; number += 1) {
-        room.act(number);
-        await new Promise((resolve) => setTimeout(resolve, 50));
-      }
-      for (let tries = 0; heard.length < 100 && tries < 100; tries += 1) await new Promise((resolve) => setTimeout(resolve, 50));
-      return { heard, states: window.times.map(({ state }) => state) };
-    });
-    assert.deepEqual(seen.heard, Array.from({ length: 100 }, (_, number) => number));
-    assert.deepEqual(seen.states, ["online"]);
   });
 }

@@ -12,6 +12,7 @@ mod licence;
 mod machine;
 mod php;
 mod process;
+mod rust_tests;
 mod server;
 mod soak;
 mod step;

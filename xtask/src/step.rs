@@ -15,6 +15,7 @@ use crate::licence;
 use crate::machine::Machine;
 use crate::php;
 use crate::process;
+use crate::rust_tests;
 use crate::server::Server;
 use crate::tally::{Runner, Tally};
 
@@ -54,8 +55,8 @@ const DECLARATIONS: &str = "static/types";
 const LIVE_TEST: &str = "live.test.mjs";
 
 /// The tests of the client's goals (docs/client.md), a step of their own.
-const GOALS_CLIENT_TESTS: &[&str] = &["goals.test.mjs", "mounts.test.mjs"];
-const GOALS_BROWSER_TESTS: &[&str] = &["outage.test.mjs", "hidden.test.mjs"];
+const GOALS_CLIENT_TESTS: &[&str] = &["goals.test.mjs", "goals_cuts.test.mjs", "mounts.test.mjs"];
+const GOALS_BROWSER_TESTS: &[&str] = &["outage.test.mjs", "lines.test.mjs", "hidden.test.mjs"];
 
 /// All steps; each is below the steps that it needs.
 pub(crate) const STEPS: &[Step] = &[
@@ -175,13 +176,13 @@ pub(crate) const STEPS: &[Step] = &[
         name: "test",
         about: "unit and integration tests, fuzz corpus replay",
         needs: &["php", "build"],
-        run: rust_tests,
+        run: rust_tests::all,
     },
     Step {
         name: "bytes",
         about: "the integration tests again, with every call and delivery encoded",
         needs: &["build"],
-        run: bytes_tests,
+        run: rust_tests::encoded,
     },
     Step {
         name: "doctest",
@@ -268,7 +269,7 @@ fn check(command: &mut Command) -> Result<Report> {
 }
 
 /// A command that runs tests.
-fn tests(command: &mut Command, runner: Runner) -> Result<Report> {
+pub(crate) fn tests(command: &mut Command, runner: Runner) -> Result<Report> {
     let run = process::tallied(command, runner)?;
     Ok(Report {
         tally: judged(run.status, run.tally),
@@ -285,72 +286,6 @@ fn judged(status: ExitStatus, tally: Tally) -> Tally {
         tally += Tally::ONE_FAILED;
     }
     tally
-}
-
-fn rust_tests(machine: &Machine) -> Result<Report> {
-    let all = ["--workspace", "--lib", "--bins", "--tests"];
-    run_rust_tests(machine, &all, &[])
-}
-
-/// Areas of `tests/` whose subject is one connection or transport, time or the sources:
-/// encoding what workers send each other adds nothing to them. `scenarios` has every
-/// transport.
-const NOT_ENCODED: &[&str] = &[
-    "clients",
-    "example",
-    "limit",
-    "operation",
-    "poll",
-    "soak",
-    "socketio",
-    "source",
-    "time",
-    "tunnel",
-    "websocket",
-];
-
-/// The tests of the server from outside: codecs and models do not use threads.
-fn bytes_tests(machine: &Machine) -> Result<Report> {
-    let areas = test_areas(machine, |name| !NOT_ENCODED.contains(&name))?;
-    let mut targets = vec!["--package", "turntable"];
-    for area in &areas {
-        targets.extend(["--test", area]);
-    }
-    run_rust_tests(machine, &targets, &[("TURNTABLE_TEST_BUS", "bytes")])
-}
-
-/// The folders of `tests/` that are Rust tests, and whose names are wanted.
-fn test_areas(machine: &Machine, is_wanted: impl Fn(&str) -> bool) -> Result<Vec<String>> {
-    let mut areas = Vec::new();
-    for entry in fs::read_dir(machine.root.join("tests"))? {
-        let entry = entry?;
-        let name = entry.file_name().to_string_lossy().into_owned();
-        if entry.path().join("main.rs").is_file() && is_wanted(&name) {
-            areas.push(name);
-        }
-    }
-    areas.sort();
-    Ok(areas)
-}
-
-fn run_rust_tests(
-    machine: &Machine,
-    targets: &[&str],
-    variables: &[(&str, &str)],
-) -> Result<Report> {
-    let variables = variables.iter().copied();
-    if machine.has_cargo_tool("nextest") {
-        let mut command = machine.command(crate::machine::cargo());
-        command
-            .args(["nextest", "run", "--locked", "--no-fail-fast"])
-            .args(targets)
-            .envs(variables);
-        return tests(&mut command, Runner::Nextest);
-    }
-    println!("    cargo-nextest is not installed: using cargo test");
-    let mut command = machine.cargo("test");
-    command.arg("--no-fail-fast").args(targets).envs(variables);
-    tests(&mut command, Runner::Libtest)
 }
 
 fn licences(machine: &Machine) -> Result<Report> {
