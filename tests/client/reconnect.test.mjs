@@ -370,6 +370,70 @@ for (const [name, reach] of [["offline", "is silent"], ["online", "works"]]) {
   });
 }
 
+/** A page with its document and its network, until the test ends. */
+function page(t) {
+  const document = Object.assign(new EventTarget(), { visibilityState: "visible" });
+  const network = Object.assign(new EventTarget(), { type: "wifi" });
+  const navigator = Object.assign(Object.create(globalThis.navigator ?? null), { connection: network });
+  for (const [name, value] of Object.entries({ document, navigator })) {
+    const before = Object.getOwnPropertyDescriptor(globalThis, name);
+    Object.defineProperty(globalThis, name, { value, configurable: true });
+    t.after(() => (before ? Object.defineProperty(globalThis, name, before) : delete globalThis[name]));
+  }
+  return { document, network };
+}
+
+const CHANGES = {
+  "a page that becomes visible": ({ document }) => document.dispatchEvent(new Event("visibilitychange")),
+  "a page that was frozen and runs again": ({ document }) => document.dispatchEvent(new Event("resume")),
+  "another network": ({ network }) => network.dispatchEvent(new Event("change")),
+};
+for (const [name, change] of Object.entries(CHANGES)) {
+  test(`${name} probes a connection that looks alive, and tries at once where there is none`, (t) => {
+    const around = page(t);
+    const { made, env, tt } = offline(t, { reconnect: { min_ms: 60_000, max_ms: 60_000 } });
+    made[0].welcome();
+    env.advance(1000);
+    const count = made[0].sent.length;
+    change(around);
+    assert.deepEqual(made[0].sent.slice(count).map(({ command }) => command), ["time"]);
+    env.chance = 0.9999;
+    made[0].fail();
+    assert.deepEqual([tt.state, made.length], ["offline", 1]);
+    change(around);
+    assert.equal(made.length, 2);
+    tt.close();
+  });
+}
+
+test("a hidden page in a room does not probe after 2 s of silence, and does once it is visible", (t) => {
+  const { document } = page(t);
+  document.visibilityState = "hidden";
+  const { made, env, tt } = offline(t);
+  made[0].welcome({ heartbeat_ms: 60_000 });
+  void tt.join("C").catch(() => {});
+  made[0].receive("joined", { channel: "C", self: "1:1", members: {} });
+  const exchanges = () => made[0].sent.filter(({ command }) => command === "time");
+  const answer = () => made[0].receive("time", { t0: exchanges().at(-1).data.t0, t1: 1, t2: 1 });
+  // The exchanges behind the welcome.
+  for (let step = 0, seen = 0; step < 80; step += 1) {
+    env.advance(50);
+    if (exchanges().length > seen) answer();
+    seen = exchanges().length;
+  }
+  const count = exchanges().length;
+  env.advance(10_000);
+  assert.equal(exchanges().length, count);
+  document.visibilityState = "visible";
+  document.dispatchEvent(new Event("visibilitychange"));
+  answer();
+  const seen = exchanges().length;
+  assert.equal(seen, count + 1);
+  env.advance(2000);
+  assert.equal(exchanges().length, seen + 1);
+  tt.close();
+});
+
 test("4002 over a real socket: the client closes and does not reconnect", async (t) => {
   const { tt, peer } = await online(t);
   const closed = tt.once("state");

@@ -4,6 +4,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import { connect } from "../../static/turntable.js";
+import { sayGoodbye } from "../../static/turntable/goodbye.js";
 import { SentLog } from "../../static/turntable/sent_log.js";
 import { Uplink } from "../../static/turntable/uplink.js";
 import { ownCloseCode, takeBatch } from "../../static/turntable/transports/transport.js";
@@ -186,6 +187,20 @@ test("another client that takes the session over is not fought", () => {
   ownCloseCode(env, 1006);
   env.now = 5000;
   assert.equal(ownCloseCode(env, 4002), 4002);
+});
+
+test("a goodbye outlives its page, except one that is too large for that", async () => {
+  for (const [data, keepalive] of [["small", true], ["x".repeat(60_000), false]]) {
+    const requests = [];
+    const fetch = async (url, options) => {
+      requests.push(options);
+      return new Response("[]");
+    };
+    const open = [{ text: JSON.stringify({ command: "publish", data }), number: 1, blank: false, numbered: () => true }];
+    const environment = { setTimeout, clearTimeout };
+    assert.equal(await sayGoodbye({ url: "http://game.test/", environment, fetch }, "secret", open), true);
+    assert.deepEqual(requests.map(({ keepalive }) => keepalive), [keepalive]);
+  }
 });
 
 test("a WebSocket that is cut at its close says goodbye by a request", async (t) => {

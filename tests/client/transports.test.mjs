@@ -9,6 +9,7 @@ import { parse } from "../../static/turntable/binary.js";
 import { messageOf } from "../../static/turntable/transports/datagram.js";
 import { entryOf, messageOf as messageOfEntry } from "../../static/turntable/transports/entry.js";
 import { messageCodec } from "../../static/turntable/transports/msgpack.js";
+import { Trial } from "../../static/turntable/trial.js";
 import { TransportSelection } from "../../static/turntable/transport_selection.js";
 import { eventSource, fake } from "./fake_server.mjs";
 import { ManualEnvironment, WebSocket } from "./harness.mjs";
@@ -580,6 +581,35 @@ test("transport selection: a transport rests after four cuts within ten minutes,
   assert.equal(rests(400), false);
   for (let count = 0; count < 6; count += 1) selection.failed(true, 0, 401 * MINUTE);
   assert.equal(rests(401), false);
+});
+
+test("a connection has proven its transport when it lasted 5 s and carried messages both ways", () => {
+  for (const [ways, expected] of [["up", false], ["down", false], ["up down", true], ["down up", false], ["down up down", true]]) {
+    const env = new ManualEnvironment();
+    let proved = 0;
+    const trial = new Trial(env, { proved: () => (proved += 1), lasted: () => {} });
+    trial.welcomed(true);
+    for (const way of ways.split(" ")) way === "up" ? trial.wrote() : trial.received();
+    env.advance(4999);
+    assert.equal(proved, 0, ways);
+    env.advance(30_000);
+    assert.equal(proved, expected ? 1 : 0, ways);
+    trial.end();
+  }
+});
+
+test("poll: a client of `connect` polls by default", async (t) => {
+  const server = await fake(t);
+  const env = new ManualEnvironment();
+  const tt = client(t, server, { transports: ["poll"], environment: env });
+  await tt.ready;
+  await tt.request("lookup", []);
+  const count = server.requests.length;
+  // The timer runs from the answer.
+  await until(() => server.requests.length > count, () => server.requests.length, async () => {
+    await sleep(2);
+    env.advance(4000);
+  });
 });
 
 test("transport selection: after an outage the best proven transport is tried first", () => {
