@@ -140,10 +140,15 @@ impl Layers {
                 });
             }
         } else if let Some(message) = message {
+            let is_unknown = message.starts_with("unknown key ");
+            let value = match is_unknown && secret::is_near(&entry.path) {
+                true => secret::HIDDEN.to_owned(),
+                false => secret::text(&entry.path, &entry.text),
+            };
             self.problems.push(Problem {
                 origin: Some(entry.origin.clone()),
                 key: key.clone(),
-                value: Some(secret::text(&entry.path, &entry.text)),
+                value: Some(value),
                 message,
             });
         }
@@ -154,7 +159,8 @@ impl Layers {
     fn explain(&self, path: &[&str], written: &Value, error: &str) -> String {
         match error.strip_prefix("unknown field ") {
             Some(rest) => format!("unknown key {rest}"),
-            None => check::accepted(path, written, &self.base).unwrap_or_else(|| error.to_owned()),
+            None => check::accepted(path, written, &self.base)
+                .unwrap_or_else(|| secret::message(path, error)),
         }
     }
 

@@ -67,14 +67,42 @@ fn without_key(address: &str) -> String {
 #[must_use]
 pub fn text(path: &[String], text: &str) -> String {
     let names: Vec<&str> = path.iter().map(String::as_str).collect();
-    let has_secret = match *names.as_slice() {
-        ["services" | "webhooks"] | ["services", _] | ["management", "tokens", ..] => true,
-        ["management"] => true,
-        _ => is_secret(&names) || is_address(&names),
-    };
-    match has_secret {
+    match has_secret(&names) {
         true => HIDDEN.to_owned(),
         false => text.to_owned(),
+    }
+}
+
+/// Whether what is written at `path` may have a secret in it.
+fn has_secret(path: &[&str]) -> bool {
+    match *path {
+        ["services" | "webhooks"] | ["services", _] | ["management", "tokens", ..] => true,
+        ["management"] => true,
+        _ => is_secret(path) || is_address(path),
+    }
+}
+
+/// Whether a key at `path` may be the mistyped one of a secret.
+#[must_use]
+pub fn is_near(path: &[String]) -> bool {
+    let section = path.first().map(String::as_str);
+    matches!(section, Some("services" | "webhooks" | "management"))
+}
+
+/// The parser's error about the value at `path`. It quotes values, which may be secrets.
+#[must_use]
+pub fn message(path: &[&str], error: &str) -> String {
+    const QUOTING: &[&str] = &["invalid type", "invalid value", "unknown variant"];
+    let is_quoting = QUOTING.iter().any(|begin| error.starts_with(begin));
+    if !is_quoting || !has_secret(path) {
+        return error.to_owned();
+    }
+    match (path, error.rsplit_once(", expected ")) {
+        (["management", "tokens", _], _) => {
+            r#"accepted is { token = "...", role = "read", "operate" or "admin" }"#.to_owned()
+        }
+        (_, Some((_, expected))) => format!("accepted is {expected}"),
+        (_, None) => "this is no value of the key".to_owned(),
     }
 }
 
