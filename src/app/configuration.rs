@@ -26,6 +26,7 @@ use crate::config::{self, Config};
 use crate::gateway::Shared;
 use crate::log_filter;
 use crate::log_limit::LogLimit;
+use crate::management::access::Access;
 use crate::management::configuration::{Applied, Change, Refusal, Source, Version};
 use crate::management::in_force::OperatorSettings;
 use crate::watched::Watched;
@@ -267,6 +268,9 @@ impl LiveConfiguration {
         cause: Cause<'_>,
     ) -> Result<Option<Vec<Change>>, ErrorBody> {
         let candidate = self.candidate(state, &next)?;
+        if matches!(cause.source, Source::Set | Source::Rollback) {
+            accept_access(state, &candidate)?;
+        }
         let (config, changed) = (&candidate.in_force, candidate.changed);
         if cause.source == Source::Set {
             self.accept_restart(&changed)?;
@@ -420,6 +424,20 @@ fn url(config: &Config, server: SocketAddr) -> String {
         "" => format!("{}://{server}", config.server.tls.scheme()),
         url => url.to_owned(),
     }
+}
+
+/// A call does not take the right to make such calls from everybody: what calls have set is
+/// above the file, so that no file would give it back.
+fn accept_access(state: &State, next: &Candidate) -> Result<(), ErrorBody> {
+    let has_admin = |config: &Config| Access::new(&config.management).has_admin();
+    let is_lost = |from, to| has_admin(from) && !has_admin(to);
+    if is_lost(&state.wanted, &next.composed.config) || is_lost(&state.in_force, &next.in_force) {
+        return Err(refused(
+            "nobody could change the configuration by a call then: a token would be needed, and \
+             no entry of management.tokens has the role admin",
+        ));
+    }
+    Ok(())
 }
 
 /// A configuration that is refused.

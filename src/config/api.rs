@@ -15,6 +15,10 @@ const FIXED: &[[&str; 2]] = &[
     ["store", "path"],
 ];
 
+/// The most bytes of all keys that calls have set, as TOML: each version has a copy of them, and
+/// each change checks all.
+pub const BYTES_MAX: usize = 65_536;
+
 /// The keys that calls have set, in the structure of a file.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(transparent)]
@@ -45,6 +49,13 @@ impl ApiLayer {
                      environment, and restart the server"
                 ));
             }
+        }
+        let bytes = table.to_string().len();
+        if bytes > BYTES_MAX && bytes > self.0.to_string().len() {
+            return Err(format!(
+                "calls would have set {bytes} bytes, and at most {BYTES_MAX} are accepted: set \
+                 more in the file"
+            ));
         }
         Ok(Self(table))
     }
@@ -196,6 +207,24 @@ mod tests {
         let entries = layer.entries(&crate::config::load::defaults());
         let paths: Vec<_> = entries.into_iter().map(|entry| entry.path).collect();
         assert_eq!(paths, [["games", "chess"]]);
+    }
+
+    #[test]
+    fn calls_set_a_limited_number_of_bytes_and_may_always_set_less() {
+        let names = |of: &str, count: u32| {
+            let games = (0..count).map(|index| (format!("{of}{index}"), json!({"tick_ms": 50})));
+            json!({"games": games.collect::<Map<_, _>>()})
+        };
+        let some = with(&ApiLayer::default(), names("a", 1_500)).unwrap();
+        let error = with(&some, names("b", 1_500)).unwrap_err();
+        assert!(error.contains("at most 65536"), "{error}");
+        let large = ApiLayer(
+            format!("a = \"{}\"", "x".repeat(BYTES_MAX))
+                .parse()
+                .unwrap(),
+        );
+        assert!(with(&large, json!({"games.b.tick_ms": 50})).is_err());
+        assert!(with(&large, json!({"a": "less"})).is_ok());
     }
 
     #[test]

@@ -65,6 +65,19 @@ impl Access {
         }
     }
 
+    /// Whether requests without a token may do everything.
+    #[must_use]
+    pub const fn is_open(&self) -> bool {
+        self.is_open
+    }
+
+    /// Whether anybody may change the configuration by a call.
+    #[must_use]
+    pub fn has_admin(&self) -> bool {
+        let mut known = self.known.iter();
+        self.is_open || known.any(|known| known.caller.role == Role::Admin)
+    }
+
     /// The caller of a request.
     ///
     /// # Errors

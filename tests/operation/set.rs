@@ -301,3 +301,38 @@ fn keys_and_versions_outlive_a_server_with_a_store() {
     assert_eq!(value(&server, "presence.watch_max"), 7);
     assert_eq!(get(server.management, "/health/ready").status, 200);
 }
+
+#[test]
+fn secret_of_a_wrong_form_is_in_no_answer() {
+    let server = Server::start();
+    for keys in [
+        json!({"management.tokens.backend": "geheim-0123456789"}),
+        json!({"management.tokens.a": {"token": "0123456789abcdef", "role": "geheim"}}),
+        json!({"management.token": "geheim"}),
+        json!({"services.forum.tokn": "geheim"}),
+        json!({"webhooks.secrt": "geheim"}),
+    ] {
+        let message = refused(&server, "set", &json!({"config": keys}));
+        assert!(!message.contains("geheim"), "{message}");
+        let status = call(&server, "getStatus", &json!({}));
+        assert!(!status.to_string().contains("geheim"), "{status}");
+    }
+}
+
+#[test]
+fn call_does_not_take_the_right_to_change_the_configuration_from_all() {
+    let entry = r#"{ token = "administers-01234", role = "admin" }"#;
+    let server = Server::with(&[("management.tokens.root", entry)]);
+    let less = json!({"token": "administers-01234", "role": "operate"});
+    let keys = json!({"management": {"token_required": true, "tokens": {"root": less}}});
+    for method in ["check", "set"] {
+        let message = refused(&server, method, &json!({"config": keys}));
+        assert!(message.contains("nobody could change"), "{message}");
+    }
+    set(&server, &json!({"management.tokens.root": less}));
+    set(
+        &server,
+        &json!({"management.tokens.other": {"token": "administers-56789", "role": "admin"}}),
+    );
+    set(&server, &json!({"management.token_required": true}));
+}

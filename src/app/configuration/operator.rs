@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use serde_json::{Map, Value};
 
-use super::{Candidate, Cause, LiveConfiguration, State, refused};
+use super::{Candidate, Cause, LiveConfiguration, State, accept_access, refused};
 use crate::config::source::{SourceFile, Sources};
 use crate::config::{self, diff, key, restart};
 use crate::management::configuration::{
@@ -70,12 +70,14 @@ impl Configuration for LiveConfiguration {
             Proposal::Keys(keys) => state.with_keys(keys)?,
             Proposal::File(text) => state.with_file(text),
         };
+        let candidate = self.candidate(&state, &next)?;
+        if matches!(proposal, Proposal::Keys(_)) {
+            accept_access(&state, &candidate)?;
+            self.accept_restart(&candidate.changed)?;
+        }
         let Candidate {
             composed, changed, ..
-        } = self.candidate(&state, &next)?;
-        if matches!(proposal, Proposal::Keys(_)) {
-            self.accept_restart(&changed)?;
-        }
+        } = candidate;
         let waiting = changed.iter().filter(|change| change.restart);
         Ok(Preview {
             restart: waiting.map(|change| change.key.clone()).collect(),
