@@ -2,6 +2,7 @@
 //! all sessions of a worker, so that a session to which nothing happens costs nothing. What is
 //! delivered to a session is no event.
 
+use std::collections::HashSet;
 use std::net::IpAddr;
 
 use super::ring::{Measured, Ring, RingLimits};
@@ -293,9 +294,9 @@ impl Past {
     /// Forgets a user.
     pub(super) fn forget(&mut self, user: &UserId) {
         let of_user = self.ended.iter().filter(|ended| ended.user == *user);
-        let sessions: Vec<SessionKey> = of_user.map(|ended| ended.session).collect();
+        let sessions: HashSet<u64> = of_user.map(|ended| ended.session.number()).collect();
         self.events
-            .retain(|event| !sessions.contains(&event.session));
+            .retain(|event| !sessions.contains(&event.session.number()));
         self.ended.retain(|ended| ended.user != *user);
     }
 }
