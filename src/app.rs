@@ -250,7 +250,7 @@ fn serve_operators(
         .disable_signals()
         .listen("management", listener, move || {
             let operator = operator.clone();
-            let (settings, metrics) = (settings.clone(), operator.metrics());
+            let (settings, metrics) = ((settings.clone(), operator.in_force()), operator.metrics());
             let app = App::new()
                 .wrap(from_fn(move |request, next| {
                     guarding::guard(settings.clone(), metrics.clone(), request, next)

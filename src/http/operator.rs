@@ -13,6 +13,7 @@ use crate::http::admission::{self, Cors};
 use crate::http::operator_connection::OperatorConnection;
 use crate::http::origin::Accepted;
 use crate::http::settings::HttpSettings;
+use crate::management::in_force::OperatorSettings;
 use crate::metric::Metrics;
 use crate::watched::Watched;
 use turntable_core::packet::ErrorBody;
@@ -23,17 +24,22 @@ use turntable_core::reason::ErrorCode;
 /// # Errors
 /// Those of the service.
 pub async fn guard(
-    settings: Arc<Watched<HttpSettings>>,
+    (settings, operator): (Arc<Watched<HttpSettings>>, Arc<Watched<OperatorSettings>>),
     metrics: Arc<Metrics>,
     request: ServiceRequest,
     next: Next<impl MessageBody + 'static>,
 ) -> Result<ServiceResponse<BoxBody>, actix_web::Error> {
     let connection = request.conn_data::<OperatorConnection>().cloned();
     let checked = {
-        let server = &settings.get().server;
+        // With any name, a page could give its own name the address of this listener (DNS
+        // rebinding), and call as the programs of the machine do.
+        let mut hosts = settings.get().server.hosts.clone();
+        if operator.get().access.is_open() {
+            hosts.retain(|name| name != "*");
+        }
         let accepted = Accepted {
             origins: &[],
-            hosts: &server.hosts,
+            hosts: &hosts,
             is_tls: connection.as_ref().is_some_and(OperatorConnection::is_tls),
         };
         accepted.check(request.uri(), request.headers())

@@ -76,6 +76,12 @@ impl Management {
         self.shared.metrics.clone()
     }
 
+    /// What of the configuration is in force here.
+    #[must_use]
+    pub fn in_force(&self) -> Arc<Watched<OperatorSettings>> {
+        self.in_force.clone()
+    }
+
     /// The same with the settings that are in force now, for one request.
     fn now(&self) -> Self {
         let now = self.in_force.get();

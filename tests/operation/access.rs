@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use turntable_testkit::Server;
-use turntable_testkit::http::{Response, get, send};
+use turntable_testkit::http::{Response, get, request, send};
 
 const TOKENS: [(&str, &str); 3] = [
     ("read", "reads-0123456789"),
@@ -151,4 +151,50 @@ fn changes_are_logged_with_their_caller_and_no_secret() {
     for secret in ["open sesame", "a message", TOKENS[1].1] {
         assert!(!log.contains(secret), "{secret}");
     }
+}
+
+#[test]
+fn name_that_another_site_may_choose_is_refused_where_no_token_is_needed() {
+    let any = Server::with(&[("server.hosts", r#"["*", "ops.example"]"#)]);
+    let answer = send_as(&any, "evil.example", "");
+    assert_eq!(answer.error(), (403, "forbidden".to_owned()));
+    let keys = [
+        ("server.hosts", r#"["*"]"#),
+        ("management.token_required", "true"),
+        (
+            "management.tokens.a",
+            r#"{ token = "reads-0123456789", role = "read" }"#,
+        ),
+    ];
+    let closed = Server::with(&keys);
+    let headers = bearer("reads-0123456789");
+    assert_eq!(send_as(&closed, "evil.example", &headers).status, 200);
+}
+
+/// A request of a page of `host`, to a server that this name leads to.
+fn send_as(server: &Server, host: &str, headers: &str) -> Response {
+    let text = format!(
+        "GET /user/listAll HTTP/1.1\r\nHost: {host}\r\nOrigin: http://{host}\r\n\
+         Connection: close\r\n{headers}\r\n"
+    );
+    request(server.management, &text)
+}
+
+#[test]
+fn opened_address_changes_nothing() {
+    let server = Server::start();
+    // A browser sends these for a link in a mail, as for an address that is typed.
+    let opened = "Sec-Fetch-Site: none\r\nSec-Fetch-Mode: navigate\r\n";
+    let open = |path: &str| send(server.management, "GET", path, opened, "");
+    let answer = open("/user/ban/1:mel/60");
+    assert_eq!(answer.error(), (403, "forbidden".to_owned()));
+    assert_eq!(open("/user/listBans").text(), "{}");
+    assert_eq!(get(server.management, "/user/ban/1:mel/60").status, 200);
+}
+
+#[test]
+fn body_that_is_too_long_is_an_error_as_others_are() {
+    let server = Server::start();
+    let answer = post(&server, "", "user/publish", &"x".repeat(70_000));
+    assert_eq!(answer.error(), (413, "too_large".to_owned()));
 }

@@ -31,6 +31,7 @@ use actix_web::{HttpRequest, HttpResponse, web};
 use serde_json::value::RawValue;
 
 use super::access::Caller;
+use super::role::Role;
 use super::{Management, access};
 use crate::http::fault;
 use crate::http::operator_connection::OperatorConnection;
@@ -187,11 +188,19 @@ pub(super) async fn post(
     management: web::Data<Management>,
     path: web::Path<(String, String)>,
     request: HttpRequest,
-    body: web::Bytes,
+    body: Result<web::Bytes, actix_web::Error>,
 ) -> HttpResponse {
     if let Some(connection) = request.conn_data::<OperatorConnection>() {
         connection.carries_out();
     }
+    let body = match body {
+        Ok(body) => body,
+        Err(error) if error.as_response_error().status_code() == StatusCode::PAYLOAD_TOO_LARGE => {
+            let message = format!("the body of a call has at most {BODY_BYTES_MAX} bytes");
+            return refused(&ErrorBody::new(ErrorCode::TooLarge, message));
+        }
+        Err(error) => return refused(&wrong(format!("the body cannot be read: {error}"))),
+    };
     let (service, name) = path.into_inner();
     let read = |realm: &str| named(&service, &name, &body, realm);
     respond(answer(&management, &request, (&service, &name), read).await)
@@ -201,8 +210,26 @@ pub(super) async fn get(management: web::Data<Management>, request: HttpRequest)
     let mut parts = request.uri().path().splitn(4, '/').skip(1);
     let mut next = || parts.next().unwrap_or_default();
     let (service, name, path) = (next(), next(), next());
+    if let Err(error) = check_navigation(&request, service, name) {
+        return respond(Err(error));
+    }
     let read = |realm: &str| in_path(service, name, path, realm);
     respond(answer(&management, &request, (service, name), read).await)
+}
+
+/// A change is not made by opening an address in a browser: a link in a mail or a chat opens one, too,
+/// and the browser says of both that no page has sent it.
+fn check_navigation(request: &HttpRequest, service: &str, name: &str) -> Result<(), ErrorBody> {
+    let mode = request.headers().get("Sec-Fetch-Mode");
+    let is_navigation = mode.is_some_and(|mode| mode.as_bytes() == b"navigate");
+    if !is_navigation || find(service, name).is_ok_and(|method| method.role == Role::Read) {
+        return Ok(());
+    }
+    let message = format!(
+        "a browser that opens an address changes nothing: call {service}/{name} in the console, \
+         or from a program"
+    );
+    Err(ErrorBody::new(ErrorCode::Forbidden, message))
 }
 
 /// Carries out a call, whose arguments are read once its caller may call the method.
