@@ -6,7 +6,7 @@
  * @module
  */
 
-import { datagramOf, endpointUrl, isFinal, responseError } from "./transports/transport.js";
+import { datagramOf, endpointUrl, isFinal, responseError, takeBatch } from "./transports/transport.js";
 
 /** @import { Environment } from "./environment.js" */
 /** @import { Sent } from "./sent_log.js" */
@@ -18,8 +18,16 @@ const UNREF_MS = 500;
 /** Maximum time for one answer. The connection of an abandoned request is closed, so that the next request has another. */
 const ANSWER_MS = 3000;
 
-/** Maximum bytes of a request that outlives its page. */
+/** Maximum bytes of a request that outlives its page; browsers refuse larger ones. */
 const KEEPALIVE_MAX = 60_000;
+
+/**
+ * Whether a request can outlive its page.
+ * @param {string} body
+ */
+export function outlives(body) {
+  return new TextEncoder().encode(body).length < KEEPALIVE_MAX;
+}
 
 /** Whether the page is being left: only requests with `keepalive` outlive it, and no timer does. */
 let leaving = false;
@@ -72,13 +80,20 @@ export async function sayGoodbye({ url, environment, fetch }, session, unconfirm
   // Without the server's numbers a repetition might be carried out twice.
   let open = unconfirmed.filter((entry) => entry.numbered()).map(({ text, number, blank }) => ({ text: blank ? undefined : text, number }));
   const options = { method: "POST", keepalive: true, cache: "no-store" };
+  /** How many of the commands the last request had, and whether it had the goodbye. */
+  let count = 0;
+  let complete = false;
   const tunnel = (/** @type {AbortSignal} */ signal) => {
-    const texts = [...open.map(({ text }) => text), '{"command":"bye","data":{}}'];
+    // The server takes requests of a limited size; a page that is left can send one.
+    const texts = takeBatch([...open]).map(({ text }) => text);
+    count = texts.length;
+    complete = count === open.length || leaving;
+    if (complete) texts.push('{"command":"bye","data":{}}');
     const body = `[${texts.map((text) => datagramOf(session, text)).join(",")}]`;
     return fetch(endpointUrl(url, "tunnel/send", { n: open[0]?.number }), {
       ...options,
       signal,
-      keepalive: body.length < KEEPALIVE_MAX,
+      keepalive: outlives(body),
       // This content type needs no CORS preflight request, which a page that is left cannot await.
       headers: { "Content-Type": "text/plain;charset=UTF-8" },
       body,
@@ -93,16 +108,20 @@ export async function sayGoodbye({ url, environment, fetch }, session, unconfirm
       body: JSON.stringify([{ f: "$av:bye" }]),
     });
   return untilAnswered(environment, async (signal) => {
-    let response = await tunnel(signal);
-    if (open.length > 0 && !response.ok && response.status !== 410) {
-      // The server tells a gap, or takes no such request: then `bye` alone.
-      const accepted = response.status === 409 ? (await responseError(response)).details?.accepted : undefined;
-      if (response.status === 429 || response.status >= 500) return false;
-      open = Number.isSafeInteger(accepted) ? open.filter(({ number }) => number > accepted) : [];
-      response = await tunnel(signal);
+    for (;;) {
+      const response = await tunnel(signal);
+      if (response.ok && !complete) {
+        open = open.slice(count);
+      } else if (open.length > 0 && !response.ok && response.status !== 410) {
+        if (response.status === 429 || response.status >= 500) return false;
+        // The server tells a gap, or takes no such request: then `bye` alone.
+        const accepted = response.status === 409 ? (await responseError(response)).details?.accepted : undefined;
+        const rest = Number.isSafeInteger(accepted) ? open.filter(({ number }) => number > accepted) : [];
+        open = rest.length < open.length ? rest : [];
+      } else {
+        // The server may have disabled tunnels.
+        return isFinal(response.status === 404 ? await poll(signal) : response);
+      }
     }
-    // The server may have disabled tunnels.
-    if (response.status === 404) response = await poll(signal);
-    return isFinal(response);
   });
 }

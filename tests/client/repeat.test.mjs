@@ -162,6 +162,57 @@ for (const transports of [["tunnel"], ["longpoll"]]) {
   });
 }
 
+/** As browsers do: a request that outlives its page has at most 64 KiB. The server takes no larger one either. */
+function limited(server, lost) {
+  return async (url, options = {}) => {
+    const bytes = new TextEncoder().encode(options.body ?? "").length;
+    if (bytes > 65_536) {
+      if (options.keepalive) throw new TypeError("the request is too large for keepalive");
+      return new Response('{"error":{"code":"too_large","message":""}}', { status: 413 });
+    }
+    if (options.method === "POST" && lost()) throw new TypeError("lost");
+    return fetch(url, options);
+  };
+}
+
+const LARGE = ["a", "b", "c", "d", "e"].map((letter) => "\u00e9".repeat(12_000) + letter);
+
+for (const transport of ["tunnel", "longpoll", "poll"]) {
+  test(`${transport}: what is pending at a close and is more than a request may have is sent in several, bye in the last`, async (t) => {
+    const server = await fake(t);
+    let posts = 0;
+    // Some requests are lost, and repeated.
+    const tt = client(t, server, { transports: [transport], fetch: limited(server, () => (posts += 1) % 3 === 0) });
+    await tt.ready;
+    const { session } = server;
+    const ended = new Promise((resolve) => (server.ended = resolve));
+    for (const data of LARGE) tt.send("publish", { channel: "chat", data });
+    tt.close();
+    await ended;
+    assert.deepEqual(published(session), LARGE);
+    assert.equal(session.commands.at(-1).command, "bye");
+  });
+}
+
+test("a WebSocket that is cut at its close sends what is more than a request may have in several, bye in the last", async (t) => {
+  const server = await fake(t);
+  class Cut extends WebSocket {
+    send(text) {
+      if (String(text).includes('"bye"')) this.terminate();
+      else if (!String(text).includes('"publish"')) super.send(text);
+    }
+  }
+  const tt = client(t, server, { transports: ["websocket"], WebSocket: Cut, fetch: limited(server, () => false) });
+  await tt.ready;
+  const { session } = server;
+  const ended = new Promise((resolve) => (server.ended = resolve));
+  for (const data of LARGE) tt.send("publish", { channel: "chat", data });
+  tt.close();
+  await ended;
+  assert.deepEqual(published(session), LARGE);
+  assert.equal(session.commands.at(-1).command, "bye");
+});
+
 test("tunnel: a late request of the lost connection takes the session over only for a moment", async (t) => {
   const server = await fake(t);
   const tt = client(t, server, { transports: ["tunnel"] });

@@ -16,7 +16,7 @@
  * @module
  */
 
-import { untilAnswered } from "../goodbye.js";
+import { outlives, pageLeaves, untilAnswered } from "../goodbye.js";
 import { LOST, bounced, closeCodeOf, concernsRequest, datagramOf, endpointUrl, isFinal, lastNumber, removeDropped, responseError, takeBatch } from "./transport.js";
 
 /** @import { Outgoing, ResponseError, Target, TransportHooks } from "./transport.js" */
@@ -31,8 +31,6 @@ const BYTES_PER_MS = 8;
 const GAPS_MAX = 4;
 /** Asks how many commands the server took; it takes none of the request. */
 const UNKNOWN = "unknown";
-/** Maximum bytes of a request that outlives its page. */
-const KEEPALIVE_MAX = 60_000;
 
 /**
  * Decodes the message of a datagram. On a channel's path, `data` is the
@@ -118,23 +116,36 @@ export class Sender {
 
   /**
    * Sends what is pending, the goodbye included, in one request that takes the place
-   * of the one under way. It is repeated until it is answered.
+   * of the one under way, or in several if it is more than a request may have. Each is
+   * repeated until it is answered.
    * @returns {Promise<void>}
    */
   async finish() {
     this.#closed = true;
     const pending = [...this.#open, ...this.#queue.splice(0)];
     this.#abort();
-    if (pending.length === 0) return;
-    let first = this.#number(pending);
-    await untilAnswered(this.#target.environment, async (signal) => {
-      const n = pending.some(({ entry }) => entry) ? first : undefined;
-      const body = this.#body(pending);
-      const response = await this.#fetch(body, n, { signal, keepalive: body.length < KEEPALIVE_MAX });
+    while (pending.length > 0) {
+      const batch = takeBatch(pending);
+      // A page that is left can send one request: the goodbye is more important than the rest.
+      if (pageLeaves()) batch.push(...pending.splice(0).slice(-1));
+      if (!(await this.#finishOne(batch))) return;
+    }
+  }
+
+  /**
+   * @param {Outgoing[]} batch
+   * @returns {Promise<boolean>} whether the server has answered
+   */
+  #finishOne(batch) {
+    let first = this.#number(batch);
+    return untilAnswered(this.#target.environment, async (signal) => {
+      const n = batch.some(({ entry }) => entry) ? first : undefined;
+      const body = this.#body(batch);
+      const response = await this.#fetch(body, n, { signal, keepalive: outlives(body) });
       if (response.status !== 409 && !(response.ok && n === UNKNOWN)) return isFinal(response);
       const details = response.ok ? await response.json() : (await responseError(response)).details;
-      if (this.#gap(pending, details)) first = details.accepted + 1;
-      return false;
+      if (this.#gap(batch, details)) first = details.accepted + 1;
+      return batch.length === 0;
     });
   }
 

@@ -15,7 +15,7 @@
 
 import { backgroundTimeout } from "../background_timer.js";
 import { parse, stringify } from "../binary.js";
-import { pageLeaves, untilAnswered } from "../goodbye.js";
+import { outlives, pageLeaves, untilAnswered } from "../goodbye.js";
 import { entryOf, messageOf } from "./entry.js";
 import { EXPIRED, LOST, NORMAL, RATE_LIMITED, bounced, closeCodeOf, concernsRequest, endpointUrl, isFinal, lastNumber, ownCloseCode, removeDropped, responseError, takeBatch } from "./transport.js";
 import { inTurns } from "./turn.js";
@@ -142,7 +142,7 @@ class PollConnection {
     else this.#abort();
   }
 
-  /** Sends what is pending, `bye` at its end, and repeats it until it is answered. */
+  /** Sends what is pending, `bye` at its end, and repeats each request until it is answered. */
   async #finish() {
     const messages = this.#queue.splice(0);
     // What runs before it comes first; it is repeated if it gets no answer. A page that is left cannot wait.
@@ -155,10 +155,17 @@ class PollConnection {
     const open = this.#state.open;
     this.#state.open = undefined;
     if (this.#session === undefined || messages.length === 0) return;
-    const last = { number: this.#next(), received: undefined, body: this.#body(messages) };
-    for (const { number, body, received } of open?.session === this.#session ? [open, last] : [last]) {
+    /** @type {Pick<Batch, "number" | "received" | "body">[]} */
+    const batches = open?.session === this.#session ? [open] : [];
+    while (messages.length > 0) {
+      const batch = takeBatch(messages);
+      // A page that is left can send one request: the goodbye is more important than the rest.
+      if (pageLeaves()) batch.push(...messages.splice(0).slice(-1));
+      batches.push({ number: this.#next(), received: undefined, body: this.#body(batch) });
+    }
+    for (const { number, body, received } of batches) {
       const answered = untilAnswered(this.#target.environment, async (signal) => {
-        const response = await this.#fetch(body, { batch: number, received }, { keepalive: true, signal });
+        const response = await this.#fetch(body, { batch: number, received }, { keepalive: outlives(body), signal });
         return isFinal(response);
       });
       if (!pageLeaves()) await answered;

@@ -230,8 +230,9 @@ export function textAndSize(content, bytes) {
 
 /**
  * Removes from the front of `queue` as many messages as fit into one request.
- * @param {Outgoing[]} queue
- * @returns {Outgoing[]}
+ * @template {{text: string | undefined}} T
+ * @param {T[]} queue
+ * @returns {T[]}
  */
 export function takeBatch(queue) {
   let count = 0;

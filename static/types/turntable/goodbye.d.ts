@@ -7,6 +7,11 @@
  */
 import type { Environment } from "./environment.js";
 import type { Sent } from "./sent_log.js";
+/**
+ * Whether a request can outlive its page.
+ * @param {string} body
+ */
+export declare function outlives(body: string): boolean;
 /** Whether the page is being left. */
 export declare function pageLeaves(): boolean;
 /**

@@ -54,7 +54,8 @@ export declare class Sender {
     close(): void;
     /**
      * Sends what is pending, the goodbye included, in one request that takes the place
-     * of the one under way. It is repeated until it is answered.
+     * of the one under way, or in several if it is more than a request may have. Each is
+     * repeated until it is answered.
      * @returns {Promise<void>}
      */
     finish(): Promise<void>;

@@ -310,10 +310,13 @@ export declare function textAndSize(content: string | (() => string), bytes: num
 };
 /**
  * Removes from the front of `queue` as many messages as fit into one request.
- * @param {Outgoing[]} queue
- * @returns {Outgoing[]}
+ * @template {{text: string | undefined}} T
+ * @param {T[]} queue
+ * @returns {T[]}
  */
-export declare function takeBatch(queue: Outgoing[]): Outgoing[];
+export declare function takeBatch<T extends {
+    text: string | undefined;
+}>(queue: T[]): T[];
 /**
  * A datagram of a command.
  * @param {string} tunnel
