@@ -8,18 +8,23 @@ mod channel;
 mod client;
 mod configuration;
 mod files;
+mod listeners;
+mod operators;
+mod restart;
 mod serve;
 mod service;
 mod settings;
 mod user;
 
+use std::collections::BTreeMap;
 use std::net::{SocketAddr, TcpListener};
+use std::path::PathBuf;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU16, Ordering};
 use std::time::{Duration, Instant};
 
-use actix::Actor;
+use actix::{Actor, Addr};
 use actix_http::{HttpService, KeepAlive};
 use actix_rt::net::TcpStream;
 use actix_server::{Server, ServerHandle};
@@ -27,7 +32,7 @@ use actix_service::{ServiceFactoryExt as _, fn_service, map_config};
 use actix_web::dev::AppConfig;
 use actix_web::middleware::{Compress, from_fn};
 use actix_web::{App, web};
-use anyhow::Context as _;
+use parking_lot::Mutex;
 
 use crate::actor::Surroundings;
 use crate::actor::directory::Directory;
@@ -47,11 +52,9 @@ use crate::gateway::peers::Peers;
 use crate::gateway::{Gateway, Shared, overload};
 use crate::http::accept::Acceptor;
 use crate::http::admission::{Admission, AtWorker};
-use crate::http::listener::listen;
-use crate::http::operator_connection::{OperatorConnection, OperatorConnections};
 use crate::http::places::Places;
 use crate::http::takeable::Takeable;
-use crate::http::{operator as guarding, own_files, pages, routes, turn};
+use crate::http::{own_files, pages, routes, turn};
 use crate::management::Management;
 pub use crate::management::configuration::{Applied, Change, Layer};
 use crate::memory;
@@ -61,6 +64,8 @@ use crate::portal::ban::Bans;
 use crate::portal::blocked::Blocked;
 use crate::portal::checker::CredentialChecker;
 use crate::portal::factory::{AvatarFactory, Factory};
+use crate::restart::restore::restore;
+use crate::restart::{self as restart_file, Parts, file};
 use crate::service::LocalServices;
 use crate::store::{self, Store};
 use crate::watched::Watched;
@@ -68,6 +73,8 @@ use crate::webhook::Webhooks;
 pub use avatar::{Avatar, Avatars, SessionInfo};
 pub use channel::{Channel, Channels, History, Published, Since};
 use configuration::LiveConfiguration;
+use listeners::Inherited;
+use operators::serve_operators;
 pub use serve::run;
 pub use service::ServiceInfo;
 use settings::NodeSettings;
@@ -93,10 +100,6 @@ const DRAIN_LOOK: Duration = Duration::from_millis(20);
 const LAST_WEBHOOKS: Duration = Duration::from_secs(2);
 /// How long a client may go on sending a body that nobody reads.
 const UNREAD_BODY: Duration = Duration::from_secs(2);
-/// Connections to the operator's listener.
-const OPERATORS_MAX: usize = 64;
-/// How long the head of an operator's request may take, also because this process waits.
-const OPERATORS_HEAD: Duration = Duration::from_secs(5);
 /// A server that runs, for those who embed one. It has to be started within an
 /// actix system.
 pub struct Running {
@@ -110,6 +113,13 @@ pub struct Running {
     store: Arc<dyn Store>,
     configuration: Arc<LiveConfiguration>,
     handles: [ServerHandle; 2],
+    parts: Parts,
+    /// Where sessions are saved for the next process.
+    state_path: Option<PathBuf>,
+    /// Copies of the listeners, with their names.
+    listeners: Vec<(String, TcpListener)>,
+    /// The numbers of those that accept.
+    descriptors: [i32; 2],
 }
 
 impl Running {
@@ -129,7 +139,7 @@ impl Running {
     pub fn start_with(config: Config, extensions: Extensions) -> anyhow::Result<Self> {
         let sources = Sources::program(config).with_saved()?;
         let composed = sources.compose()?;
-        Self::start_from(sources, composed, extensions)
+        Self::start_from(sources, composed, extensions, &Inherited::default())
     }
 
     /// Starts everything, with a configuration and the layers that it is made of.
@@ -137,6 +147,7 @@ impl Running {
         sources: Sources,
         composed: Composed,
         extensions: Extensions,
+        inherited: &Inherited,
     ) -> anyhow::Result<Self> {
         let config = composed.config.clone();
         let workers = files::workers(config.server.workers);
@@ -145,8 +156,14 @@ impl Running {
         for warning in warned.news(&config) {
             log::warn!("{warning}");
         }
-        let server_listener = bind(config.server.listen, "server.listen")?;
-        let management_listener = bind(config.management.listen, "management.listen")?;
+        let (server_listener, name) = inherited.bind("server", config.server.listen)?;
+        let mut listeners = vec![(name, server_listener.try_clone()?)];
+        let (management_listener, name) = inherited.bind("management", config.management.listen)?;
+        listeners.push((name, management_listener.try_clone()?));
+        let descriptors = [&server_listener, &management_listener].map(restart::number_of);
+        let state_path = restart_file::beside(&config.store.path);
+        let state_path = state_path.filter(|_| config.store.save_sessions);
+        let age_max_ms = config.store.sessions_age_max_ms;
         let (server, management) = (
             server_listener.local_addr()?,
             management_listener.local_addr()?,
@@ -156,6 +173,15 @@ impl Running {
         let node = Node::new(config, extensions, workers, &metrics)?;
         let (shared, settings) = (node.shared.clone(), node.settings.clone());
         let store = node.store.clone();
+        let node_parts = Parts {
+            shared: shared.clone(),
+            directories: node.directories.clone(),
+        };
+        let state = state_path.as_deref();
+        let state = state.and_then(|path| file::read(path, clock::now_ms(), age_max_ms));
+        if state.is_some() {
+            shared.gate.close();
+        }
         let parts = (settings.clone(), shared.clone());
         let configuration = LiveConfiguration::new(sources, composed, parts, server, warned)?;
         let configuration = Arc::new(configuration);
@@ -174,6 +200,19 @@ impl Running {
         actix_rt::spawn(certificate::watch(certificates));
         actix_rt::spawn(http);
         actix_rt::spawn(operators);
+        if let Some(state) = state {
+            let parts = node_parts.clone();
+            actix_rt::spawn(async move {
+                let counts = restore(state, &parts, workers).await;
+                parts.shared.gate.open();
+                let (sessions, of) = counts.sessions;
+                let (owners, gap_ms) = (counts.owners, counts.gap_ms);
+                log::info!(
+                    "restored {sessions} of {of} sessions and {owners} users, rooms and channels \
+                     that were saved {gap_ms} ms ago"
+                );
+            });
+        }
         log::info!("{workers} workers");
         Ok(Self {
             server,
@@ -184,6 +223,10 @@ impl Running {
             store,
             configuration,
             handles,
+            parts: node_parts,
+            state_path,
+            listeners,
+            descriptors,
         })
     }
 
@@ -216,10 +259,15 @@ impl Running {
     /// Asks all clients to reconnect elsewhere and stops: at once when all are gone, and in
     /// `shutdown` at the latest.
     pub async fn stop(self, shutdown: Duration) {
-        let [http, operators] = &self.handles;
         // Connections are accepted on, to answer them that the server stops.
-        self.shared.begin_shutdown(shutdown);
-        let deadline = Instant::now() + shutdown;
+        self.shared.begin_shutdown(shutdown, false);
+        self.await_clients(shutdown).await;
+        self.end_parts().await;
+    }
+
+    /// Waits until all connections are gone.
+    async fn await_clients(&self, wait: Duration) {
+        let deadline = Instant::now() + wait;
         while self.shared.limits.total() > 0 && Instant::now() < deadline {
             actix_rt::time::sleep(DRAIN_LOOK).await;
         }
@@ -227,50 +275,20 @@ impl Running {
         actix_rt::time::sleep(DRAIN_LOOK).await;
         let left = self.shared.limits.total();
         if left > 0 {
-            log::warn!("{left} connections were still open at the end of server.shutdown_ms");
+            log::warn!(
+                "{left} connections were still open after {} ms",
+                wait.as_millis()
+            );
         }
+    }
+
+    async fn end_parts(self) {
+        let [http, operators] = &self.handles;
         http.stop(false).await;
         operators.stop(false).await;
         self.settings.webhooks.stop(LAST_WEBHOOKS).await;
         self.store.stop();
     }
-}
-
-/// Serves the operator's pages and calls.
-fn serve_operators(
-    listener: TcpListener,
-    operator: Management,
-    settings: &NodeSettings,
-) -> anyhow::Result<Server> {
-    let tls = settings.certificates.management.clone();
-    let settings = settings.http.clone();
-    let server = Server::build()
-        .workers(1)
-        .max_concurrent_connections(OPERATORS_MAX)
-        .disable_signals()
-        .listen("management", listener, move || {
-            let operator = operator.clone();
-            let (settings, metrics) = ((settings.clone(), operator.in_force()), operator.metrics());
-            let app = App::new()
-                .wrap(from_fn(move |request, next| {
-                    guarding::guard(settings.clone(), metrics.clone(), request, next)
-                }))
-                .configure(move |config| operator.routes(config));
-            let http = HttpService::build()
-                .client_request_timeout(OPERATORS_HEAD)
-                .on_connect_ext(|connection: &OperatorConnection, data| {
-                    data.insert(connection.clone());
-                })
-                .finish(map_config(app, |()| AppConfig::default()));
-            let connections = Rc::new(OperatorConnections::new(tls.clone()));
-            fn_service(move |stream: TcpStream| connections.clone().accept(stream)).and_then(http)
-        })?
-        .run();
-    Ok(server)
-}
-
-fn bind(address: SocketAddr, key: &str) -> anyhow::Result<TcpListener> {
-    listen(address).with_context(|| format!("cannot listen at {key} = {address}"))
 }
 
 /// What the workers of a node share.
@@ -283,6 +301,7 @@ struct Node {
     local_bus: Arc<LocalBus>,
     owners: Arc<dyn Owners>,
     bus: Arc<dyn Bus>,
+    directories: Arc<Mutex<BTreeMap<WorkerId, Addr<Directory>>>>,
     totals: Arc<Totals>,
     started: Arc<AtomicU16>,
     /// Which life of the node this is: no two begin in the same second.
@@ -349,6 +368,8 @@ impl Node {
             unidentified: Arc::default(),
             is_stopping: AtomicBool::new(false),
             is_ending: AtomicBool::new(false),
+            gate: Default::default(),
+            restarts: Default::default(),
             peers: Peers::new(workers, NodeId::default(), boot),
             ended: Default::default(),
             owners: owners.clone(),
@@ -373,6 +394,7 @@ impl Node {
             local_bus,
             owners,
             bus,
+            directories: Arc::default(),
             totals: Arc::new(Totals::new(metrics.clone())),
             started: Arc::default(),
             boot,
@@ -403,7 +425,9 @@ impl Node {
         let directory = Directory::new(Rc::new(surroundings)).start();
         self.local_bus.connect(id, gateway.clone().recipient());
         self.shared.peers.connect(worker, gateway.clone());
-        self.local_owners.connect(worker, directory.recipient());
+        self.local_owners
+            .connect(worker, directory.clone().recipient());
+        self.directories.lock().insert(worker, directory);
         Ok(Admission::new(AtWorker {
             gateway,
             shared: self.shared.clone(),

@@ -14,6 +14,8 @@ pub mod management;
 
 pub mod operator;
 
+pub mod restart;
+
 pub mod gateway;
 
 pub mod actor;

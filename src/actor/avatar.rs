@@ -11,6 +11,7 @@ mod attributes;
 mod factory;
 mod outside;
 mod recovery;
+mod saving;
 mod sight;
 
 use std::num::NonZeroU64;
@@ -69,6 +70,8 @@ pub struct Avatar {
     added: Vec<Box<str>>,
     /// Whether the backend was notified that the user is there.
     is_reported: bool,
+    /// Whether it comes from an earlier process, and sessions may still come.
+    is_restored: bool,
 }
 
 impl OwnerActor for Avatar {
@@ -97,6 +100,7 @@ impl OwnerActor for Avatar {
             is_made: false,
             added: Vec::new(),
             is_reported: is_replacement,
+            is_restored: false,
         }
     }
 }
@@ -378,7 +382,9 @@ impl Actor for Avatar {
 
     fn started(&mut self, ctx: &mut Self::Context) {
         self.shared.store.avatar_began(&self.user);
-        self.load(ctx);
+        if !self.is_restored {
+            self.load(ctx);
+        }
     }
 }
 
@@ -421,7 +427,12 @@ impl Handler<Recovered> for Avatar {
     type Result = ();
 
     fn handle(&mut self, _: Recovered, ctx: &mut Self::Context) {
-        self.recovered();
+        match std::mem::take(&mut self.is_restored) {
+            true => self.end_restore(),
+            // Another one, which began meanwhile.
+            false if !self.is_recovering => return,
+            false => self.recovered(),
+        }
         self.settle(ctx);
     }
 }

@@ -6,6 +6,7 @@
 
 mod member;
 mod operator;
+mod saving;
 mod store;
 
 use std::sync::Arc;
@@ -42,6 +43,8 @@ pub struct Channel {
     seen: u64,
     /// Whether gateways are still announcing what the actor before this one had.
     is_recovering: bool,
+    /// Whether it comes from an earlier process, and sessions may still come.
+    is_restored: bool,
     /// Calls seen when the wait for an empty channel's end began.
     empty_since: Option<u64>,
     /// The settings that `retention` and `rates` are of.
@@ -100,6 +103,7 @@ impl OwnerActor for Channel {
             id,
             seen: 0,
             is_recovering: is_replacement,
+            is_restored: false,
             empty_since: None,
         }
     }
@@ -370,7 +374,9 @@ impl Actor for Channel {
     type Context = Context<Self>;
 
     fn started(&mut self, ctx: &mut Self::Context) {
-        self.load(ctx);
+        if !self.is_restored {
+            self.load(ctx);
+        }
     }
 }
 
@@ -406,7 +412,10 @@ impl Handler<Recovered> for Channel {
     type Result = ();
 
     fn handle(&mut self, _: Recovered, ctx: &mut Self::Context) {
-        if !self.hold_recovered() {
+        if std::mem::take(&mut self.is_restored) {
+            self.end_restore();
+            self.after(ctx);
+        } else if self.is_recovering && !self.hold_recovered() {
             self.recovered();
             self.after(ctx);
         }

@@ -13,6 +13,7 @@ mod beginning;
 mod below;
 mod offered;
 mod rooms;
+mod saving;
 
 use std::collections::BTreeSet;
 use std::time::Duration;

@@ -130,6 +130,51 @@ where
         self.by_id.keys()
     }
 
+    /// Puts an actor of an earlier process in its place, unless there is one.
+    pub(super) fn put(&mut self, id: A::Id, make: impl FnOnce() -> A) {
+        if let Entry::Vacant(entry) = self.by_id.entry(id) {
+            self.gauge.inc();
+            entry.insert(Listing {
+                address: Some(make().start()),
+                sent: 0,
+                _begun: None,
+            });
+        }
+    }
+
+    /// Sends every actor a message, and awaits the answers.
+    pub(super) fn ask_all<M>(&self) -> impl Future<Output = Vec<(A::Id, M::Result)>> + use<A, M>
+    where
+        M: Message + Default + Send + 'static,
+        M::Result: Send,
+        A: Handler<M>,
+        Context<A>: ToEnvelope<A, M>,
+    {
+        let listings = self.by_id.iter();
+        let asked = listings.filter_map(|(id, listing)| {
+            let address = listing.address.as_ref()?;
+            Some((id.clone(), address.send(M::default())))
+        });
+        let asked: Vec<_> = asked.collect();
+        async move {
+            let mut answers = Vec::with_capacity(asked.len());
+            for (id, answer) in asked {
+                // One that ended has nothing to say.
+                answers.extend(answer.await.ok().map(|answer| (id, answer)));
+            }
+            answers
+        }
+    }
+
+    /// All actors of an earlier process have been announced what gateways have of them.
+    pub(super) fn all_restored(&self) {
+        for listing in self.by_id.values() {
+            if let Some(address) = &listing.address {
+                address.do_send(Recovered);
+            }
+        }
+    }
+
     /// Calls every owner.
     pub(super) fn call_all(&mut self, call: impl Fn() -> A::Call) {
         for listing in self.by_id.values_mut() {

@@ -18,6 +18,7 @@ pub mod playing;
 pub mod prefixes;
 mod recovery;
 pub mod room;
+pub mod saving;
 pub mod service;
 mod state_bytes;
 pub mod totals;

@@ -7,6 +7,7 @@
 mod operator;
 mod recent;
 mod recovery;
+mod saving;
 mod state;
 mod topic;
 mod webhook;
@@ -59,6 +60,8 @@ pub struct Room {
     is_recovering: bool,
     /// Whether there was an actor before this one, which was lost.
     is_replacement: bool,
+    /// Whether it comes from an earlier process, and sessions may still come.
+    is_restored: bool,
     /// When it got its first member, Unix ms, if the backend was notified.
     reported_ms: Option<u64>,
     timer: Option<(SpawnHandle, u64)>,
@@ -84,6 +87,7 @@ impl OwnerActor for Room {
             seen: 0,
             is_recovering: is_replacement,
             is_replacement,
+            is_restored: false,
             reported_ms: None,
             timer: None,
             since_ms: clock::now_ms(),
@@ -449,7 +453,12 @@ impl Handler<Recovered> for Room {
     type Result = ();
 
     fn handle(&mut self, _: Recovered, ctx: &mut Self::Context) {
-        self.recovered(clock::now_ms());
+        match std::mem::take(&mut self.is_restored) {
+            true => self.end_restore(clock::now_ms()),
+            // Another one, which began meanwhile.
+            false if !self.is_recovering => return,
+            false => self.recovered(clock::now_ms()),
+        }
         self.settle(ctx);
     }
 }

@@ -3,7 +3,7 @@
 
 use anyhow::bail;
 
-use super::OPERATORS_MAX;
+use super::operators::OPERATORS_MAX;
 
 /// Files that the process opens beside connections of clients.
 const OTHER_FILES: u64 = 64 + OPERATORS_MAX as u64;

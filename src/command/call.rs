@@ -15,6 +15,10 @@ use crate::management::rpc::{self, SERVICES};
 use turntable_core::packet::ErrorBody;
 use turntable_core::payload::Payload;
 
+/// Where a server has its management listener by default.
+pub(super) const URL: &str = "http://127.0.0.1:8181";
+/// Seconds that a call may take by default.
+const TIMEOUT: u64 = 30;
 /// In place of an object: standard input.
 const STANDARD_INPUT: &str = "-";
 
@@ -34,17 +38,34 @@ pub(super) struct CallArgs {
     #[arg(long, value_name = "OBJECT")]
     json: Option<String>,
     /// Where the management listener is; behind a proxy, with its path.
-    #[arg(long, default_value = "http://127.0.0.1:8181")]
+    #[arg(long, default_value = URL)]
     url: String,
     /// The file with the token. Without one: the variable TURNTABLE_TOKEN.
     #[arg(long, value_name = "FILE")]
     token_file: Option<PathBuf>,
     /// Seconds that the call may take.
-    #[arg(long, value_name = "SECONDS", default_value_t = 30, value_parser = clap::value_parser!(u64).range(1..=86_400))]
+    #[arg(long, value_name = "SECONDS", default_value_t = TIMEOUT, value_parser = clap::value_parser!(u64).range(1..=86_400))]
     timeout: u64,
 }
 
 impl CallArgs {
+    /// A call of this method, without arguments.
+    pub(super) fn of(
+        (service, method): (&str, &str),
+        url: String,
+        token_file: Option<PathBuf>,
+    ) -> Self {
+        Self {
+            service: Some(service.to_owned()),
+            method: Some(method.to_owned()),
+            args: Vec::new(),
+            json: None,
+            url,
+            token_file,
+            timeout: TIMEOUT,
+        }
+    }
+
     pub(super) fn run(self) -> anyhow::Result<()> {
         let (Some(service), Some(name)) = (&self.service, &self.method) else {
             return super::print(&listed(self.service.as_deref())?);

@@ -9,16 +9,26 @@ use crate::config::source::{Composed, Sources};
 use crate::config::{self, diff, key};
 use crate::management::configuration::Layer;
 use crate::portal;
+use crate::restart;
 
 #[derive(Debug, Args)]
 pub(super) struct CheckArgs {
     /// The configuration file.
-    file: PathBuf,
+    #[arg(required_unless_present = "state_version")]
+    file: Option<PathBuf>,
+    /// Whether this program restores sessions that were saved in this version; a server that
+    /// restarts in place calls it so.
+    #[arg(long, hide = true, value_name = "VERSION")]
+    state_version: Option<u32>,
 }
 
 impl CheckArgs {
     pub(super) fn run(self) -> anyhow::Result<()> {
-        let Composed { config, origins } = Sources::read(Some(&self.file))?.compose()?;
+        if let Some(version) = self.state_version {
+            let reads = restart::file::reads(version);
+            ensure!(reads, "it does not restore sessions of version {version}");
+        }
+        let Composed { config, origins } = Sources::read(self.file.as_deref())?.compose()?;
         let mut problems = portal::problems(&config.portal)?;
         problems.extend(config::certificate_problems(&config));
         ensure!(problems.is_empty(), "{}", problems.join("\n"));

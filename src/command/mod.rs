@@ -10,6 +10,7 @@ mod check;
 mod client;
 mod completions;
 mod man;
+mod restart;
 mod serve;
 mod shard;
 mod show;
@@ -37,6 +38,7 @@ Examples:
   turntable user add 1:mel --config config.toml < password.txt
                                                give a user a password
   turntable call user kick 1:mel rude          call a method of the management listener
+  turntable restart                            restart a server in place
   turntable client python --out clients        write a client of the management listener
   turntable completions bash > turntable.bash  write the completions of a shell
   turntable man --out man1                     write the manual pages
@@ -73,6 +75,8 @@ enum Command {
     Store(store::StoreArgs),
     /// Add and remove users with a password.
     User(user::UserArgs),
+    /// Restart a server in place, without losing anybody.
+    Restart(restart::RestartArgs),
     /// Call a method of a server's management listener.
     Call(call::CallArgs),
     /// Write a client of the management listener in another language.
@@ -103,6 +107,7 @@ impl Cli {
             Some(Command::Shard(args)) => args.run(),
             Some(Command::Store(args)) => args.run(),
             Some(Command::User(args)) => args.run(),
+            Some(Command::Restart(args)) => args.run(),
             Some(Command::Call(args)) => args.run(),
             Some(Command::Client(args)) => args.run(),
             Some(Command::Completions(args)) => args.run(),

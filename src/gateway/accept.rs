@@ -219,6 +219,9 @@ impl Handler<Accept> for Gateway {
 
     fn handle(&mut self, accept: Accept, ctx: &mut Context<Self>) {
         self.handled(ctx);
+        if self.saving.is_done {
+            return;
+        }
         let decision = accept.arrival.decide(&View {
             now_ms: clock::now_ms(),
             gateway: self,

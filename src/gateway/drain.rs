@@ -27,6 +27,9 @@ const SPREAD_MS: (u64, u64) = (1_000, 30_000);
 const USUAL_SPREAD_MS: u64 = 2_000;
 /// The least time after which a client is asked to come back, in ms.
 const RETURN_MS: u64 = 250;
+/// The same, and the least time over which clients come back, where the next process has their
+/// sessions, in ms.
+const SOON_MS: u64 = 100;
 /// So many clients are sent away at once.
 const AT_ONCE: u64 = 1_000;
 
@@ -51,6 +54,9 @@ pub struct Drain {
     /// Whether the process ends: then clients come back to the one that follows, when all are
     /// away.
     pub is_ending: bool,
+    /// Whether its sessions go on in that one. Then owners do not hear that they have no
+    /// connection.
+    pub is_saving: bool,
 }
 
 /// Clients may come again.
@@ -89,6 +95,7 @@ impl Handler<Drain> for Gateway {
 
     fn handle(&mut self, drain: Drain, _: &mut Context<Self>) {
         let now_ms = clock::now_ms();
+        self.saving.is_on |= drain.is_saving;
         let all = |connection| Leaving {
             connection,
             sessions: Vec::new(),
@@ -155,6 +162,11 @@ impl Gateway {
         (self.shared.limits.total() / RETURNS_PER_MS).clamp(least, longest)
     }
 
+    /// The same where the next process has their sessions.
+    fn saving_spread_ms(&self) -> u64 {
+        (self.shared.limits.total() / RETURNS_PER_MS).clamp(SOON_MS, SPREAD_MS.1)
+    }
+
     /// The same as clients know beforehand, as a server that crashes sends no `goaway`.
     pub(crate) fn announced_spread_ms(&self) -> Option<u64> {
         Some(self.spread_ms()).filter(|spread_ms| *spread_ms > USUAL_SPREAD_MS)
@@ -169,10 +181,18 @@ impl Gateway {
             _ => 0,
         };
         let number = u64::from(Index::from(connection).number());
+        let spread_ms = match self.saving.is_on {
+            true => self.saving_spread_ms(),
+            false => self.spread_ms(),
+        };
+        let return_ms = match self.saving.is_on {
+            true => SOON_MS,
+            false => RETURN_MS,
+        };
         let packet = ServerPacket::GoAway {
             reason: CloseReason::GoingAway.name(),
             // Spread, so that the next server is not stormed.
-            reconnect_ms: RETURN_MS + left_ms + number % self.spread_ms(),
+            reconnect_ms: return_ms + left_ms + number % spread_ms,
             url: None,
         };
         self.send(session, &packet, None);

@@ -20,6 +20,7 @@ pub mod delivery;
 pub mod drain;
 mod eviction;
 mod function;
+pub mod gate;
 pub mod inspection;
 pub(crate) mod intake;
 pub(crate) mod moving;
@@ -27,7 +28,9 @@ pub mod overload;
 pub mod peers;
 pub mod question;
 mod relief;
+pub mod restarts;
 mod round;
+pub mod saving;
 mod service;
 pub mod session;
 pub mod settings;
@@ -72,11 +75,14 @@ use admission::{ConnectionLimits, Incomplete, Permit, counted};
 use connection::table::Connections;
 use delivery::encoding::Encodings;
 use drain::Draining;
+use gate::Gate;
 use inspection::past::Past;
 use inspection::trace::Traces;
 use intake::Intake;
 use overload::Overload;
 use peers::Peers;
+use restarts::Restarts;
+use saving::Saving;
 use session::pending::Pending;
 use session::table::Sessions;
 use settings::GatewaySettings;
@@ -116,6 +122,10 @@ pub struct Shared {
     pub is_stopping: AtomicBool,
     /// Whether the process ends: that is not undone.
     pub is_ending: AtomicBool,
+    /// Requests that the process restarts.
+    pub restarts: Restarts,
+    /// Connections wait for it: the sessions of the process before come first.
+    pub gate: Gate,
     /// The other gateways.
     pub peers: Peers,
     /// Why sessions ended whose clients may not know it.
@@ -237,6 +247,8 @@ pub struct Gateway {
     commands: FxHashMap<&'static str, (Counter, u8)>,
     /// Clients that are sent away, and those that are to be; `None` while clients may come.
     drain: Option<Draining>,
+    /// What of its sessions goes to the next process.
+    saving: Saving,
 }
 
 /// How much is read at once, in bytes; shared by all connections of a worker.
@@ -293,6 +305,7 @@ impl Gateway {
             send_buffer_bytes: 0,
             commands,
             drain: None,
+            saving: Saving::default(),
         })
     }
 }

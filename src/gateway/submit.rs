@@ -122,6 +122,10 @@ impl Handler<Submit> for Gateway {
 
     fn handle(&mut self, submit: Submit, ctx: &mut Context<Self>) {
         self.handled(ctx);
+        if self.saving.is_done {
+            // Dropped without an answer, which says that the server stops.
+            return;
+        }
         // Writing waits for the end of a burst, as behind what sockets bring.
         self.lists.was_read = true;
         match self.target_now(&submit) {
@@ -154,6 +158,9 @@ impl Handler<DirectSend> for Gateway {
 
     fn handle(&mut self, mut send: DirectSend, ctx: &mut Context<Self>) {
         self.handled(ctx);
+        if self.saving.is_done {
+            return;
+        }
         if let Some(from) = send.from.take() {
             let bytes = send.data.as_json().len();
             if let Err(taken) = self.charge_direct_send(from, send.sequence, bytes) {

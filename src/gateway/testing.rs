@@ -102,6 +102,8 @@ pub(crate) fn gateway(worker: u16, owners: &Arc<Noted>) -> Gateway {
         unidentified: Arc::default(),
         is_stopping: Default::default(),
         is_ending: Default::default(),
+        gate: Default::default(),
+        restarts: Default::default(),
         peers: Peers::new(2, NodeId(0), 1),
         owners: owners.clone(),
         encodings: Encodings::none(),

@@ -80,6 +80,8 @@ pub(crate) enum Timer {
     Answer(Ticket),
     /// The states of services that are unknown are requested.
     Services,
+    /// Clients of sessions of the process before had time to come back.
+    Returned,
 }
 
 /// Each turn may fail so.
@@ -394,6 +396,7 @@ impl Gateway {
             Timer::Idle(session) => self.check_idle(session, now_ms),
             Timer::Answer(ticket) => self.answer_is_late(ticket),
             Timer::Services => self.watch_services(now_ms),
+            Timer::Returned => self.end_returning(),
         }
     }
 

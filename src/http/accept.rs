@@ -55,6 +55,7 @@ impl Acceptor {
     /// # Errors
     /// If the connection ended already, or has no right beginning.
     pub async fn accept(self, mut stream: TcpStream) -> Result<Accepted, DispatchError> {
+        self.shared.gate.passed().await;
         // actix sets it on request only; small messages must not wait.
         let _ = stream.set_nodelay(true);
         let peer = stream.peer_addr().ok();

@@ -68,7 +68,7 @@ impl Shared {
         let is_new = !self.is_stopping.swap(true, Ordering::Relaxed);
         if is_new {
             let by_number = spread_ms(self.limits.total(), 0, u64::MAX);
-            self.send_away(over_ms.unwrap_or(by_number), false);
+            self.send_away(over_ms.unwrap_or(by_number), false, false);
             log::info!("draining: asking clients to reconnect elsewhere");
         }
         Ok(self.node())
@@ -90,18 +90,21 @@ impl Shared {
     }
 
     /// Sends all clients away, because the process ends: in half of `shutdown` at the most.
-    pub(crate) fn begin_shutdown(&self, shutdown: Duration) {
+    /// `is_saving`: the next process has their sessions.
+    pub(crate) fn begin_shutdown(&self, shutdown: Duration, is_saving: bool) {
         let configured = self.settings.get().drain_spread_ms;
         let max_ms = u64::try_from(shutdown.as_millis() / 2).unwrap_or(u64::MAX);
         self.is_ending.store(true, Ordering::Relaxed);
         self.is_stopping.store(true, Ordering::Relaxed);
-        self.send_away(spread_ms(self.limits.total(), configured, max_ms), true);
+        let spread_ms = spread_ms(self.limits.total(), configured, max_ms);
+        self.send_away(spread_ms, true, is_saving);
     }
 
-    fn send_away(&self, spread_ms: u64, is_ending: bool) {
+    fn send_away(&self, spread_ms: u64, is_ending: bool, is_saving: bool) {
         let drain = Drain {
             spread_ms,
             is_ending,
+            is_saving,
         };
         for gateway in self.peers.gateways() {
             gateway.do_send(drain);

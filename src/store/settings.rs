@@ -8,6 +8,11 @@ use serde::{Deserialize, Serialize};
 pub struct StoreSettings {
     /// The file; empty: memory.
     pub path: String,
+    /// Whether sessions, rooms and channels are saved beside the file when the server stops, for
+    /// the next start.
+    pub save_sessions: bool,
+    /// Sessions that were saved longer ago are not restored, in ms.
+    pub sessions_age_max_ms: u64,
     /// How long saves that nobody waits for are collected for one commit, in ms.
     pub write_ms: u64,
     /// Loads and saves that may wait for the file.
@@ -29,6 +34,7 @@ pub struct StoreSettings {
 impl StoreSettings {
     /// The range of each number in the section.
     pub const RANGES: &[(&str, u64, u64)] = &[
+        ("sessions_age_max_ms", 0, 86_400_000),
         ("write_ms", 0, 60_000),
         ("queue_max", 100, 10_000_000),
         ("queue_bytes_max", 1_048_576, 17_179_869_184),
@@ -44,6 +50,8 @@ impl Default for StoreSettings {
     fn default() -> Self {
         Self {
             path: String::new(),
+            save_sessions: true,
+            sessions_age_max_ms: 600_000,
             write_ms: 100,
             queue_max: 100_000,
             queue_bytes_max: 67_108_864,

@@ -24,6 +24,8 @@ mod packaging;
 mod page;
 mod reload;
 mod reload_load;
+mod restart;
+mod restart_load;
 mod session;
 mod set;
 mod shutdown;

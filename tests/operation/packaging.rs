@@ -33,6 +33,14 @@ fn systemd_analyze(arguments: &[&str], file: &Path) -> Option<Output> {
 fn unit_file_is_valid_and_hardened() {
     let folder = tempfile::tempdir().unwrap();
     let file = unit(folder.path());
+    // Beside it, as the socket names it.
+    let socket = std::fs::read_to_string("packaging/systemd/turntable.socket").unwrap();
+    let socket_file = folder.path().join("turntable.socket");
+    std::fs::write(&socket_file, socket).unwrap();
+    if let Some(verified) = systemd_analyze(&["verify"], &socket_file) {
+        assert!(verified.status.success(), "{verified:?}");
+        assert!(verified.stderr.is_empty(), "{verified:?}");
+    }
     let Some(verified) = systemd_analyze(&["verify"], &file) else {
         return;
     };

@@ -20,6 +20,7 @@ const LAYERS: &[&str] = &[
     "management",
     "http",
     "operator",
+    "restart",
     "gateway",
     "actor",
     "portal",

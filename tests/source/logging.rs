@@ -11,11 +11,15 @@ use turntable_testkit::workspace::root;
 const ONCE: &[&str] = &[
     "app.rs",
     "app/files.rs",
+    "app/listeners.rs",
+    "app/restart.rs",
     "app/serve.rs",
     "cluster/bytes.rs",
     "cluster/mod.rs",
     "gateway/mod.rs",
     "portal/checkers.rs",
+    "restart/file.rs",
+    "restart/gather.rs",
     "webhook/mod.rs",
 ];
 

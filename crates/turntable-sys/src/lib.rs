@@ -4,6 +4,7 @@
 //! as small as a call can be: arguments that cannot be wrong go in, plain
 //! values come out, and each `unsafe` block says why it is sound.
 
+mod descriptors;
 mod memory;
 mod program_pages;
 mod round_trip;
@@ -11,6 +12,7 @@ mod send_buffer;
 mod since_boot;
 mod suspended;
 
+pub use descriptors::hand_over;
 pub use memory::release_free_memory;
 pub use program_pages::release_program_pages;
 pub use round_trip::{TcpRoundTrip, tcp_info};

@@ -12,6 +12,10 @@ impl Gateway {
     /// A connection is about to lose its session, which is counted from here on.
     /// Returns whether it may wait for a resume.
     pub(crate) fn count_detached(&mut self, key: ConnKey, session: SessionSlot) -> bool {
+        if self.saving.is_on {
+            // It goes to the next process, where its client is expected at once.
+            return true;
+        }
         let max = self.settings.session.detached_per_address_max;
         let Some(permit) = self.connections.permit(key) else {
             return true;

@@ -34,7 +34,7 @@ use turntable_core::backup::Backup;
 use turntable_core::call::{AvatarCall, ChannelCall};
 use turntable_core::delivery::Topic;
 use turntable_core::id::{ChannelId, MessageId, UserId};
-use turntable_core::key::{SessionSlot, UserNumber};
+use turntable_core::key::{Generation, SessionSlot, UserNumber};
 use turntable_core::model::channel::Past;
 use turntable_core::packet::ClientPacket;
 use turntable_core::session::Session;
@@ -45,6 +45,15 @@ use turntable_core::session::outbox::OutboxFrame as _;
 
 pub use crate::gateway::service::ProvidingExport;
 pub use value::{AnsweredExport, EntryExport};
+
+/// Where a session comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Origin {
+    /// From another gateway: owners went on meanwhile.
+    Gateway,
+    /// From an earlier process: they did not.
+    Process,
+}
 
 /// A session that arrived, and what follows.
 struct Arrived {
@@ -114,6 +123,7 @@ impl SessionEntry {
         watches: &mut Watches,
         now_ms: u64,
         settings: &GatewaySettings,
+        origin: Origin,
     ) -> Result<Arrived, ImportError> {
         let limits = limits(settings);
         export.check(&limits)?;
@@ -162,6 +172,13 @@ impl SessionEntry {
         entry.providing = providing.map(Box::new);
         entry.subscribed = export.subscribed.into();
         entry.is_warned = export.is_warned;
+        if origin == Origin::Process {
+            for (user, state) in watched.iter().zip(&export.states) {
+                if let Some(state) = state {
+                    watches.update(user, *state);
+                }
+            }
+        }
         // What changed on the way is sent with what was not sent before it.
         for (user, state) in watched.iter().zip(export.states) {
             let watched = watches.number(user).and_then(|number| watches.at(number));
@@ -266,13 +283,32 @@ impl Gateway {
     ///
     /// # Errors
     /// [`ImportError`] where the value is beyond what one session may have.
-    pub fn import_session(&mut self, mut export: EntryExport) -> Result<SessionSlot, ImportError> {
+    pub fn import_session(&mut self, export: EntryExport) -> Result<SessionSlot, ImportError> {
+        self.import_from(export, Origin::Gateway)
+    }
+
+    /// The same for a session of an earlier process, all of which come before anything else
+    /// happens: what its client knows of other users is as they are, and it is on its channels
+    /// as it was. They are announced to the channels when all have come.
+    ///
+    /// # Errors
+    /// As [`Self::import_session`].
+    pub fn restore_session(&mut self, export: EntryExport) -> Result<SessionSlot, ImportError> {
+        self.import_from(export, Origin::Process)
+    }
+
+    fn import_from(
+        &mut self,
+        mut export: EntryExport,
+        origin: Origin,
+    ) -> Result<SessionSlot, ImportError> {
         let rooms = std::mem::take(&mut export.rooms);
         let awaited = std::mem::take(&mut export.awaited);
         let calls = std::mem::take(&mut export.calls);
         let slot = self.sessions.next_key();
         let (watches, now_ms) = (&mut self.subscriptions.watches, clock::now_ms());
-        let arrived = SessionEntry::import(export, slot.into(), watches, now_ms, &self.settings)?;
+        let settings = &self.settings;
+        let arrived = SessionEntry::import(export, slot.into(), watches, now_ms, settings, origin)?;
         let Arrived {
             entry,
             effects,
@@ -297,7 +333,10 @@ impl Gateway {
             topics.enter(Topic::Room(room), slot.into());
         }
         for membership in channels {
-            self.join_again(slot, membership);
+            match origin {
+                Origin::Gateway => self.join_again(slot, membership),
+                Origin::Process => self.stay_on(slot, membership),
+            }
         }
         for user in first {
             let call = AvatarCall::Watch { gateway: self.id };
@@ -320,6 +359,29 @@ impl Gateway {
         self.push_effects(effects.map(|effect| Effect::Life(slot, effect, details.clone())));
         self.run();
         Ok(slot)
+    }
+
+    /// A session of an earlier process is on a channel.
+    fn stay_on(&mut self, session: SessionSlot, membership: ChannelMembership) {
+        let Some(caller) = self.sessions.caller(session) else {
+            return;
+        };
+        let ChannelMembership { channel, subpaths } = membership;
+        self.subscriptions.channels.add(&channel);
+        let topic = Topic::of_channel(channel.clone(), subpaths);
+        self.subscriptions.topics.enter(topic, session.into());
+        if subpaths {
+            // What waits for the directories does no harm: it repeats what the channel is sent.
+            let call = ChannelCall::Announce {
+                gateway: self.id,
+                generation: Generation::default(),
+                is_subscribed: true,
+                listeners: Vec::new(),
+            };
+            let below = &mut self.subscriptions.below;
+            let call = below.join(caller.key, channel, call, false);
+            self.call_owners(call);
+        }
     }
 
     /// A session that came is on a channel: the channel learns of it, and the

@@ -100,7 +100,11 @@ impl Gateway {
                 // takes the session over.
                 self.push_effects([Effect::Close(connection, reason), Effect::Flush(connection)]);
             }
-            LifeEffect::Report { connected } => self.report(session, connected),
+            LifeEffect::Report { connected } => {
+                if self.is_reported(session, connected) {
+                    self.report(session, connected);
+                }
+            }
             LifeEffect::ArmExpiry(at_ms) => {
                 let settings = &self.settings.session;
                 if let Some(entry) = self.sessions.get_mut(session) {
@@ -420,7 +424,7 @@ impl Gateway {
 
     /// Reports to the owners of what a session is in that it has a connection
     /// again, or none.
-    fn report(&mut self, session: SessionSlot, connected: bool) {
+    pub(crate) fn report(&mut self, session: SessionSlot, connected: bool) {
         self.report_providing(session, connected);
         self.report_member(session, connected);
         let (Some(caller), Some(entry)) =
@@ -454,6 +458,7 @@ impl Gateway {
             return;
         };
         self.shared.metrics.sessions.dec();
+        self.saving.unreported.remove(&session);
         let id = entry.session.id;
         if self.shared.peers.remove(id, self.sessions.place(session)) {
             log::debug!("session {id:?} ends");

@@ -152,7 +152,7 @@ impl Gateway {
         self.shared.owners.avatar(user, announcement);
     }
 
-    fn announce_room(&mut self, room: ChannelId, generation: Generation) {
+    pub(crate) fn announce_room(&mut self, room: ChannelId, generation: Generation) {
         let now_ms = clock::now_ms();
         let topic = Topic::Room(room);
         let topics = &mut self.subscriptions.topics;
@@ -195,7 +195,7 @@ impl Gateway {
         })
     }
 
-    fn announce_channel(&mut self, channel: &ChannelId, generation: Generation) {
+    pub(crate) fn announce_channel(&mut self, channel: &ChannelId, generation: Generation) {
         let listeners = self.listeners(channel);
         let announcement = ChannelCall::Announce {
             gateway: self.id,

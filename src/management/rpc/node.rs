@@ -43,6 +43,19 @@ pub(super) const METHODS: &[Method] = &[
             Box::pin(async move { result(Node::from(management.shared.undrain()?)) })
         },
     },
+    Method {
+        name: "restart",
+        description: "Starts the program anew in the same process, with the same listeners and, with a store in a file, the same sessions. Returns the status when it begins; refused where the new program does not read the configuration.",
+        role: Role::Admin,
+        result: NODE,
+        parameters: &[],
+        run: |management, _| {
+            Box::pin(async move {
+                management.shared.restarts.request().await?;
+                result(Node::from(management.shared.node()))
+            })
+        },
+    },
 ];
 
 /// A server as an operator sees it.

@@ -288,6 +288,17 @@ impl<F: OutboxFrame> Session<F> {
 }
 
 impl SessionExport {
+    /// Credentials end at a time, however long the value was on its way.
+    pub fn pass_time(&mut self, ms: u64) {
+        let left = self
+            .standing
+            .as_mut()
+            .and_then(|all| all.expires_in_ms.as_mut());
+        if let Some(left) = left {
+            *left = left.saturating_sub_unsigned(ms);
+        }
+    }
+
     fn check(&self, limits: &ImportLimits) -> Result<(), ImportError> {
         let counts = [
             ("watched users", self.watching.len(), limits.watching_max),

@@ -1,0 +1,56 @@
+//! The listener of the operator.
+
+use std::net::TcpListener;
+use std::rc::Rc;
+use std::time::Duration;
+
+use actix_http::HttpService;
+use actix_rt::net::TcpStream;
+use actix_server::Server;
+use actix_service::{ServiceFactoryExt as _, fn_service, map_config};
+use actix_web::App;
+use actix_web::dev::AppConfig;
+use actix_web::middleware::from_fn;
+
+use super::settings::NodeSettings;
+use crate::http::operator as guarding;
+use crate::http::operator_connection::{OperatorConnection, OperatorConnections};
+use crate::management::Management;
+
+/// Connections to the operator's listener.
+pub(super) const OPERATORS_MAX: usize = 64;
+/// How long the head of an operator's request may take, also because this process waits.
+const OPERATORS_HEAD: Duration = Duration::from_secs(5);
+
+/// Serves the operator's pages and calls.
+pub(super) fn serve_operators(
+    listener: TcpListener,
+    operator: Management,
+    settings: &NodeSettings,
+) -> anyhow::Result<Server> {
+    let tls = settings.certificates.management.clone();
+    let settings = settings.http.clone();
+    let server = Server::build()
+        .workers(1)
+        .max_concurrent_connections(OPERATORS_MAX)
+        .disable_signals()
+        .listen("management", listener, move || {
+            let operator = operator.clone();
+            let (settings, metrics) = ((settings.clone(), operator.in_force()), operator.metrics());
+            let app = App::new()
+                .wrap(from_fn(move |request, next| {
+                    guarding::guard(settings.clone(), metrics.clone(), request, next)
+                }))
+                .configure(move |config| operator.routes(config));
+            let http = HttpService::build()
+                .client_request_timeout(OPERATORS_HEAD)
+                .on_connect_ext(|connection: &OperatorConnection, data| {
+                    data.insert(connection.clone());
+                })
+                .finish(map_config(app, |()| AppConfig::default()));
+            let connections = Rc::new(OperatorConnections::new(tls.clone()));
+            fn_service(move |stream: TcpStream| connections.clone().accept(stream)).and_then(http)
+        })?
+        .run();
+    Ok(server)
+}

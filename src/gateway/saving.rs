@@ -1,0 +1,187 @@
+//! Sessions that go to the next process, and those that come from the one before.
+//!
+//! From the first `goaway` on (`Drain::is_saving`) sessions that lose their connection are not
+//! reported: to their owners they are there, as clients are expected at once. `SaveSessions`
+//! cuts what connections are left, so that nothing is written that the values do not know of.
+//! In the next process owners come first (`actor::saving`); then sessions are imported, and the
+//! gateway announces them to the owners. Those that had a connection and are not resumed in
+//! time lose it then.
+
+use std::collections::BTreeSet;
+
+use actix::{Context, Handler, Message};
+use rustc_hash::FxHashSet;
+
+use crate::clock;
+use crate::gateway::Gateway;
+use crate::gateway::session::export::EntryExport;
+use crate::gateway::turn::Timer;
+use crate::gateway::work::Effect;
+use turntable_core::backup::{AnnouncedSession, AvatarBackup};
+use turntable_core::call::AvatarCall;
+use turntable_core::delivery::Topic;
+use turntable_core::key::{Generation, SessionSlot};
+use turntable_core::session::export::LifeExport;
+
+/// How long clients may take to come back before their sessions have lost their connection, in
+/// ms; and one more ms for so many sessions.
+const RETURN_MS: u64 = 10_000;
+const RETURNS_PER_MS: u64 = 4;
+
+/// What of a gateway's sessions goes to the next process, or came from the one before.
+#[derive(Debug, Default)]
+pub(crate) struct Saving {
+    /// Whether sessions are going to be saved.
+    pub(crate) is_on: bool,
+    /// Whether they are values: nothing of this gateway counts any more.
+    pub(crate) is_done: bool,
+    /// Those whose owners believe that they have a connection.
+    pub(crate) unreported: FxHashSet<SessionSlot>,
+}
+
+/// Whether nothing is left to do for what clients have sent.
+#[derive(Debug, Clone, Copy, Message)]
+#[rtype(result = "bool")]
+pub struct IsQuiet;
+
+/// Makes values of all sessions. The gateway does nothing more.
+#[derive(Debug, Clone, Copy, Message)]
+#[rtype(result = "Vec<EntryExport>")]
+pub struct SaveSessions;
+
+/// Makes sessions of values. Returns how many came.
+#[derive(Debug, Message)]
+#[rtype(result = "usize")]
+pub struct RestoreSessions(pub Vec<EntryExport>);
+
+impl Handler<IsQuiet> for Gateway {
+    type Result = bool;
+
+    fn handle(&mut self, _: IsQuiet, _: &mut Context<Self>) -> bool {
+        let mut sessions = self.sessions.iter();
+        self.continued.is_empty() && sessions.all(|(_, entry)| entry.queue.is_none())
+    }
+}
+
+impl Handler<SaveSessions> for Gateway {
+    type Result = Vec<EntryExport>;
+
+    fn handle(&mut self, _: SaveSessions, _: &mut Context<Self>) -> Vec<EntryExport> {
+        for connection in self.connections.keys() {
+            self.push_effects([Effect::Lose(connection)]);
+            self.run();
+        }
+        self.saving.is_done = true;
+        let slots = self.sessions.slots().into_iter();
+        let saved = slots.filter_map(|slot| {
+            let mut export = self.export_session(slot)?;
+            if self.saving.unreported.contains(&slot) {
+                export.session.life = LifeExport::Attached;
+            }
+            Some(export)
+        });
+        saved.collect()
+    }
+}
+
+impl Handler<RestoreSessions> for Gateway {
+    type Result = usize;
+
+    fn handle(
+        &mut self,
+        RestoreSessions(exports): RestoreSessions,
+        _: &mut Context<Self>,
+    ) -> usize {
+        let mut count = 0;
+        for export in exports {
+            let was_attached = export.session.life == LifeExport::Attached;
+            let key = export.session.key;
+            match self.restore_session(export) {
+                Ok(slot) => {
+                    count += 1;
+                    self.announce_session(slot);
+                    if was_attached && self.sessions.holds(slot) {
+                        self.saving.unreported.insert(slot);
+                    }
+                }
+                Err(error) => log::debug!("session {key:?} is not restored: {error}"),
+            }
+        }
+        self.announce_topics();
+        let wait_ms = RETURN_MS + count as u64 / RETURNS_PER_MS;
+        self.wheel.set(clock::now_ms() + wait_ms, Timer::Returned);
+        count
+    }
+}
+
+impl Gateway {
+    /// A session lost its connection, or has one again. Returns whether its owners hear of it.
+    pub(crate) fn is_reported(&mut self, session: SessionSlot, connected: bool) -> bool {
+        if self.saving.is_on && !connected {
+            self.saving.unreported.insert(session);
+            return false;
+        }
+        self.saving.unreported.remove(&session);
+        true
+    }
+
+    /// Clients of restored sessions had time to come back: those that did not have no
+    /// connection.
+    pub(crate) fn end_returning(&mut self) {
+        if self.saving.is_on {
+            // They have time at the next process, again.
+            return;
+        }
+        for session in std::mem::take(&mut self.saving.unreported) {
+            let entry = self.sessions.get(session);
+            if entry.is_some_and(|entry| entry.session.connection().is_none()) {
+                self.report(session, false);
+            }
+        }
+    }
+
+    /// The avatar of a session that came knows it, and learns where it is.
+    fn announce_session(&self, session: SessionSlot) {
+        let (Some(caller), Some(entry)) =
+            (self.sessions.caller(session), self.sessions.get(session))
+        else {
+            return;
+        };
+        let backups = entry.backups.as_ref();
+        let announced = AnnouncedSession {
+            caller,
+            dropped_ms: entry.dropped_for(clock::now_ms()),
+            is_idle: entry.session.is_idle(),
+            backup: backups.map_or_else(AvatarBackup::default, |known| known.avatar().clone()),
+        };
+        let announcement = AvatarCall::Announce {
+            gateway: self.id,
+            generation: Generation::default(),
+            is_watching: false,
+            sessions: vec![announced],
+        };
+        self.shared.owners.avatar(&entry.session.user, announcement);
+    }
+
+    /// Rooms and channels learn which sessions of this gateway are on them.
+    fn announce_topics(&mut self) {
+        // A room and a channel may have the same id.
+        let (mut rooms, mut channels) = (BTreeSet::new(), BTreeSet::new());
+        for session in self.sessions.slots() {
+            for topic in self.subscriptions.topics.of(session.into()) {
+                match topic {
+                    Topic::Room(room) => rooms.insert(room.clone()),
+                    Topic::Channel(channel) | Topic::Below(channel) => {
+                        channels.insert(channel.clone())
+                    }
+                };
+            }
+        }
+        for room in rooms {
+            self.announce_room(room, Generation::default());
+        }
+        for channel in channels {
+            self.announce_channel(&channel, Generation::default());
+        }
+    }
+}

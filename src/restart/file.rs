@@ -1,0 +1,261 @@
+//! The file with the state of a server that stopped.
+//!
+//! | bytes | content |
+//! |---|---|
+//! | 0..8 | `TTSTATE` and a zero |
+//! | 8..12 | the version, little endian |
+//! | 12..20 | the length of the body |
+//! | 20..24 | CRC-32 of the body |
+//! | 24.. | the body: `State` in postcard's format |
+//!
+//! It has the secrets of sessions, so only the user of the server may read it. It takes its place
+//! when it is whole, and is removed once the next process takes clients. A file that is no such
+//! state is set aside, and the server starts without.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Write as _};
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::{Path, PathBuf};
+
+use super::State;
+
+/// The version that is written.
+pub const VERSION: u32 = 1;
+/// Those that are read.
+const READ: &[u32] = &[VERSION];
+
+const MAGIC: &[u8; 8] = b"TTSTATE\0";
+const HEAD_BYTES: usize = 24;
+/// What a file that is not whole yet is called, behind its name.
+const NEW_SUFFIX: &str = ".new";
+
+/// Why a file is no state that can be restored.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum Refused {
+    /// It does not begin as one.
+    #[error("it is no state of a server")]
+    Foreign,
+    /// It has another version.
+    #[error("it has version {0}, and this program reads version {VERSION}")]
+    Version(u32),
+    /// It is shorter or longer than it says.
+    #[error("it is truncated, or more follows it")]
+    Length,
+    /// Its bytes have changed.
+    #[error("it is damaged: the checksum differs")]
+    Checksum,
+    /// The body is no state.
+    #[error("it cannot be read")]
+    Malformed,
+    /// It was saved too long ago.
+    #[error("it was saved {0} ms ago, longer than store.sessions_age_max_ms")]
+    Age(u64),
+}
+
+/// Whether this program reads states of that version.
+#[must_use]
+pub fn reads(version: u32) -> bool {
+    READ.contains(&version)
+}
+
+/// A state as the bytes of the file.
+///
+/// # Errors
+/// A value without an encoding, which no state has.
+pub fn encode(state: &State) -> io::Result<Vec<u8>> {
+    let mut bytes = vec![0; HEAD_BYTES];
+    bytes = postcard::to_extend(state, bytes).map_err(io::Error::other)?;
+    let (head, body) = bytes.split_at_mut(HEAD_BYTES);
+    let mut hash = crc32fast::Hasher::new();
+    hash.update(body);
+    let fields = [
+        &MAGIC[..],
+        &VERSION.to_le_bytes(),
+        &(body.len() as u64).to_le_bytes(),
+        &hash.finalize().to_le_bytes(),
+    ];
+    head.copy_from_slice(&fields.concat());
+    Ok(bytes)
+}
+
+/// The state of the bytes of a file.
+///
+/// # Errors
+/// [`Refused`].
+pub fn decode(bytes: &[u8]) -> Result<State, Refused> {
+    let (head, body) = bytes.split_at_checked(HEAD_BYTES).ok_or(Refused::Foreign)?;
+    let (magic, rest) = head.split_at(MAGIC.len());
+    if magic != MAGIC {
+        return Err(Refused::Foreign);
+    }
+    let number = |from: usize, count: usize| {
+        let bytes = rest.get(from..from + count).unwrap_or_default();
+        bytes
+            .iter()
+            .rev()
+            .fold(0, |all, byte| all << 8 | u64::from(*byte))
+    };
+    let (version, length, checksum) = (number(0, 4) as u32, number(4, 8), number(12, 4));
+    if !reads(version) {
+        return Err(Refused::Version(version));
+    }
+    if length != body.len() as u64 {
+        return Err(Refused::Length);
+    }
+    if u64::from(crc32fast::hash(body)) != checksum {
+        return Err(Refused::Checksum);
+    }
+    match postcard::take_from_bytes(body) {
+        Ok((state, [])) => Ok(state),
+        _ => Err(Refused::Malformed),
+    }
+}
+
+/// Writes a state. Returns how many bytes it has.
+///
+/// # Errors
+/// The system's error.
+pub fn write(path: &Path, state: &State) -> io::Result<usize> {
+    let bytes = encode(state)?;
+    let new = behind(path, NEW_SUFFIX);
+    // One of an earlier attempt may have other permissions.
+    let _ = fs::remove_file(&new);
+    let mut options = OpenOptions::new();
+    let mut file = options
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(&new)?;
+    file.write_all(&bytes)?;
+    file.sync_all()?;
+    fs::rename(&new, path)?;
+    folder_of(path)?.sync_all()?;
+    Ok(bytes.len())
+}
+
+/// The state that the process before has left, unless it was saved longer than `age_max_ms` ago.
+/// A file that is none is set aside, and a line of the log says so.
+#[must_use]
+pub fn read(path: &Path, now_ms: u64, age_max_ms: u64) -> Option<State> {
+    let bytes = match fs::read(path) {
+        Ok(bytes) => bytes,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return None,
+        Err(error) => {
+            log::error!("{} cannot be read: {error}; starting fresh", path.display());
+            return None;
+        }
+    };
+    let state = decode(&bytes).and_then(|state| {
+        let age_ms = now_ms.saturating_sub(state.saved_ms);
+        match age_ms > age_max_ms {
+            true => Err(Refused::Age(age_ms)),
+            false => Ok(state),
+        }
+    });
+    state.inspect_err(|why| set_aside(path, why, now_ms)).ok()
+}
+
+fn set_aside(path: &Path, why: &Refused, now_ms: u64) {
+    let aside = behind(path, &format!(".refused-{}", now_ms / 1_000));
+    let shown = path.display();
+    match fs::rename(path, &aside) {
+        Ok(()) => log::error!(
+            "{shown} is not restored: {why}; it is now {}, and the server starts fresh",
+            aside.display()
+        ),
+        Err(error) => log::error!(
+            "{shown} is not restored: {why}; it cannot be renamed: {error}; the server starts fresh"
+        ),
+    }
+}
+
+/// Removes a state that was restored.
+pub fn remove(path: &Path) {
+    let removed = fs::remove_file(path).and_then(|()| folder_of(path)?.sync_all());
+    if let Err(error) = removed
+        && error.kind() != io::ErrorKind::NotFound
+    {
+        log::error!("{} cannot be removed: {error}", path.display());
+    }
+}
+
+fn behind(path: &Path, suffix: &str) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(suffix);
+    name.into()
+}
+
+fn folder_of(path: &Path) -> io::Result<File> {
+    let folder = path
+        .parent()
+        .filter(|folder| !folder.as_os_str().is_empty());
+    File::open(folder.unwrap_or(Path::new(".")))
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::indexing_slicing)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt as _;
+
+    use super::*;
+
+    const NOW: u64 = 1_700_000_000_000;
+
+    fn state() -> State {
+        State {
+            saved_ms: NOW,
+            sessions: vec![Vec::new(), Vec::new()],
+            ..State::default()
+        }
+    }
+
+    #[test]
+    fn what_was_written_is_read_by_its_owner_alone() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("users.db.state");
+        assert_eq!(read(&path, NOW, 1_000), None);
+        fs::write(behind(&path, NEW_SUFFIX), "half").unwrap();
+        let bytes = write(&path, &state()).unwrap();
+        let metadata = fs::metadata(&path).unwrap();
+        assert_eq!(metadata.len(), bytes as u64);
+        assert_eq!(metadata.permissions().mode() & 0o777, 0o600);
+        assert_eq!(read(&path, NOW + 1_000, 1_000), Some(state()));
+        remove(&path);
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
+    }
+
+    #[test]
+    fn what_is_no_state_is_refused() {
+        let good = encode(&state()).unwrap();
+        assert_eq!(decode(&good), Ok(state()));
+        let changed = |at: usize, byte: u8| {
+            let mut bytes = good.clone();
+            bytes[at] ^= byte;
+            decode(&bytes)
+        };
+        assert_eq!(changed(0, 1), Err(Refused::Foreign));
+        assert_eq!(changed(8, 2), Err(Refused::Version(3)));
+        assert_eq!(changed(12, 1), Err(Refused::Length));
+        assert_eq!(changed(HEAD_BYTES, 1), Err(Refused::Checksum));
+        for length in 0..good.len() {
+            assert!(decode(&good[..length]).is_err(), "{length}");
+        }
+        let mut longer = good.clone();
+        longer.push(0);
+        assert_eq!(decode(&longer), Err(Refused::Length));
+    }
+
+    #[test]
+    fn refused_file_is_set_aside() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("users.db.state");
+        write(&path, &state()).unwrap();
+        assert_eq!(read(&path, NOW + 1_001, 1_000), None);
+        assert!(!path.exists());
+        let aside = behind(&path, &format!(".refused-{}", (NOW + 1_001) / 1_000));
+        assert!(aside.exists());
+        fs::write(&path, &encode(&state()).unwrap()[..30]).unwrap();
+        assert_eq!(read(&path, NOW + 5_000, 10_000), None);
+        assert!(!path.exists());
+    }
+}

@@ -1,0 +1,96 @@
+//! From a value to a server that takes clients.
+
+use std::time::Duration;
+
+use super::gather::quiet;
+use super::{Parts, State};
+use crate::actor::saving::{RestoreOwners, Restored, SavedOwners};
+use crate::clock;
+use crate::gateway::saving::RestoreSessions;
+use turntable_core::key::ShardId;
+
+/// Time between two looks whether all workers run.
+const LOOK: Duration = Duration::from_millis(2);
+/// After so many looks there is no worker more.
+const LOOKS_MAX: u32 = 5_000;
+
+/// What was restored.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Counts {
+    /// Sessions, of so many.
+    pub sessions: (usize, usize),
+    /// Users, rooms and channels.
+    pub owners: usize,
+    /// How long nobody was served, in ms.
+    pub gap_ms: u64,
+}
+
+/// Restores a state at a server of so many workers that has no clients.
+pub async fn restore(mut state: State, parts: &Parts, workers: usize) -> Counts {
+    for _ in 0..LOOKS_MAX {
+        if parts.directories.lock().len() == workers {
+            break;
+        }
+        tokio::time::sleep(LOOK).await;
+    }
+    let gap_ms = clock::now_ms().saturating_sub(state.saved_ms);
+    for export in state.sessions.iter_mut().flatten() {
+        export.session.pass_time(gap_ms);
+    }
+    let (wanted, owners) = (state.sessions(), state.owners.len());
+    let directories = parts.all_directories();
+    let shared = &parts.shared;
+    for (directory, owners) in directories.iter().zip(by_shard(state.owners, parts)) {
+        // One that is gone has taken the process with it.
+        let _ = directory.send(RestoreOwners(owners)).await;
+    }
+    let gateways: Vec<_> = shared.peers.gateways().cloned().collect();
+    let mut sessions: Vec<Vec<_>> = gateways.iter().map(|_| Vec::new()).collect();
+    for (number, of_gateway) in state.sessions.into_iter().enumerate() {
+        // Those of one gateway stay together, as far as there are as many workers as before.
+        if let Some(now) = number.checked_rem(gateways.len())
+            && let Some(now) = sessions.get_mut(now)
+        {
+            now.extend(of_gateway);
+        }
+    }
+    let mut restored = 0;
+    for (gateway, sessions) in gateways.iter().zip(sessions) {
+        restored += gateway.send(RestoreSessions(sessions)).await.unwrap_or(0);
+    }
+    quiet(shared).await;
+    for directory in &directories {
+        let _ = directory.send(Restored).await;
+    }
+    quiet(shared).await;
+    Counts {
+        sessions: (restored, wanted),
+        owners,
+        gap_ms,
+    }
+}
+
+/// The owners of each directory.
+fn by_shard(owners: SavedOwners, parts: &Parts) -> Vec<SavedOwners> {
+    let mut all = vec![SavedOwners::default(); parts.directories.lock().len()];
+    let shard = |id: &str| {
+        let ShardId(shard) = parts.shared.owners.shard(id).unwrap_or_default();
+        shard as usize
+    };
+    for (id, saved) in owners.avatars {
+        if let Some(of) = all.get_mut(shard(id.as_str())) {
+            of.avatars.push((id, saved));
+        }
+    }
+    for (id, saved) in owners.rooms {
+        if let Some(of) = all.get_mut(shard(id.as_str())) {
+            of.rooms.push((id, saved));
+        }
+    }
+    for (id, saved) in owners.channels {
+        if let Some(of) = all.get_mut(shard(id.as_str())) {
+            of.channels.push((id, saved));
+        }
+    }
+    all
+}

@@ -1,0 +1,336 @@
+//! Restarts that lose nobody: in place, and by a stop and a start. What friends, rooms,
+//! channels and clients without a connection see of it, over real sockets.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use serde_json::{Value, json};
+
+use turntable_testkit::session::{Session, expect_expired, resume};
+use turntable_testkit::workspace::turntable;
+use turntable_testkit::{Server, channel, http, room};
+
+const CONFIG: &str = "
+[presence]
+grace_ms = 50
+[channels.lobby]
+history_max = 10
+history_ms = 60000
+[games.chess]
+seat_ms = 60000
+";
+
+/// A folder with a configuration and a store.
+struct Folder(tempfile::TempDir);
+
+impl Folder {
+    fn new() -> Self {
+        let folder = Self(tempfile::tempdir().unwrap());
+        fs::write(folder.path("config.toml"), CONFIG).unwrap();
+        folder
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.0.path().join(name)
+    }
+
+    fn server(&self) -> Server {
+        let store = self.path("users.db");
+        let keys = [("store.path", store.to_str().unwrap())];
+        Server::of_file(&self.path("config.toml"), &keys)
+    }
+
+    fn refused(&self) -> usize {
+        let entries = fs::read_dir(self.0.path()).unwrap();
+        let names = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap());
+        names.filter(|name| name.contains(".refused-")).count()
+    }
+}
+
+fn goes_away(session: &mut Session<'_>) {
+    let goaway = session.expect("goaway");
+    assert!(goaway["reconnect_ms"].as_u64().unwrap() <= 250, "{goaway}");
+    session.client.expect_close(1001);
+}
+
+/// By the command line.
+fn restart(server: &Server) {
+    let url = format!("http://{}", server.management);
+    let output = turntable()
+        .args(["restart", "--url", &url])
+        .output()
+        .unwrap();
+    let text = String::from_utf8_lossy(&output.stdout);
+    assert!(
+        output.status.success() && text.contains("serving"),
+        "{output:?}"
+    );
+}
+
+/// A client that polls.
+struct Poller {
+    session: String,
+}
+
+impl Poller {
+    fn begin(server: &Server, user: &str) -> Self {
+        let body = json!([{"f": "$av:idme", "args": user}]).to_string();
+        let answer = http::send(server.address, "POST", "/poll", "", &body);
+        let session = answer.header("Turntable-Session").unwrap().to_owned();
+        Self { session }
+    }
+
+    fn poll(&self, server: &Server, entries: &Value) -> Value {
+        let session = format!("Turntable-Session: {}\r\n", self.session);
+        let body = entries.to_string();
+        let answer = http::send(server.address, "POST", "/poll", &session, &body);
+        assert_eq!(answer.status, 200, "{}", answer.text());
+        answer.json()
+    }
+}
+
+/// Connects again and again until it is dropped. No connection may be refused.
+struct Visitors {
+    is_over: Arc<AtomicBool>,
+    thread: Option<std::thread::JoinHandle<usize>>,
+}
+
+impl Visitors {
+    fn of(server: &Server) -> Self {
+        let is_over = Arc::new(AtomicBool::new(false));
+        let (address, over) = (server.address, is_over.clone());
+        let thread = std::thread::spawn(move || {
+            let mut served = 0;
+            while !over.load(Ordering::Relaxed) {
+                let answer = http::get(address, "/turntable.js");
+                assert_eq!(answer.status, 200, "after {served} visits");
+                served += 1;
+            }
+            served
+        });
+        Self {
+            is_over,
+            thread: Some(thread),
+        }
+    }
+
+    fn end(mut self) -> usize {
+        self.is_over.store(true, Ordering::Relaxed);
+        self.thread.take().unwrap().join().unwrap()
+    }
+}
+
+#[test]
+fn restart_in_place_is_not_seen_by_anybody() {
+    let folder = Folder::new();
+    let server = folder.server();
+    let [mut a, mut b] = ["1:1", "1:2"].map(|user| Session::begin(&server, user));
+    for session in [&mut a, &mut b] {
+        session.request("joinchannel", json!({"channel": "lobby"}));
+    }
+    let join = |user| json!({"channel": "table", "self": user, "game": "chess"});
+    a.client.command("joingame", join("1:1"));
+    a.expect("joined");
+    b.client.command("joingame", join("1:2"));
+    b.expect("joined");
+    a.expect("memberchange");
+    a.client.command("subscribe", json!(["1:2"]));
+    let states = a.expect("userchange");
+    assert_eq!(states, json!({"1:2": "busy"}), "it plays");
+    room::act(&mut a.client, "table", "1:1", json!("before"));
+    for session in [&mut a, &mut b] {
+        assert_eq!(session.expect("game")["actions"][0]["data"], "before");
+    }
+    // One without a connection, for which a message waits.
+    let mut away = Session::begin(&server, "1:3");
+    away.request("joinchannel", json!({"channel": "lobby"}));
+    away.cut();
+    let poller = Poller::begin(&server, "1:4");
+    poller.poll(
+        &server,
+        &json!([{"f": "$av:joinchannel", "args": {"channel": "lobby"}}]),
+    );
+    let mut publisher = server.user("1:9");
+    let published = channel::publish(&mut publisher, "lobby", json!("first"));
+    for session in [&mut a, &mut b] {
+        assert_eq!(session.expect("message")["data"], "first");
+    }
+    publisher.bye();
+
+    let visitors = Visitors::of(&server);
+    restart(&server);
+    goes_away(&mut a);
+    goes_away(&mut b);
+    let log = server.await_log("restored 4 of 4 sessions");
+    assert!(log.contains("saved 4 sessions"), "{log}");
+    a.resume();
+    b.resume();
+    // Neither the user that is watched nor the member has gone, and nothing comes again.
+    a.client.expect_nothing_pending();
+    b.client.expect_nothing_pending();
+    assert!(visitors.end() > 0);
+
+    room::act(&mut b.client, "table", "1:2", json!("after"));
+    for session in [&mut a, &mut b] {
+        assert_eq!(session.expect("game")["actions"][0]["data"], "after");
+    }
+    let mut publisher = server.user("1:9");
+    let again = channel::publish(&mut publisher, "lobby", json!("second"));
+    for session in [&mut a, &mut b] {
+        assert_eq!(session.expect("message")["data"], "second");
+    }
+    assert_eq!(again["epoch"], published["epoch"]);
+    assert_eq!(
+        again["offset"].as_u64().unwrap(),
+        published["offset"].as_u64().unwrap() + 1
+    );
+    away.resume();
+    let waited: Vec<Value> = (0..2).map(|_| away.published()).collect();
+    assert_eq!(waited, ["first", "second"]);
+    let answer = poller.poll(&server, &json!([])).to_string();
+    let places: Vec<_> = ["first", "second"].map(|text| answer.find(text)).into();
+    assert!(places[0].is_some() && places[0] < places[1], "{answer}");
+    // What is retained is as it was.
+    let mut late = server.user("1:8");
+    let joined = late.request("joinchannel", json!({"channel": "lobby", "history": 10}));
+    assert_eq!(joined["epoch"], published["epoch"]);
+    let history: [Value; 2] = channel::published(&mut late);
+    assert_eq!(history, ["first", "second"]);
+    assert!(!folder.path("users.db.state").exists());
+}
+
+#[test]
+fn sessions_go_on_after_a_stop_and_a_start() {
+    let folder = Folder::new();
+    let mut server = folder.server();
+    let mut a = Session::begin(&server, "1:1");
+    a.client.command(
+        "joingame",
+        json!({"channel": "table", "self": "1:1", "game": "chess"}),
+    );
+    a.expect("joined");
+    server.signal("TERM");
+    goes_away(&mut a);
+    let (secret, received) = (a.secret.clone(), a.received);
+    drop(a);
+    assert_eq!(server.wait().code(), Some(0), "{}", server.log());
+    let state = folder.path("users.db.state");
+    let mode =
+        std::os::unix::fs::PermissionsExt::mode(&fs::metadata(&state).unwrap().permissions());
+    assert_eq!(mode & 0o777, 0o600);
+
+    let server = folder.server();
+    assert!(!state.exists(), "it is restored once");
+    let (mut client, welcome) = resume(&server, &secret, received);
+    assert_eq!(welcome["data"]["resumed"], true, "{welcome}");
+    client.expect_nothing_pending();
+    let mut other = server.user("1:2");
+    let joined = room::join(&mut other, "table", "1:2");
+    assert_eq!(joined["members"]["1:1"]["state"], "joined", "{joined}");
+}
+
+#[test]
+fn state_that_cannot_be_read_is_set_aside() {
+    let folder = Folder::new();
+    let state = folder.path("users.db.state");
+    for (number, damage) in [
+        (|bytes: &mut Vec<u8>| bytes[8] = 99) as fn(&mut Vec<u8>),
+        |bytes| bytes.truncate(bytes.len() - 1),
+        |bytes| *bytes.last_mut().unwrap() ^= 1,
+        Vec::clear,
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let mut server = folder.server();
+        let a = Session::begin(&server, "1:1");
+        let secret = a.secret.clone();
+        drop(a);
+        server.signal("TERM");
+        server.wait();
+        damage_file(&state, damage);
+        let server = folder.server();
+        let log = server.await_log("starts fresh");
+        assert!(log.contains("is not restored"), "{log}");
+        expect_expired(&server, &secret, 0);
+        drop(server);
+        assert!(!state.exists());
+        // The names have seconds.
+        assert!(folder.refused() >= 1, "{number}");
+    }
+}
+
+fn damage_file(path: &Path, damage: fn(&mut Vec<u8>)) {
+    let mut bytes = fs::read(path).unwrap();
+    damage(&mut bytes);
+    fs::write(path, bytes).unwrap();
+}
+
+#[test]
+fn server_whose_new_configuration_is_wrong_goes_on() {
+    let folder = Folder::new();
+    let server = folder.server();
+    let mut user = server.user("1:1");
+    fs::write(folder.path("config.toml"), "[server]\nworkers = \"many\"\n").unwrap();
+    let answer = server.rpc("node/restart", &json!({}));
+    assert_eq!(answer.status, 409, "{}", answer.text());
+    assert!(
+        answer.text().contains("server.workers"),
+        "{}",
+        answer.text()
+    );
+    user.expect_nothing_pending();
+    let _ = server.await_log("the server goes on");
+    assert_eq!(server.manage("/health/ready").status, 200);
+}
+
+#[test]
+fn listener_that_systemd_opened_is_used() {
+    let address = {
+        let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        free.local_addr().unwrap().to_string()
+    };
+    let mut turntable = turntable();
+    let program = turntable.get_program().to_owned();
+    turntable = std::process::Command::new("systemd-socket-activate");
+    turntable
+        .args(["--listen", &address, "--fdname", "server"])
+        .args(["--setenv", "TURNTABLE_SERVER__LISTEN=127.0.0.1:1"])
+        .args(["--setenv", "TURNTABLE_MANAGEMENT__LISTEN=127.0.0.1:0"])
+        .args(["--setenv", "TURNTABLE_SERVER__WORKERS=1"])
+        .arg(program)
+        .stdin(std::process::Stdio::null())
+        .stdout(std::process::Stdio::null())
+        .stderr(std::process::Stdio::null());
+    let Ok(mut child) = turntable.spawn() else {
+        eprintln!("SKIPPED, SOCKET ACTIVATION WAS NOT TESTED: there is no systemd-socket-activate");
+        return;
+    };
+    let until = std::time::Instant::now() + turntable_testkit::DEADLINE;
+    let address = address.parse().unwrap();
+    // The first connection that it accepts starts the server, which answers it.
+    while std::net::TcpStream::connect::<std::net::SocketAddr>(address).is_err() {
+        assert!(std::time::Instant::now() < until, "nothing listens");
+        std::thread::sleep(std::time::Duration::from_millis(10));
+    }
+    let answer = http::get(address, "/turntable.js");
+    let status = std::process::Command::new("kill")
+        .args(["-s", "TERM", &child.id().to_string()])
+        .status();
+    assert!(status.unwrap().success());
+    assert_eq!(child.wait().unwrap().code(), Some(0));
+    assert_eq!(answer.status, 200);
+}
+
+#[test]
+fn sessions_of_a_killed_server_are_over() {
+    let folder = Folder::new();
+    let mut server = folder.server();
+    let secret = Session::begin(&server, "1:1").secret;
+    server.signal("KILL");
+    server.wait();
+    let server = folder.server();
+    expect_expired(&server, &secret, 0);
+}
