@@ -62,6 +62,7 @@ fn answer(packet: ClientPacket) -> ServerPacket {
         | ClientPacket::LeaveChannel(channel) => ServerPacket::MemberChange {
             channel,
             members: Vec::new(),
+            reason: None,
         },
         ClientPacket::Publish { channel, data } => {
             ServerPacket::Message(Box::new(ChannelMessage {

@@ -133,7 +133,7 @@ impl Shared {
         Ok(RecentActions { total, actions })
     }
 
-    /// Sends a member away.
+    /// Sends a member away. The members get the reason.
     ///
     /// # Errors
     /// `not_found` without such a room or member; `unavailable`.
@@ -141,19 +141,31 @@ impl Shared {
         &self,
         room: &ChannelId,
         user: &UserId,
+        reason: Option<Box<str>>,
     ) -> Result<(), ErrorBody> {
         let (room, user) = (room.clone(), user.clone());
-        let call = |requester| Call::Room(room, RoomCall::Kick { requester, user });
+        let call = |requester| {
+            let kick = RoomCall::Kick {
+                requester,
+                user,
+                reason,
+            };
+            Call::Room(room, kick)
+        };
         self.ask(call).await.map(|_| ())
     }
 
-    /// Ends a room.
+    /// Ends a room. Its members get the reason.
     ///
     /// # Errors
     /// As [`Self::inspect_room`].
-    pub(crate) async fn end_room(&self, room: &ChannelId) -> Result<(), ErrorBody> {
+    pub(crate) async fn end_room(
+        &self,
+        room: &ChannelId,
+        reason: Option<Box<str>>,
+    ) -> Result<(), ErrorBody> {
         let room = room.clone();
-        let call = |requester| Call::Room(room, RoomCall::End { requester });
+        let call = |requester| Call::Room(room, RoomCall::End { requester, reason });
         self.ask(call).await.map(|_| ())
     }
 }

@@ -43,7 +43,8 @@ import { checkUsers } from "./id.js";
  * @typedef {object} RoomEvents
  * @property {Action} action one action; all members receive the same order
  * @property {Action[]} actions the actions of one message
- * @property {{changes: Record<string, "joined" | "left" | "away" | "back">}} members
+ * @property {{changes: Record<string, "joined" | "left" | "away" | "back">, reason?: string}} members
+ *   with a reason where an operator sent members away
  * @property {{room: Room}} joined joined again after a reconnection; members and state are new
  * @property {{reason: "removed" | "refused" | "closed", error?: TurntableError}} left
  *   without `leave()`: removed (the room ended, or a kick), refused when joining

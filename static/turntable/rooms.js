@@ -127,7 +127,7 @@ export class Rooms {
     if (command === "memberchange") {
       const changes = data.members ?? {};
       state.changed(changes);
-      for (const room of holding.holders) room.emit("members", { changes });
+      for (const room of holding.holders) room.emit("members", typeof data.reason === "string" ? { changes, reason: data.reason } : { changes });
       // A listener may have left.
       if (state.isRemoved(changes, state.self ?? this.#context.user())) this.#end(seat, "removed");
     } else if (command === "game") {

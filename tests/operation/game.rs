@@ -3,7 +3,7 @@
 
 use serde_json::{Value, json};
 
-use turntable_testkit::{Server, room};
+use turntable_testkit::{Client, Server, room};
 
 fn numbers(actions: &Value) -> Vec<u64> {
     let actions = actions["actions"].as_array().unwrap().iter();
@@ -90,14 +90,24 @@ fn room_is_shown_with_its_members_settings_and_clock() {
     assert_eq!(listed["rooms"][0]["away"], 1);
 }
 
+/// The next change of the members, which is this one of `1:2`.
+fn client_change(client: &mut Client, change: &str) -> Value {
+    let changed = client.expect("memberchange");
+    assert_eq!(changed["members"], json!({"1:2": change}));
+    changed
+}
+
 #[test]
 fn member_is_kicked_and_may_join_again() {
     let server = Server::with(&[("server.workers", "2")]);
     let [mut one, mut two] = room::members(&server, "table", "any", ["1:1", "1:2"]);
     let kick = json!({"channelId": "table", "userId": "1:2"});
     assert_eq!(server.rpc("game/kick", &kick).json(), true);
-    room::expect_change(&mut one, "1:2", "left");
-    room::expect_change(&mut two, "1:2", "left");
+    for client in [&mut one, &mut two] {
+        let left = client.expect("memberchange");
+        let expected = json!({"channel": "table", "members": {"1:2": "left"}, "reason": "kicked"});
+        assert_eq!(left, expected);
+    }
     let again = server.rpc("game/kick", &kick);
     assert_eq!(
         again.error(),
@@ -108,7 +118,13 @@ fn member_is_kicked_and_may_join_again() {
     room::act(&mut two, "table", "1:2", json!(1));
     two.expect_error("not_member");
     room::join(&mut two, "table", "1:2");
-    room::expect_change(&mut one, "1:2", "joined");
+    let joined = client_change(&mut one, "joined");
+    assert_eq!(joined.get("reason"), None, "{joined}");
+    let rude = json!({"channelId": "table", "userId": "1:2", "reason": "rude"});
+    assert_eq!(server.rpc("game/kick", &rude).json(), true);
+    assert_eq!(client_change(&mut one, "left")["reason"], "rude");
+    let long = json!({"channelId": "table", "userId": "1:1", "reason": "r".repeat(2_000)});
+    assert_eq!(server.rpc("game/kick", &long).error().1, "bad_message");
     let log = server.await_log("game/kick channelId=table");
     assert!(log.contains("userId=1:2"), "{log}");
 }
@@ -126,6 +142,7 @@ fn room_ends_for_all_members_and_the_next_begins_anew() {
     for client in [&mut one, &mut two] {
         let left = client.expect("memberchange");
         assert_eq!(left["members"], json!({"1:1": "left", "1:2": "left"}));
+        assert_eq!(left["reason"], "maintenance");
     }
     let gone = server.rpc("game/get", &json!({"channelId": "table"}));
     assert_eq!(

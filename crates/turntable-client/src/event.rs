@@ -163,6 +163,8 @@ pub struct Members {
     pub epoch: Option<String>,
     /// `joined`, `left`, `away` or `back` by user, or a number.
     pub members: Value,
+    /// Of a room: why they left, where an operator sent them away.
+    pub reason: Option<String>,
 }
 
 /// An action of a room.

@@ -289,10 +289,17 @@ pub enum RoomCall {
         requester: Requester,
         behind: Option<u64>,
     },
-    /// The operator sends a member away.
-    Kick { requester: Requester, user: UserId },
-    /// The operator ends the room.
-    End { requester: Requester },
+    /// The operator sends a member away. The members get the reason.
+    Kick {
+        requester: Requester,
+        user: UserId,
+        reason: Option<Box<str>>,
+    },
+    /// The operator ends the room. The members get the reason.
+    End {
+        requester: Requester,
+        reason: Option<Box<str>>,
+    },
 }
 
 impl RoomCall {
@@ -303,7 +310,7 @@ impl RoomCall {
             Self::Inspect { requester }
             | Self::Recent { requester, .. }
             | Self::Kick { requester, .. }
-            | Self::End { requester } => Some(*requester),
+            | Self::End { requester, .. } => Some(*requester),
             _ => None,
         }
     }

@@ -147,7 +147,7 @@ impl RoomCall {
             Self::Inspect { requester }
             | Self::Recent { requester, .. }
             | Self::Kick { requester, .. }
-            | Self::End { requester } => return Some(Pending::Question(*requester)),
+            | Self::End { requester, .. } => return Some(Pending::Question(*requester)),
         };
         let joining = matches!(self, Self::Join { .. }).then(|| Topic::Room(room.clone()));
         Some(Pending::Command {

@@ -20,8 +20,9 @@ impl Room {
         let answer = match call {
             RoomCall::Inspect { .. } => self.inspect(now_ms),
             RoomCall::Recent { behind, .. } => self.recent_actions(behind),
-            RoomCall::Kick { user, .. } => self.kick(&user, now_ms),
-            _ => self.end(now_ms),
+            RoomCall::Kick { user, reason, .. } => self.kick(&user, reason.as_deref(), now_ms),
+            RoomCall::End { reason, .. } => self.end(reason.as_deref(), now_ms),
+            _ => return,
         };
         self.answer(requester, answer);
     }
@@ -48,17 +49,22 @@ impl Room {
         })
     }
 
-    fn kick(&mut self, user: &UserId, now_ms: u64) -> Result<Answer, ErrorBody> {
+    fn kick(
+        &mut self,
+        user: &UserId,
+        reason: Option<&str>,
+        now_ms: u64,
+    ) -> Result<Answer, ErrorBody> {
         let model = self.model.as_mut().ok_or_else(no_room_of_id)?;
-        let kicked = model.kick(user, now_ms);
+        let kicked = model.kick(user, reason, now_ms);
         let effects = kicked.map_err(|error| ErrorBody::new(ErrorCode::NotFound, error.message))?;
         self.apply(effects, None);
         Ok(Answer::Done)
     }
 
-    fn end(&mut self, now_ms: u64) -> Result<Answer, ErrorBody> {
+    fn end(&mut self, reason: Option<&str>, now_ms: u64) -> Result<Answer, ErrorBody> {
         let model = self.model.as_mut().ok_or_else(no_room_of_id)?;
-        let effects = model.end(now_ms);
+        let effects = model.end(reason, now_ms);
         self.apply(effects, None);
         Ok(Answer::Done)
     }

@@ -54,6 +54,7 @@ impl Room {
                 let packet = ServerPacket::MemberChange {
                     channel: self.channel.clone(),
                     members: vec![(user.clone(), MemberChange::Joined)],
+                    reason: None,
                 };
                 self.broadcast(&packet);
             }

@@ -16,6 +16,7 @@ use turntable_core::packet::ErrorBody;
 
 const ROOM: Parameter = Parameter::new("channelId", Type::Channel);
 const USER: Parameter = Parameter::new("userId", Type::User);
+const REASON: Parameter = Parameter::optional("reason", Type::Text);
 
 /// A room in a list. All but its id is missing where it did not answer in time.
 const SUMMARY: Shape = Shape::Object(&[
@@ -94,18 +95,18 @@ pub(super) const METHODS: &[Method] = &[
     },
     Method {
         name: "end",
-        description: "Ends a room: every member leaves.",
+        description: "Ends a room: every member leaves, and gets the reason.",
         role: Role::Operate,
         result: Shape::Boolean,
-        parameters: &[ROOM, Parameter::optional("reason", Type::Text)],
+        parameters: &[ROOM, REASON],
         run: end,
     },
     Method {
         name: "kick",
-        description: "A member leaves a room.",
+        description: "A member leaves a room; the members get the reason.",
         role: Role::Operate,
         result: Shape::Boolean,
-        parameters: &[ROOM, USER],
+        parameters: &[ROOM, USER, REASON],
         run: kick,
     },
     Method {
@@ -278,29 +279,31 @@ fn get(management: &Management, mut arguments: Arguments) -> Call<'_> {
     })
 }
 
-/// The reason is for the log of what operators change.
 fn end(management: &Management, mut arguments: Arguments) -> Call<'_> {
     Box::pin(async move {
         let channel = arguments.channel()?;
-        check_reason(arguments.optional_text()?.as_deref())?;
-        management.shared.end_room(&channel).await?;
+        let reason = reason(arguments.optional_text()?)?;
+        management.shared.end_room(&channel, reason).await?;
         result(true)
     })
 }
 
-fn check_reason(reason: Option<&str>) -> Result<(), ErrorBody> {
-    match reason {
+/// A reason that members get; an empty one is none.
+fn reason(text: Option<String>) -> Result<Option<Box<str>>, ErrorBody> {
+    match text {
         Some(text) if text.len() > REASON_BYTES_MAX => Err(wrong(format!(
             "a reason has at most {REASON_BYTES_MAX} bytes"
         ))),
-        _ => Ok(()),
+        text => Ok(text.filter(|text| !text.is_empty()).map(Into::into)),
     }
 }
 
 fn kick(management: &Management, mut arguments: Arguments) -> Call<'_> {
     Box::pin(async move {
         let (channel, user) = (arguments.channel()?, arguments.user()?);
-        management.shared.kick_member(&channel, &user).await?;
+        let reason = reason(arguments.optional_text()?)?;
+        let shared = &management.shared;
+        shared.kick_member(&channel, &user, reason).await?;
         result(true)
     })
 }

@@ -40,6 +40,8 @@ pub enum ServerPacket {
     MemberChange {
         channel: ChannelId,
         members: Vec<(UserId, MemberChange)>,
+        /// Why they left, where an operator sent them away.
+        reason: Option<Box<str>>,
     },
     /// A `memberchange` of a channel. The epoch tells it from one of a room.
     ChannelMembers {

@@ -124,10 +124,17 @@ fn data(packet: &ServerPacket, slot: Slot<'_>) {
             }
             object.end();
         }
-        ServerPacket::MemberChange { channel, members } => {
+        ServerPacket::MemberChange {
+            channel,
+            members,
+            reason,
+        } => {
             let mut object = slot.object();
             object.key("channel").string(channel.as_str());
             member_changes(members, object.key("members"));
+            if let Some(reason) = reason {
+                object.key("reason").string(reason);
+            }
             object.end();
         }
         ServerPacket::ChannelMembers {

@@ -221,6 +221,7 @@ impl Room {
         Effect::Broadcast(ServerPacket::MemberChange {
             channel: self.channel.clone(),
             members: members.into_iter().collect(),
+            reason: None,
         })
     }
 }

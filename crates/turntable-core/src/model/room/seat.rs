@@ -13,6 +13,20 @@ use crate::reason::ErrorCode;
 /// Members that left whose last stamps are remembered; the oldest go first.
 const LEFT_MAX: usize = 1_024;
 
+/// The reason of an operator that gave none, for a member that was sent away.
+const KICKED: &str = "kicked";
+/// The same for all members of a room that was ended.
+const ENDED: &str = "ended";
+
+/// Those who left get to know why.
+fn give_reason(effects: &mut [Effect], why: &str) {
+    for effect in effects {
+        if let Effect::Broadcast(ServerPacket::MemberChange { reason, .. }) = effect {
+            *reason = Some(why.into());
+        }
+    }
+}
+
 impl Room {
     /// `leavegame`: the user leaves, with all its sessions.
     ///
@@ -150,23 +164,26 @@ impl Room {
     ///
     /// # Errors
     /// `not_member`.
-    pub fn kick(&mut self, user: &UserId, now_ms: u64) -> Outcome {
+    pub fn kick(&mut self, user: &UserId, reason: Option<&str>, now_ms: u64) -> Outcome {
         if self.members.get(user.as_str()).is_none() {
             return Err(ErrorBody::new(
                 ErrorCode::NotMember,
                 "the user is not a member of this room",
             ));
         }
-        Ok(self.remove(slice::from_ref(user), None, now_ms))
+        let mut effects = self.remove(slice::from_ref(user), None, now_ms);
+        give_reason(&mut effects, reason.unwrap_or(KICKED));
+        Ok(effects)
     }
 
     /// An operator ends the room: every member gets `left` for all.
-    pub fn end(&mut self, now_ms: u64) -> Vec<Effect> {
+    pub fn end(&mut self, reason: Option<&str>, now_ms: u64) -> Vec<Effect> {
         if self.ended {
             return Vec::new();
         }
         let users: Vec<UserId> = self.members.iter().map(|(user, _)| user.clone()).collect();
         let mut effects = self.remove(&users, None, now_ms);
+        give_reason(&mut effects, reason.unwrap_or(ENDED));
         self.ended = true;
         effects.push(Effect::Ended(EndReason::Closed));
         effects

@@ -93,6 +93,7 @@ fn each_message_goes_to_its_path() {
             ServerPacket::MemberChange {
                 channel: room.clone(),
                 members: vec![(user, MemberChange::Away)],
+                reason: None,
             },
             "/game/CS/1",
         ),

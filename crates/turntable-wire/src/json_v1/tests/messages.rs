@@ -124,9 +124,19 @@ pub(crate) fn every_message() -> Vec<(ServerPacket, Option<&'static str>, String
             P::MemberChange {
                 channel: channel("c"),
                 members: vec![(user("1:1"), MemberChange::Back), (user("1:2"), MemberChange::Left)],
+                reason: None,
             },
             None,
             r#"{"command":"memberchange","data":{"channel":"c","members":{"1:1":"back","1:2":"left"}}}"#.to_owned(),
+        ),
+        (
+            P::MemberChange {
+                channel: channel("c"),
+                members: vec![(user("1:1"), MemberChange::Left)],
+                reason: Some("a \"break\"".into()),
+            },
+            None,
+            r#"{"command":"memberchange","data":{"channel":"c","members":{"1:1":"left"},"reason":"a \"break\""}}"#.to_owned(),
         ),
         (
             P::Game {

@@ -112,12 +112,17 @@ fn action(from: &str, data: &str) -> Action {
 }
 
 fn changed(changes: &[(&str, MemberChange)]) -> Effect {
+    changed_because(changes, None)
+}
+
+fn changed_because(changes: &[(&str, MemberChange)], reason: Option<&str>) -> Effect {
     Effect::Broadcast(Packet::MemberChange {
         channel: channel(),
         members: changes
             .iter()
             .map(|(id, change)| (user(id), *change))
             .collect(),
+        reason: reason.map(Into::into),
     })
 }
 

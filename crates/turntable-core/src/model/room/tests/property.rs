@@ -196,7 +196,7 @@ impl World {
                 Ok((None, effects))
             }
             Input::Kick { user } => (self.room)
-                .kick(&player(user), now_ms)
+                .kick(&player(user), None, now_ms)
                 .map(|effects| (None, effects)),
             Input::Wait { ms } => {
                 // As a timer does it: each deadline in its time.

@@ -318,25 +318,25 @@ fn an_operator_sends_a_user_away_or_ends_the_room() {
     room.must_join(1, "1:1");
     room.must_join(2, "1:2");
     assert_eq!(
-        room.kick(&user("1:2"), NOW).unwrap(),
+        room.kick(&user("1:2"), None, NOW).unwrap(),
         [
-            changed(&[("1:2", Left)]),
+            changed_because(&[("1:2", Left)], Some("kicked")),
             Effect::Detach(session(2)),
             Effect::LeftGame(user("1:2")),
         ]
     );
-    assert!(room.kick(&user("1:2"), NOW).is_err());
+    assert!(room.kick(&user("1:2"), None, NOW).is_err());
     assert_eq!(
-        room.end(NOW),
+        room.end(Some("maintenance"), NOW),
         [
-            changed(&[("1:1", Left)]),
+            changed_because(&[("1:1", Left)], Some("maintenance")),
             Effect::Detach(session(1)),
             Effect::LeftGame(user("1:1")),
             Effect::Ended(EndReason::Closed),
         ]
     );
     assert!(room.is_ended());
-    assert_eq!(room.end(NOW), []);
+    assert_eq!(room.end(None, NOW), []);
 }
 
 #[test]

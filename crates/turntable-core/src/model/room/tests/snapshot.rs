@@ -162,7 +162,7 @@ impl World {
                 let is_bye = slot % 2 == 0;
                 Ok(room.session_ended(session(*slot), &player(*slot), is_bye, now_ms))
             }
-            Input::Kick(index) => room.kick(&player(*index), now_ms),
+            Input::Kick(index) => room.kick(&player(*index), None, now_ms),
             Input::Announced { slot, dropped_ms } => {
                 let team = Some("red".into());
                 Ok(room.announced(session(*slot), &player(*slot), team, *dropped_ms, now_ms))

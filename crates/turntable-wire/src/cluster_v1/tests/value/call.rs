@@ -247,8 +247,15 @@ fn room_call() -> impl Strategy<Value = RoomCall> {
         }),
         user().prop_map(|user| RoomCall::Confirm { user }),
         requester().prop_map(|requester| RoomCall::Inspect { requester }),
-        requester().prop_map(|requester| RoomCall::End { requester }),
-        (requester(), user()).prop_map(|(requester, user)| RoomCall::Kick { requester, user }),
+        (requester(), option::of(text()))
+            .prop_map(|(requester, reason)| RoomCall::End { requester, reason }),
+        (requester(), user(), option::of(text())).prop_map(|(requester, user, reason)| {
+            RoomCall::Kick {
+                requester,
+                user,
+                reason,
+            }
+        }),
         (requester(), option::of(any::<u64>()))
             .prop_map(|(requester, behind)| RoomCall::Recent { requester, behind }),
         (gateway(), generation(), vec(announced_member(), 0..3)).prop_map(
