@@ -44,6 +44,7 @@ use crate::cluster::bus::Bus;
 use crate::cluster::local::{LocalBus, LocalOwners};
 use crate::cluster::mailbox::Mailboxes;
 use crate::cluster::owners::Owners;
+use crate::cluster::probe::Probed;
 use crate::config::source::{Composed, Sources};
 use crate::config::{self, Config};
 use crate::gateway::admission::ConnectionLimits;
@@ -67,6 +68,7 @@ use crate::portal::factory::{AvatarFactory, Factory};
 use crate::restart::restore::restore;
 use crate::restart::{self as restart_file, Parts, file};
 use crate::service::LocalServices;
+use crate::slow;
 use crate::store::{self, Store};
 use crate::watched::Watched;
 use crate::webhook::Webhooks;
@@ -150,6 +152,7 @@ impl Running {
         inherited: &Inherited,
     ) -> anyhow::Result<Self> {
         let config = composed.config.clone();
+        slow::set(config.log.slow_ms);
         let workers = files::workers(config.server.workers);
         let files = files::of_connections(workers, config.server.connections_max)?;
         let warned = config::Warned::default();
@@ -423,6 +426,11 @@ impl Node {
             self.settings.webhooks.clone(),
         );
         let directory = Directory::new(Rc::new(surroundings)).start();
+        let probed = Probed {
+            gateway: gateway.clone().recipient(),
+            directory: directory.clone().recipient(),
+        };
+        self.shared.mailboxes.connect(worker, probed);
         self.local_bus.connect(id, gateway.clone().recipient());
         self.shared.peers.connect(worker, gateway.clone());
         self.local_owners

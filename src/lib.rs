@@ -36,5 +36,6 @@ pub mod log_limit;
 pub mod memory;
 pub mod metric;
 mod opaque;
+pub mod slow;
 pub mod watched;
 pub mod webhook;

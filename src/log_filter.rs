@@ -10,18 +10,34 @@ use env_logger::{Builder, Env, Logger};
 use log::{LevelFilter, Log, Metadata, Record};
 use serde::{Deserialize, Serialize};
 
+use crate::slow;
+
 /// Without a filter of the configuration or the environment.
 const DEFAULT: &str = "info,actix_server=warn";
 
 /// The section `[log]`.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct LogSettings {
     /// What is logged, in the syntax of `RUST_LOG`. Empty: what `RUST_LOG` says.
     pub filter: String,
+    /// From how many ms on what takes long is logged; 0: nothing is.
+    pub slow_ms: u64,
+}
+
+impl Default for LogSettings {
+    fn default() -> Self {
+        Self {
+            filter: String::new(),
+            slow_ms: 500,
+        }
+    }
 }
 
 impl LogSettings {
+    /// The range of each number in the section.
+    pub const RANGES: &[(&str, u64, u64)] = &[("slow_ms", 0, 3_600_000)];
+
     /// What is wrong with the section.
     ///
     /// # Errors
@@ -80,6 +96,7 @@ pub fn begin() {
 
 /// Puts settings in force, where the log is that of [`begin`].
 pub fn apply(settings: &LogSettings) {
+    slow::set(settings.slow_ms);
     if let Some(log) = LOG.get() {
         let logger = logger(&settings.filter);
         let level = logger.filter();

@@ -5,6 +5,7 @@
 //! them (`metric/registry.rs`); `docs/metrics.md` lists them.
 
 mod duration;
+mod latency;
 mod registry;
 mod service;
 
@@ -18,6 +19,7 @@ use turntable_core::limit::Limit;
 use turntable_core::reason::{CloseReason, ErrorCode};
 
 pub use duration::Durations;
+pub use latency::{Latency, LatencyBy};
 pub use service::{ServiceErrorLabel, ServiceLabel, ServiceMetrics};
 
 /// A label with one name.
@@ -93,6 +95,10 @@ pub struct Metrics {
     pub limits: Family<Label, Counter>,
     /// Messages put into outboxes.
     pub deliveries: Counter,
+    /// The same, by the names of the messages.
+    pub sent: Family<Label, Counter>,
+    /// Changes of presence that were put into outboxes, in one message or in several.
+    pub presence_changes: Counter,
     /// Bytes read from clients.
     pub received_bytes: Counter,
     /// Bytes written to clients.
@@ -114,6 +120,14 @@ pub struct Metrics {
     pub waiting_calls: Family<Worker, Gauge>,
     /// Deliveries that wait at a worker, by worker.
     pub waiting_deliveries: Family<Worker, Gauge>,
+    /// How long calls wait for a worker's directory.
+    pub call_lag: LatencyBy<Worker>,
+    /// How long deliveries wait for a worker's gateway.
+    pub delivery_lag: LatencyBy<Worker>,
+    /// How late the ticks of rooms are, by worker.
+    pub tick_late: LatencyBy<Worker>,
+    /// Actions that were sent by ticks.
+    pub tick_actions: Counter,
     /// How often a gateway stopped reading because a worker was behind.
     pub reading_paused: Counter,
     /// HTTP requests that waited because a worker was behind.
@@ -126,6 +140,8 @@ pub struct Metrics {
     pub service_open: Family<ServiceLabel, Gauge>,
     /// Answers to no open call, by service.
     pub service_discarded: Family<ServiceLabel, Counter>,
+    /// How long calls to services took, by service.
+    pub service_duration: LatencyBy<ServiceLabel>,
     /// Avatars, rooms and channels now.
     pub actors: Family<Label, Gauge>,
     /// Invites that can be answered, as their limits count them.
@@ -140,6 +156,12 @@ pub struct Metrics {
     pub absent_watched: Gauge,
     /// Bytes that a store in memory has of absent users.
     pub store_memory_bytes: Gauge,
+    /// How long commits of the store took.
+    pub store_commit: Latency,
+    /// What waits for the thread of the store.
+    pub store_waiting: Gauge,
+    /// How many bytes that has.
+    pub store_waiting_bytes: Gauge,
     /// Loads and commits of the store that failed, or did not fit its queue.
     pub store_failures: Counter,
     /// Avatars whose factory failed.

@@ -11,6 +11,7 @@
 mod absent;
 mod beginning;
 mod below;
+mod lag;
 mod offered;
 mod rooms;
 mod saving;

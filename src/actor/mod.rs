@@ -36,7 +36,7 @@ use crate::clock::MessageIds;
 use crate::cluster::bus::Bus;
 use crate::cluster::mailbox::Mailboxes;
 use crate::cluster::owners::Owners;
-use crate::metric::Metrics;
+use crate::metric::{Latency, Metrics, Worker};
 use crate::portal::factory::Factory;
 use crate::portal::settings::SessionPolicy;
 use crate::service::LocalServices;
@@ -119,6 +119,8 @@ pub struct Surroundings {
     pub metrics: Arc<Metrics>,
     /// What waits at the workers.
     mailboxes: Arc<Mailboxes>,
+    /// How late the ticks of rooms are.
+    tick_late: Latency,
     /// What users of all workers have.
     totals: Arc<Totals>,
     /// What outlives avatars.
@@ -173,6 +175,7 @@ impl Surroundings {
             owners,
             directory: OnceCell::new(),
             settings,
+            tick_late: metrics.tick_late.of(&Worker { worker: worker.0 }),
             metrics,
             mailboxes,
             totals,

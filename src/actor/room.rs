@@ -9,6 +9,7 @@ mod recent;
 mod recovery;
 mod saving;
 mod state;
+mod tick;
 mod topic;
 mod webhook;
 
@@ -391,10 +392,7 @@ impl Room {
         let wait = Duration::from_millis(deadline_ms.saturating_sub(clock::now_ms()));
         let handle = ctx.run_later(wait, |room, ctx| {
             room.timer = None;
-            if let Some(model) = &mut room.model {
-                let effects = model.advance(clock::now_ms());
-                room.apply(effects, None);
-            }
+            room.advance();
             room.settle(ctx);
         });
         self.timer = Some((handle, deadline_ms));

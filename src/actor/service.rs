@@ -19,6 +19,7 @@ use crate::clock;
 use crate::log_limit::LogLimit;
 use crate::metric::ServiceMetrics;
 use crate::service::{Begun, Running, ServiceCaller};
+use crate::slow;
 use turntable_core::call::{Requester, ServiceCall};
 use turntable_core::delivery::{Answer, Delivery};
 use turntable_core::key::GatewayId;
@@ -278,6 +279,21 @@ impl Service {
             }
         }
         self.count(self.model.open() as i64);
+        let answered = self.model.take_answered();
+        if !answered.is_empty() {
+            self.measure(&answered, clock::now_ms());
+        }
+    }
+
+    /// Calls that began at these times have their answers.
+    fn measure(&self, began_ms: &[u64], now_ms: u64) {
+        for began_ms in began_ms {
+            let took = Duration::from_millis(now_ms.saturating_sub(*began_ms));
+            self.metrics.duration.observe_duration(took);
+            slow::note(took, slow::Kind::Service, || {
+                format!("a call to the service {}", self.name)
+            });
+        }
     }
 
     /// The operator learns of an instance that does not answer.

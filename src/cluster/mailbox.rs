@@ -6,10 +6,12 @@
 //! gateways stop reading from their sockets (`gateway::intake`), and HTTP requests wait
 //! (`request`). No worker ever waits for a mailbox, so two cannot wait for each other.
 
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use prometheus_client::metrics::gauge::Gauge;
 
+use crate::cluster::probe::Probed;
 use crate::cluster::request::Requests;
 use crate::metric::Metrics;
 use turntable_core::key::WorkerId;
@@ -59,6 +61,7 @@ pub struct WorkerMailboxes {
     pub deliveries: Mailbox,
     calls_gauge: Gauge,
     deliveries_gauge: Gauge,
+    probed: OnceLock<Probed>,
 }
 
 impl WorkerMailboxes {
@@ -125,6 +128,23 @@ impl Mailboxes {
             .map(WorkerMailboxes::waiting_calls)
             .max()
             .unwrap_or_default()
+    }
+
+    /// The actors of a worker run.
+    pub fn connect(&self, worker: WorkerId, probed: Probed) {
+        if let Some(mailboxes) = self.of(worker) {
+            // A worker that is started anew keeps its first ones.
+            let _ = mailboxes.probed.set(probed);
+        }
+    }
+
+    /// Measures how long messages wait at the worker behind this one, which may be stuck.
+    pub fn probe_next(&self, WorkerId(worker): WorkerId) {
+        let next = (usize::from(worker) + 1).checked_rem(self.workers.len());
+        let next = next.and_then(|next| self.workers.get(next));
+        if let Some(probed) = next.and_then(|next| next.probed.get()) {
+            probed.post();
+        }
     }
 
     /// Brings the gauges of all workers up to date: a worker that is behind may not

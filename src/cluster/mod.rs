@@ -11,6 +11,7 @@ pub mod envelope;
 pub mod local;
 pub mod mailbox;
 pub mod owners;
+pub mod probe;
 pub mod request;
 
 use std::sync::Arc;

@@ -15,6 +15,7 @@ use crate::http::allowed;
 use crate::http::body::BUFFER_BYTES as BODY_BUFFER_BYTES;
 use crate::http::origin::is_host;
 use crate::http::settings::ServerSettings;
+use crate::log_filter::LogSettings;
 use crate::management::settings::ManagementSettings;
 use crate::portal::settings::{
     AvatarSettings, CookieSettings, Failures, HttpCheckerSettings, JwtSettings, PasswordSettings,
@@ -39,6 +40,7 @@ pub fn range(path: &[&str]) -> Option<(u64, u64)> {
     let (ranges, key) = match *path {
         ["server", key] => (ServerSettings::RANGES, key),
         ["management", key] => (ManagementSettings::RANGES, key),
+        ["log", key] => (LogSettings::RANGES, key),
         ["tunnel", key] => (TunnelSettings::RANGES, key),
         ["poll", key] => (PollSettings::RANGES, key),
         ["portal", "address_failures" | "user_failures", key]

@@ -64,7 +64,7 @@ use crate::clock;
 use crate::cluster::mailbox::Mailboxes;
 use crate::cluster::owners::Owners;
 use crate::gateway::session::ended::EndedSessions;
-use crate::metric::{Label, Metrics};
+use crate::metric::{Label, Latency, Metrics, Worker};
 use crate::portal::Portal;
 use crate::portal::ban::Bans;
 use crate::portal::blocked::Blocked;
@@ -76,6 +76,7 @@ use connection::table::Connections;
 use delivery::encoding::Encodings;
 use drain::Draining;
 use gate::Gate;
+use delivery::sent::SentCounters;
 use inspection::past::Past;
 use inspection::trace::Traces;
 use intake::Intake;
@@ -249,6 +250,9 @@ pub struct Gateway {
     drain: Option<Draining>,
     /// What of its sessions goes to the next process.
     saving: Saving,
+    /// The counters of sent messages, by the places of their names.
+    sent_counters: SentCounters,
+    delivery_lag: Latency,
 }
 
 /// How much is read at once, in bytes; shared by all connections of a worker.
@@ -269,6 +273,11 @@ impl Gateway {
                 (*name, (counter.clone(), *number))
             })
             .collect();
+        let sent_counters = SentCounters::new(&shared.metrics);
+        let label = Worker {
+            worker: id.worker.0,
+        };
+        let delivery_lag = shared.metrics.delivery_lag.of(&label);
         let (now_ms, shards) = (clock::now_ms(), shared.owners.shards());
         let mut wheel = Wheel::new(now_ms);
         wheel.set(now_ms + service::WATCH_FIRST_MS, Timer::Services);
@@ -306,6 +315,8 @@ impl Gateway {
             commands,
             drain: None,
             saving: Saving::default(),
+            sent_counters,
+            delivery_lag,
         })
     }
 }

@@ -1,8 +1,12 @@
 //! What a gateway does every few seconds: it brings gauges up to date, and gives
 //! back the memory that a burst took.
 
+use actix::{Context, Handler};
+
+use crate::cluster::probe::Probe;
 use crate::gateway::Gateway;
 use crate::gateway::turn::TurnLists;
+use crate::slow;
 use turntable_core::spare::Spare;
 
 impl Spare for TurnLists {
@@ -11,6 +15,18 @@ impl Spare for TurnLists {
         self.unread.give_back();
         self.changed.give_back();
         self.snapshots.give_back();
+    }
+}
+
+impl Handler<Probe> for Gateway {
+    type Result = ();
+
+    fn handle(&mut self, probe: Probe, _: &mut Context<Self>) {
+        let waited = probe.waited();
+        self.delivery_lag.observe_duration(waited);
+        slow::note(waited, slow::Kind::Wait, || {
+            format!("a delivery that waited for worker {}", self.id.worker)
+        });
     }
 }
 

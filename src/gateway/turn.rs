@@ -20,6 +20,7 @@ use tokio::time::{Instant, Interval, MissedTickBehavior, Sleep};
 use crate::clock;
 use crate::cluster::burst::{give_way, go_on_behind_others};
 use crate::gateway::Gateway;
+use crate::gateway::delivery::sent::Sent;
 use crate::gateway::session::life::Details;
 use crate::gateway::session::pending::Ticket;
 use crate::gateway::table::Index;
@@ -27,6 +28,7 @@ use crate::gateway::transport::{Dispatch, Hooks, TransportTimer};
 use crate::gateway::wheel::TICK_MS;
 use crate::gateway::work::{Effect, Next};
 use crate::log_limit::LogLimit;
+use crate::slow;
 use turntable_core::key::{ConnKey, SessionSlot};
 use turntable_core::session::life::Input;
 
@@ -50,6 +52,10 @@ pub(crate) struct TurnLists {
 pub(crate) struct Counters {
     /// Messages put into outboxes.
     pub(crate) deliveries: u64,
+    /// The same by their names.
+    pub(crate) sent: Sent,
+    /// Changes of presence among them.
+    pub(crate) presence_changes: u64,
     /// Bytes read from clients.
     pub(crate) received_bytes: u64,
     /// Bytes written to clients.
@@ -272,8 +278,13 @@ impl Gateway {
     fn take_turn(&mut self, cx: &mut TaskContext<'_>) {
         // The turn changes the gateway.
         if let Some(mut turn) = self.turn.take() {
+            let since = slow::begin();
             turn.take(self, cx);
             self.turn = Some(turn);
+            slow::end(since, slow::Kind::Turn, || {
+                let (worker, count) = (self.id.worker, self.connections.iter().count());
+                format!("a turn of worker {worker}, which has {count} connections,")
+            });
         }
     }
 
@@ -358,6 +369,7 @@ impl Gateway {
         if now_ms >= self.mailboxes_surveyed_ms + MAILBOX_SURVEY_MS {
             self.mailboxes_surveyed_ms = now_ms;
             self.shared.mailboxes.survey();
+            self.shared.mailboxes.probe_next(self.id.worker);
         }
         if now_ms >= self.surveyed_ms + SURVEY_MS {
             self.surveyed_ms = now_ms;

@@ -20,6 +20,11 @@ impl Metrics {
             &self.service_errors,
         );
         add(
+            "service_call_ms",
+            "How long calls to services took",
+            &self.service_duration.0,
+        );
+        add(
             "service_open",
             "Calls to services that were not answered yet",
             &self.service_open,
@@ -80,6 +85,16 @@ impl Metrics {
             &self.limits,
         );
         add("deliveries", "Messages put into outboxes", &self.deliveries);
+        add(
+            "messages_sent",
+            "Messages put into outboxes, by name",
+            &self.sent,
+        );
+        add(
+            "presence_changes",
+            "Changes of presence put into outboxes",
+            &self.presence_changes,
+        );
         add("received_bytes", "Bytes read", &self.received_bytes);
         add("sent_bytes", "Bytes written", &self.sent_bytes);
         add("socket_writes", "Calls to write to a socket", &self.writes);
@@ -119,6 +134,26 @@ impl Metrics {
             &self.waiting_deliveries,
         );
         add(
+            "call_lag_ms",
+            "How long calls wait for a worker's directory",
+            &self.call_lag.0,
+        );
+        add(
+            "delivery_lag_ms",
+            "How long deliveries wait for a worker's gateway",
+            &self.delivery_lag.0,
+        );
+        add(
+            "tick_late_ms",
+            "How late the ticks of rooms are",
+            &self.tick_late.0,
+        );
+        add(
+            "tick_actions",
+            "Actions sent by ticks of rooms",
+            &self.tick_actions,
+        );
+        add(
             "reading_paused",
             "How often a gateway stopped reading because a worker was behind",
             &self.reading_paused,
@@ -154,6 +189,21 @@ impl Metrics {
             "store_memory_bytes",
             "Bytes of absent users in memory",
             &self.store_memory_bytes,
+        );
+        add(
+            "store_commit_ms",
+            "How long commits of the store took",
+            &self.store_commit.0,
+        );
+        add(
+            "store_waiting",
+            "Loads and saves that wait for the store",
+            &self.store_waiting,
+        );
+        add(
+            "store_waiting_bytes",
+            "Bytes of the saves that wait for the store",
+            &self.store_waiting_bytes,
         );
         add(
             "store_failures",

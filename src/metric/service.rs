@@ -5,7 +5,7 @@ use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 
-use crate::metric::Metrics;
+use crate::metric::{Latency, Metrics};
 use turntable_core::reason::ErrorCode;
 
 /// The label of a service's metrics. Services are those of the configuration.
@@ -32,6 +32,8 @@ pub struct ServiceMetrics {
     pub calls: Counter,
     /// Calls that were not answered yet.
     pub open: Gauge,
+    /// How long calls took.
+    pub duration: Latency,
     /// Answers to no open call.
     pub discarded: Counter,
     errors: Family<ServiceErrorLabel, Counter>,
@@ -57,6 +59,7 @@ impl Metrics {
             name: name.to_owned(),
             calls: self.service_calls.get_or_create(&label).clone(),
             open: self.service_open.get_or_create(&label).clone(),
+            duration: self.service_duration.of(&label),
             discarded: self.service_discarded.get_or_create(&label).clone(),
             errors: self.service_errors.clone(),
         }

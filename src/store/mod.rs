@@ -6,6 +6,7 @@
 //! of the store. Saves and loads of one user take effect in the order of the calls.
 
 pub mod channel;
+mod commits;
 pub(crate) mod fact;
 pub mod file;
 mod guard;

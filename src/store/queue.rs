@@ -2,14 +2,16 @@
 
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread::JoinHandle;
 
 use parking_lot::{Mutex, RwLock};
 use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::gauge::Gauge;
 
 use super::channel::ChannelChange;
+use super::commits::Commits;
 use super::file::{Bounds, File, Present};
 use super::health::{Health, SharedHealth};
 use super::settings::StoreSettings;
@@ -30,21 +32,21 @@ static PANICKED: LogLimit = LogLimit::new();
 /// What waits for the thread.
 #[derive(Debug, Default)]
 pub(super) struct Waiting {
-    jobs: AtomicUsize,
-    bytes: AtomicUsize,
+    jobs: Gauge,
+    bytes: Gauge,
 }
 
 impl Waiting {
     /// One more job. Returns how many waited before, in how many bytes.
     fn add(&self, bytes: usize) -> (usize, usize) {
-        let jobs = self.jobs.fetch_add(1, Ordering::Relaxed);
-        (jobs, self.bytes.fetch_add(bytes, Ordering::Relaxed))
+        let (jobs, bytes) = (self.jobs.inc(), self.bytes.inc_by(bytes as i64));
+        (jobs.max(0) as usize, bytes.max(0) as usize)
     }
 
     /// A job waits no more.
     pub(super) fn remove(&self, bytes: usize) {
-        self.jobs.fetch_sub(1, Ordering::Relaxed);
-        self.bytes.fetch_sub(bytes, Ordering::Relaxed);
+        self.jobs.dec();
+        self.bytes.dec_by(bytes as i64);
     }
 }
 
@@ -89,13 +91,17 @@ impl FileStore {
         let (jobs, received) = channel();
         let received = Arc::new(Mutex::new(received));
         let (end, ended) = channel();
-        let waiting = Arc::new(Waiting::default());
+        let waiting = Arc::new(Waiting {
+            jobs: metrics.store_waiting.clone(),
+            bytes: metrics.store_waiting_bytes.clone(),
+        });
         let has_lost = Arc::new(AtomicBool::new(false));
         file.has_lost = has_lost.clone();
         let present = file.present.clone();
         let label = Label { name: USERS_KEY };
         file.gone = metrics.limits.get_or_create(&label).clone();
         let failures = metrics.store_failures.clone();
+        let commits = Commits(metrics.store_commit.clone());
         let (counted, write_ms) = (waiting.clone(), settings.write_ms);
         let health = Arc::new(SharedHealth::default());
         let (failed, shown) = (failures.clone(), health.clone());
@@ -108,7 +114,7 @@ impl FileStore {
                     &received,
                     &counted,
                     write_ms,
-                    (failures, health),
+                    (failures, health, commits),
                     &end,
                 );
             })

@@ -13,6 +13,7 @@ use parking_lot::Mutex;
 use prometheus_client::metrics::counter::Counter;
 
 use super::channel::{ChannelChange, Unwritten};
+use super::commits::Commits;
 use super::file::around::Lost;
 use super::file::{Batch, Entry, FactEntry, File, Seen, entry};
 use super::health::SharedHealth;
@@ -101,6 +102,7 @@ struct Writer<'a> {
     /// When to commit.
     due: Option<Instant>,
     failures: &'a Counter,
+    commits: Commits,
     health: &'a SharedHealth,
 }
 
@@ -110,7 +112,7 @@ pub(super) fn run(
     jobs: &Arc<Mutex<Receiver<Job>>>,
     waiting: &Arc<Waiting>,
     write_ms: u64,
-    (failures, health): (&Counter, &Arc<SharedHealth>),
+    (failures, health, commits): (&Counter, &Arc<SharedHealth>, Commits),
     ended: &Sender<()>,
 ) {
     let open = Rc::new(Open::default());
@@ -126,6 +128,7 @@ pub(super) fn run(
         fact_bytes: 0,
         due: None,
         failures,
+        commits,
         health,
     };
     // Jobs taken while a commit is due: it does not wait for more than a batch.
@@ -351,6 +354,7 @@ impl Writer<'_> {
             channels: &channels,
             known: &known,
         };
+        let (since, sizes) = (Instant::now(), (entries.len(), channels.len()));
         let written = match self.file.write_batch(batch) {
             Ok(refused) => Ok(Lost::of(refused)),
             Err(error) if self.file.is_closed() => Err(error),
@@ -360,6 +364,7 @@ impl Writer<'_> {
                 written
             }
         };
+        self.commits.count(since, sizes);
         let await_facts = self.open.facts.take();
         for ((fact, user, _), saved) in facts.iter().zip(await_facts) {
             saved(match &written {

@@ -5,7 +5,7 @@ import { Figure } from "./chart.js";
 import { bytes, count, milliseconds, number } from "./format.js";
 import { quantile } from "./metrics.js";
 import { link } from "./route.js";
-import { rowsOf } from "./services.js";
+import { rowsOf, within } from "./services.js";
 import { Table } from "./table.js";
 
 /** @typedef {import("./metrics.js").Metrics} Metrics */
@@ -123,6 +123,7 @@ function serviceTable() {
     { title: "Service", class: "name", text: ({ name }) => name, href: ({ name }) => link("services", name) },
     { title: "State", text: ({ state }) => state },
     { title: "Calls/s", class: "number", text: ({ calls_second }) => number(calls_second) },
+    { title: "95 %", class: "number", text: ({ slow_ms }) => within(slow_ms) },
     { title: "Waiting", class: "number", text: ({ open }) => number(open) },
     { title: "Errors", class: "number", text: ({ errors }) => number(errors) },
   ]), { key: ({ name }) => name, empty: "The configuration has no service.", label: "Services", testid: "overview-services" });

@@ -2,15 +2,22 @@
 
 import { element } from "../demo/dom.js";
 import { changeButton } from "./confirm.js";
-import { count, number } from "./format.js";
+import { count, milliseconds, number } from "./format.js";
+import { quantile } from "./metrics.js";
 import { heading } from "./page.js";
 import { link } from "./route.js";
 import { Facts, Links, Table } from "./table.js";
 
-/** @typedef {{name: string, state: string, functions: string[], instances: number, open: number, disabled_users: number, calls: number, calls_second: number, errors: number, recent_errors: number}} Service */
+/** @typedef {{name: string, state: string, functions: string[], instances: number, open: number, disabled_users: number, calls: number, calls_second: number, latency_ms: number|undefined, slow_ms: number|undefined, errors: number, recent_errors: number}} Service */
 /** @typedef {import("./metrics.js").Metrics} Metrics */
 
 const MINUTE_MS = 60_000;
+const LATENCY = "turntable_service_call_ms";
+
+/** A quantile of a histogram, which is known as the limit of a bucket. @param {number|undefined} ms */
+export function within(ms) {
+  return ms === undefined ? "–" : `≤ ${milliseconds(ms)}`;
+}
 
 /** @param {import("./page.js").Page} page  @returns {import("./page.js").View} */
 export function services({ api, samples }) {
@@ -21,6 +28,8 @@ export function services({ api, samples }) {
     { title: "Waiting calls", class: "number", text: ({ open }) => number(open) },
     { title: "Calls/s", class: "number", text: ({ calls_second }) => number(calls_second) },
     { title: "Calls", class: "number", text: ({ calls }) => number(calls) },
+    { title: "Half take", class: "number", text: ({ latency_ms }) => within(latency_ms), href: () => link("metrics", LATENCY) },
+    { title: "95 % take", class: "number", text: ({ slow_ms }) => within(slow_ms), href: () => link("metrics", LATENCY) },
     { title: "Errors, last minute", class: "number", text: ({ recent_errors }) => number(recent_errors) },
     { title: "Errors", class: "number", text: ({ errors }) => number(errors), href: () => link("metrics", "turntable_service_errors_total") },
     { title: "Disabled for", class: "number", text: ({ disabled_users }) => count(disabled_users, "user") },
@@ -69,7 +78,7 @@ export function service({ api, samples, route, refresh }) {
       [known.instances, known.open] = [row.instances, row.open];
       facts.show([
         ["State", row.state], ["Instances", number(row.instances)], ["Waiting calls", number(row.open)],
-        ["Calls", `${number(row.calls)}, ${number(row.calls_second)}/s`], ["Errors", `${number(row.errors)}, ${number(row.recent_errors)} in the last minute`],
+        ["Calls", `${number(row.calls)}, ${number(row.calls_second)}/s`], ["Take", `half ${within(row.latency_ms)}, 95 % ${within(row.slow_ms)}`], ["Errors", `${number(row.errors)}, ${number(row.recent_errors)} in the last minute`],
         ["Disabled for", count(row.disabled_users, "user")],
       ]);
       const samplesOf = samples.last?.byName.get("turntable_service_errors_total") ?? [];
@@ -89,8 +98,13 @@ export function rowsOf(list, samples) {
   const rows = Object.entries(list).map(([name, service]) => {
     const calls = (/** @type {Metrics} */ m) => m.sum("turntable_service_calls_total", { service: name });
     const errors = (/** @type {Metrics} */ m) => m.sum("turntable_service_errors_total", { service: name });
+    // Of the last minute, or since the start where there was no call in it.
+    const [now, before] = [samples.last, samples.before(MINUTE_MS)].map((m) => m?.buckets(LATENCY, { service: name }) ?? []);
+    const since = quantile(now, before, 0.5) === undefined ? [] : before;
+    const latency = (/** @type {number} */ share) => quantile(now, since, share);
     return {
       name, ...service,
+      latency_ms: latency(0.5), slow_ms: latency(0.95),
       calls: samples.last ? calls(samples.last) : 0, calls_second: samples.rate(calls),
       errors: samples.last ? errors(samples.last) : 0, recent_errors: samples.growth(MINUTE_MS, errors),
     };

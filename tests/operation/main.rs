@@ -18,6 +18,7 @@ mod embedder;
 mod game;
 mod history;
 mod management;
+mod measure;
 mod memory;
 mod own_files;
 mod packaging;

@@ -20,7 +20,7 @@ fn dashboard_queries_metrics_that_the_server_has() {
         .flat_map(|(name, kind)| {
             let name = name.split('{').next().unwrap().to_owned();
             match kind.as_str() {
-                "histogram" => vec![format!("{name}_bucket")],
+                "histogram" => vec![format!("{name}_bucket"), format!("{name}_count")],
                 _ => vec![name],
             }
         })

@@ -32,6 +32,7 @@ const LAYERS: &[&str] = &[
     "metric",
     "watched",
     "log_filter",
+    "slow",
     "log_limit",
     "clock",
     "memory",

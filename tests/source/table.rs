@@ -5,7 +5,7 @@
 use std::collections::BTreeSet;
 use std::fs;
 
-use turntable::metric::{Label, Metrics};
+use turntable::metric::{Label, Metrics, Worker};
 use turntable_core::key::WorkerId;
 use turntable_core::limit::Limit;
 use turntable_core::packet::ClientPacket;
@@ -157,7 +157,13 @@ pub(crate) fn server_metrics() -> BTreeSet<(String, String)> {
     metrics.fail_handshake("server", label.name);
     metrics.certificate("server").set(1);
     metrics.actors(label.name).inc();
+    let worker = Worker { worker: 0 };
+    for lag in [&metrics.call_lag, &metrics.delivery_lag, &metrics.tick_late] {
+        lag.of(&worker).observe(1.0);
+    }
+    metrics.sent.get_or_create(&label).inc();
     let service = metrics.service(label.name);
+    service.duration.observe(1.0);
     service.calls.inc();
     service.fail(ErrorCode::Timeout);
     metrics.connections_of(label.name).inc();
@@ -169,9 +175,12 @@ pub(crate) fn server_metrics() -> BTreeSet<(String, String)> {
     let mut text = String::new();
     prometheus_client::encoding::text::encode(&mut text, &metrics.registry()).unwrap();
     let label_of = |name: &str| {
-        let line = text
-            .lines()
-            .find(|line| line.starts_with(&format!("{name}{{")));
+        // A histogram has its number without the label of the buckets.
+        let is_of = |line: &&str| {
+            let rest = line.strip_prefix(name).unwrap_or_default();
+            rest.strip_prefix("_count").unwrap_or(rest).starts_with('{')
+        };
+        let line = text.lines().find(is_of);
         line.map_or(String::new(), |line| {
             format!("{{{}}}", between(line, "{", "="))
         })

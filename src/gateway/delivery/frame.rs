@@ -15,6 +15,7 @@ use std::sync::Arc;
 use crate::clock::MessageIds;
 use crate::gateway::delivery::change_log::{self, Change, ChangeLog};
 use crate::gateway::delivery::encoding::{Encoding, Reader};
+use crate::gateway::delivery::sent::Sent;
 use turntable_core::frame::{SharedFrame, text_of};
 use turntable_core::id::MessageId;
 use turntable_core::key::UserNumber;
@@ -231,6 +232,12 @@ impl Frame {
             Self::Changes(changes) => Some(&changes.message),
             Self::Log(_) | Self::Raw(_) => None,
         }
+    }
+
+    /// The place of its name among those of the server's messages.
+    pub(crate) fn name_place(&self) -> Option<usize> {
+        self.as_message()
+            .and_then(|message| Sent::place(&message.v1))
     }
 
     /// A text or binary frame with the payload of another.

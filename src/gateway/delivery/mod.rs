@@ -11,6 +11,7 @@ mod former;
 pub(crate) mod frame;
 mod presence;
 mod profile;
+pub(crate) mod sent;
 
 use actix::{Context, Handler};
 
@@ -22,6 +23,7 @@ use crate::gateway::transport::{Dispatch, Hooks};
 use crate::gateway::work::Effect;
 use fan_out::FanOut;
 use frame::Frame;
+use sent::Sent;
 use turntable_core::delivery::{Delivery, Meta, Topic};
 use turntable_core::frame::SharedFrame;
 use turntable_core::key::{ConnKey, SessionSlot};
@@ -269,6 +271,7 @@ impl Gateway {
 
     /// Puts a frame into the outbox of every session on a topic.
     fn publish(&mut self, topic: &Topic, frame: SharedFrame, meta: Meta) {
+        let (name, before) = (Sent::place(frame.v1()), self.counters.deliveries);
         let fan_out = FanOut {
             sessions: &mut self.sessions,
             subscriptions: &mut self.subscriptions,
@@ -276,6 +279,8 @@ impl Gateway {
             deliveries: &mut self.counters.deliveries,
         };
         let remainder = fan_out.publish(topic, frame, meta);
+        let count = self.counters.deliveries.saturating_sub(before);
+        self.counters.sent.add(name, count);
         let overflowed = remainder.overflowed.into_iter();
         let overflowed = overflowed.map(|(session, had)| Effect::Overflowed(session, had));
         self.work.extend(overflowed);
@@ -306,6 +311,7 @@ impl Gateway {
             return;
         };
         self.counters.deliveries += 1;
+        self.counters.sent.add(frame.name_place(), 1);
         let connection = entry.session.connection();
         if entry.deliver(frame, &mut self.lists.dirty) {
             self.work.push(Effect::Overflowed(session, connection));
@@ -353,7 +359,11 @@ impl Gateway {
         }
         let counters = std::mem::take(&mut self.counters);
         let metrics = &self.shared.metrics;
-        metrics.deliveries.inc_by(counters.deliveries);
+        if counters.deliveries > 0 {
+            metrics.deliveries.inc_by(counters.deliveries);
+            metrics.presence_changes.inc_by(counters.presence_changes);
+            counters.sent.add_to(&self.sent_counters);
+        }
         metrics.received_bytes.inc_by(counters.received_bytes);
         metrics.sent_bytes.inc_by(counters.sent_bytes);
         metrics.writes.inc_by(counters.writes);

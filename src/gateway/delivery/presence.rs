@@ -110,6 +110,7 @@ impl Gateway {
         let mut changed = std::mem::take(&mut entry.changed);
         changed.sort_unstable();
         changed.dedup();
+        self.counters.presence_changes += changed.len() as u64;
         let mut frame = self.subscriptions.watches.frame(&changed, entry.hidden());
         if entry.unnumbered().is_some() {
             // Its client resumes by the ids of messages.

@@ -196,6 +196,12 @@ impl Room {
             .min()
     }
 
+    /// When the tick ends, Unix ms; `None` while no action waits for it.
+    #[must_use]
+    pub const fn tick_ends_ms(&self) -> Option<u64> {
+        self.tick.ends_ms()
+    }
+
     /// Does what is due: ends the tick, takes seats, ends an empty room.
     pub fn advance(&mut self, now_ms: u64) -> Vec<Effect> {
         if self.ended {

@@ -99,6 +99,8 @@ impl Service {
             return;
         };
         self.deadlines.remove(&(open.deadline_ms, number));
+        let began_ms = open.deadline_ms.saturating_sub(open.timeout_ms);
+        self.answered.push(began_ms);
         match open.at {
             Some(instance) => {
                 if let Some(provider) = self.providers.get_mut(&instance) {

@@ -1,0 +1,134 @@
+//! Sent messages, counted by their names.
+//!
+//! A gateway counts in an array, once for a publication and all its receivers, and adds the
+//! sums to the metrics once per turn.
+
+use prometheus_client::metrics::counter::Counter;
+
+use crate::metric::{Label, Metrics};
+
+/// The names of the server's messages.
+const NAMES: [&str; 17] = [
+    "idyou",
+    "welcome",
+    "userchange",
+    "invite",
+    "invitereply",
+    "joined",
+    "memberchange",
+    "game",
+    "message",
+    "call",
+    "reply",
+    "error",
+    "attributes",
+    "service",
+    "time",
+    "goaway",
+    "profiles",
+];
+
+/// Where a name is in a text frame of version 1, behind the longest header of a frame.
+const NAME_WITHIN: usize = 64;
+/// What is before it.
+const HEAD: &[u8] = br#"{"command":""#;
+
+/// Messages by the places of their names.
+#[derive(Debug, Default)]
+pub(crate) struct Sent([u64; NAMES.len()]);
+
+impl Sent {
+    /// The place of the name of a message, by its text frame of version 1.
+    pub(crate) fn place(frame: &[u8]) -> Option<usize> {
+        // The short form of a length, or the long ones.
+        let header = match frame.get(1) {
+            Some(126) => 4,
+            Some(127) => 10,
+            _ => 2,
+        };
+        let begin = frame.get(header..frame.len().min(NAME_WITHIN))?;
+        let rest = begin.strip_prefix(HEAD)?;
+        let end = rest.iter().position(|byte| *byte == b'"')?;
+        Some(match rest.get(..end)? {
+            b"idyou" => 0,
+            b"welcome" => 1,
+            b"userchange" => 2,
+            b"invite" => 3,
+            b"invitereply" => 4,
+            b"joined" => 5,
+            b"memberchange" => 6,
+            b"game" => 7,
+            b"message" => 8,
+            b"call" => 9,
+            b"reply" => 10,
+            b"error" => 11,
+            b"attributes" => 12,
+            b"service" => 13,
+            b"time" => 14,
+            b"goaway" => 15,
+            b"profiles" => 16,
+            _ => return None,
+        })
+    }
+
+    /// So many messages of a name were put into outboxes.
+    pub(crate) fn add(&mut self, place: Option<usize>, count: u64) {
+        if let Some(sent) = place.and_then(|place| self.0.get_mut(place)) {
+            *sent += count;
+        }
+    }
+
+    /// Adds them to the metrics.
+    pub(crate) fn add_to(&self, counters: &SentCounters) {
+        for (count, counter) in self.0.iter().zip(&counters.0) {
+            if *count > 0 {
+                counter.inc_by(*count);
+            }
+        }
+    }
+}
+
+/// The counters of the metrics, in the same order.
+pub(crate) struct SentCounters([Counter; NAMES.len()]);
+
+impl SentCounters {
+    pub(crate) fn new(metrics: &Metrics) -> Self {
+        Self(NAMES.map(|name| metrics.sent.get_or_create(&Label { name }).clone()))
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::indexing_slicing)]
+mod tests {
+    use super::*;
+    use turntable_wire::frame::text_frame;
+
+    #[test]
+    fn each_name_has_its_place() {
+        for (at, name) in NAMES.iter().enumerate() {
+            for data in [10, 200, 70_000] {
+                let data = "x".repeat(data);
+                let text = format!("{{\"command\":\"{name}\",\"data\":\"{data}\"}}");
+                let frame = text_frame(|out| out.extend_from_slice(text.as_bytes()));
+                assert_eq!(Sent::place(&frame), Some(at), "{name}");
+            }
+        }
+        for text in ["", "{}", r#"{"command":"other"}"#, r#"{"command":"game"#] {
+            let frame = text_frame(|out| out.extend_from_slice(text.as_bytes()));
+            assert_eq!(Sent::place(&frame), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn messages_are_added_by_their_names() {
+        let metrics = Metrics::default();
+        let counters = SentCounters::new(&metrics);
+        let mut sent = Sent::default();
+        sent.add(Some(7), 500);
+        sent.add(Some(7), 1);
+        sent.add(None, 9);
+        sent.add_to(&counters);
+        let count = |name| metrics.sent.get_or_create(&Label { name }).get();
+        assert_eq!((count("game"), count("message")), (501, 0));
+    }
+}
