@@ -13,6 +13,8 @@ pub struct OperatorSettings {
     pub access: Access,
     /// Entries of one answer that lists.
     pub list_max: usize,
+    /// Changes by operators that are listed.
+    pub audit_entries_max: usize,
     /// Where clients reach this server, as a URL.
     pub url: Arc<str>,
 }
@@ -24,6 +26,7 @@ impl OperatorSettings {
         Self {
             access: Access::new(section),
             list_max: section.list_max,
+            audit_entries_max: section.audit_entries_max,
             url: url.into(),
         }
     }

@@ -10,6 +10,7 @@ pub mod in_force;
 pub mod role;
 pub(crate) mod rpc;
 pub mod settings;
+pub mod trail;
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -28,6 +29,7 @@ use crate::watched::Watched;
 use access::Caller;
 use configuration::Configuration;
 use in_force::OperatorSettings;
+use trail::{Change, Trail};
 use turntable_core::packet::ErrorBody;
 
 /// The media type of OpenMetrics, which Prometheus reads.
@@ -43,6 +45,8 @@ pub struct Management {
     configuration: Arc<dyn Configuration>,
     /// What of it is in force here.
     in_force: Arc<Watched<OperatorSettings>>,
+    /// What operators changed.
+    trail: Arc<Trail>,
     /// Entries of one answer that lists, for this request.
     list_max: usize,
     /// Where clients reach this server, as a URL, for this request.
@@ -64,6 +68,7 @@ impl Management {
             shared,
             store,
             configuration,
+            trail: Arc::default(),
             list_max: now.list_max,
             url: now.url.clone(),
             in_force,
@@ -90,6 +95,12 @@ impl Management {
             url: now.url.clone(),
             ..self.clone()
         }
+    }
+
+    /// An operator changed something.
+    fn add_change(&self, change: Change) {
+        let max = self.in_force.get().audit_entries_max;
+        self.trail.add(change, max);
     }
 
     /// The caller of a request.

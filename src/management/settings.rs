@@ -25,6 +25,8 @@ pub struct ManagementSettings {
     pub token_required: bool,
     /// Entries of one answer that lists, as `listAll`.
     pub list_max: usize,
+    /// Changes by operators that are listed, the last ones.
+    pub audit_entries_max: usize,
     /// Whether the configuration file is put in force when it is saved.
     pub watch_file: bool,
     /// The tokens of the operator's programs, by the name that the log has.
@@ -51,7 +53,10 @@ impl fmt::Debug for TokenSettings {
 
 impl ManagementSettings {
     /// The range of each number in the section.
-    pub const RANGES: &[(&str, u64, u64)] = &[("list_max", 1, 1_000_000)];
+    pub const RANGES: &[(&str, u64, u64)] = &[
+        ("list_max", 1, 1_000_000),
+        ("audit_entries_max", 0, 100_000),
+    ];
 
     /// What contradicts itself: the keys, and what is wrong.
     #[must_use]
@@ -95,6 +100,7 @@ impl Default for ManagementSettings {
             tls: TlsSettings::default(),
             token_required: false,
             list_max: 10_000,
+            audit_entries_max: 1_000,
             watch_file: true,
             tokens: BTreeMap::new(),
         }

@@ -6,6 +6,7 @@
 
 import { byId } from "../demo/dom.js";
 import { Api } from "./api.js";
+import { audit } from "./audit.js";
 import { channel } from "./channel.js";
 import { channels } from "./channels.js";
 import { configuration } from "./configuration.js";
@@ -43,6 +44,7 @@ const VIEWS = {
   games: { title: "Games", needs: ["game/listAll", "game/get"], list: games, one: game },
   services: { title: "Services", needs: ["service/listAll"], list: services, one: service },
   configuration: { title: "Configuration", needs: ["config/get", "config/getHistory", "config/getStatus"], list: configuration },
+  audit: { title: "Audit", needs: ["audit/listAll"], list: audit },
   methods: { title: "Methods", needs: [], list: methods },
   metrics: { title: "Metrics", needs: [], list: metricList },
 };

@@ -17,6 +17,8 @@ const CALLS: &[(&str, &str)] = &[
     ("auth/check", r#"{"sessionId": "none"}"#),
     ("auth/listAll", "{}"),
     ("auth/listAll", r#"{"limit": 1}"#),
+    ("audit/listAll", "{}"),
+    ("audit/listAll", r#"{"limit": 1}"#),
     ("user/listAll", "{}"),
     ("user/listAll", r#"{"limit": 1}"#),
     ("user/getSessions", r#"{"userId": "1:1"}"#),

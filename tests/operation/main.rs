@@ -10,6 +10,7 @@
 mod access;
 mod api;
 mod apply;
+mod audit;
 mod bench;
 mod config;
 mod console;

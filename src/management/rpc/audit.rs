@@ -1,65 +1,198 @@
-//! The log of what operators change: who called what, with which arguments, and how it ended.
+//! What operators change: who called what, with which arguments, and how it ended. Each is a line
+//! of the log, and the last ones are listed by the service `audit`.
 //!
-//! Calls that only look are not in it, and neither are messages: a backend may send thousands
-//! in a second.
+//! Calls that only look are not among them, and neither are messages: a backend may send
+//! thousands in a second.
 
 use std::fmt::Write as _;
 use std::net::SocketAddr;
 
-use super::method::{Argument, Arguments, Method};
+use serde::Serialize;
+
+use super::method::{Argument, Arguments, Call, Method, Parameter, Type, result, wrong};
+use super::page::Page;
+use super::shape::{Field, Shape};
+use crate::clock;
+use crate::management::Management;
 use crate::management::access::Caller;
 use crate::management::role::Role;
+use crate::management::trail::{Change, Wanted};
 use turntable_core::packet::ErrorBody;
 
 /// Methods that change nothing that lasts, and one that is called again and again.
 const MESSAGES: &[&str] = &["publish", "call", "getTrace"];
 
+/// Methods that show what others did.
+const LISTS: &[&str] = &["audit"];
+
 /// Bytes of an argument that are shown.
 const ARGUMENT_BYTES: usize = 100;
 
+const ENTRY: Shape = Shape::Object(&[
+    Field::new("number", Shape::Count),
+    Field::new("at_ms", Shape::Count),
+    Field::new("by", Shape::Text),
+    Field::optional("address", Shape::Text),
+    Field::new("method", Shape::Text),
+    Field::new("arguments", Shape::Map(&Shape::Text)),
+    Field::optional("error", Shape::Text),
+]);
+const LIST: Shape = Shape::Object(&[
+    Field::new("changes", Shape::List(&ENTRY)),
+    Field::optional("next", Shape::Text),
+]);
+
+/// Its methods.
+pub(super) const METHODS: &[Method] = &[Method {
+    name: "listAll",
+    description: "What operators changed, the last one first: all of it, or by one caller (by), of one method or service (method), with one argument (argument).",
+    role: Role::Admin,
+    result: LIST,
+    parameters: &[
+        Parameter::optional("limit", Type::Count),
+        Parameter::optional("after", Type::Text),
+        Parameter::optional("by", Type::Text),
+        Parameter::optional("method", Type::Text),
+        Parameter::optional("argument", Type::Text),
+    ],
+    run: list_all,
+}];
+
+/// A change in an answer.
+#[derive(Serialize)]
+struct Shown {
+    number: u64,
+    at_ms: u64,
+    by: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    address: Option<String>,
+    method: String,
+    arguments: serde_json::Map<String, serde_json::Value>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error: Option<&'static str>,
+}
+
+impl From<Change> for Shown {
+    fn from(change: Change) -> Self {
+        let arguments = change.arguments.into_iter();
+        Self {
+            number: change.number,
+            at_ms: change.at_ms,
+            by: change.by.to_string(),
+            address: change.address.map(|address| address.to_string()),
+            method: change.method,
+            arguments: arguments
+                .map(|(name, shown)| (name.to_owned(), shown.into()))
+                .collect(),
+            error: change.error,
+        }
+    }
+}
+
+#[derive(Serialize)]
+struct Listed {
+    changes: Vec<Shown>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    next: Option<String>,
+}
+
+fn list_all(management: &Management, mut arguments: Arguments) -> Call<'_> {
+    Box::pin(async move {
+        let page = Page::take(&mut arguments, management.list_max)?;
+        let before = match page.after().map(str::parse) {
+            None => None,
+            Some(Ok(number)) => Some(number),
+            Some(Err(_)) => return Err(wrong("after must be the number of a change")),
+        };
+        let wanted = Wanted {
+            before,
+            by: arguments.optional_text()?,
+            method: arguments.optional_text()?,
+            argument: arguments.optional_text()?,
+        };
+        let mut changes = management.trail.list(&wanted, page.enough());
+        let has_more = page.cut_entries(&mut changes)?;
+        let last = changes.last().filter(|_| has_more);
+        let next = last.map(|change| change.number.to_string());
+        result(Listed {
+            changes: changes.into_iter().map(Shown::from).collect(),
+            next,
+        })
+    })
+}
+
 /// A call before it is carried out.
 #[derive(Debug)]
-pub(super) struct Entry(String);
+pub(super) struct Entry(Change);
 
 impl Entry {
-    /// The entry of a call; `None` for one that is not in the log.
+    /// The entry of a call; `None` for one that changes nothing.
     pub(super) fn of(
         caller: &Caller,
         peer: Option<SocketAddr>,
         (service, method): (&str, &Method),
         arguments: &Arguments,
     ) -> Option<Self> {
-        if method.role == Role::Read || MESSAGES.contains(&method.name) {
+        let only_looks = method.role == Role::Read || LISTS.contains(&service);
+        if only_looks || MESSAGES.contains(&method.name) {
             return None;
         }
-        let mut text = caller.name.to_string();
-        if let Some(peer) = peer {
-            let _ = write!(text, " ({peer})");
-        }
-        let _ = write!(text, ": {service}/{}", method.name);
-        for (parameter, argument) in method.parameters.iter().zip(arguments.iter()) {
+        let shown = |(parameter, argument): (&Parameter, &Argument)| {
             let shown = match argument {
-                Argument::None => continue,
+                Argument::None => return None,
                 _ if parameter.is_hidden => "***".to_owned(),
                 Argument::User(user) => user.as_str().to_owned(),
                 Argument::Channel(channel) => channel.as_str().to_owned(),
                 Argument::Seconds(number) | Argument::Count(number) => number.to_string(),
-                Argument::Text(text) => format!("{:?}", beginning(text)),
+                Argument::Text(text) => beginning(text).to_owned(),
                 Argument::Users(users) => format!("{} users", users.len()),
                 Argument::Value(_) | Argument::Object(_) => "...".to_owned(),
             };
-            let _ = write!(text, " {}={shown}", parameter.name);
-        }
-        Some(Self(text))
+            Some((parameter.name, shown))
+        };
+        let arguments = method.parameters.iter().zip(arguments.iter());
+        Some(Self(Change {
+            number: 0,
+            at_ms: 0,
+            by: caller.name.clone(),
+            address: peer,
+            method: format!("{service}/{}", method.name),
+            arguments: arguments.filter_map(shown).collect(),
+            error: None,
+        }))
     }
 
-    /// Writes it, behind the call.
-    pub(super) fn log(self, error: Option<&ErrorBody>) {
-        match error {
-            None => log::info!("{}", self.0),
-            Some(error) => log::info!("{}: {}", self.0, error.code.name()),
-        }
+    /// Writes it into the log and the trail, behind the call.
+    pub(super) fn end(self, management: &Management, method: &Method, error: Option<&ErrorBody>) {
+        let change = Change {
+            at_ms: clock::now_ms(),
+            error: error.map(|error| error.code.name()),
+            ..self.0
+        };
+        log::info!("{}", line(&change, method));
+        management.add_change(change);
     }
+}
+
+/// The line of the log. Texts are quoted, so that none looks like an argument.
+fn line(change: &Change, method: &Method) -> String {
+    let mut line = change.by.to_string();
+    if let Some(address) = change.address {
+        let _ = write!(line, " ({address})");
+    }
+    let _ = write!(line, ": {}", change.method);
+    for (name, shown) in &change.arguments {
+        let mut parameters = method.parameters.iter();
+        let is_text = |of: &&Parameter| of.name == *name && of.of == Type::Text && !of.is_hidden;
+        let _ = match parameters.any(|of| is_text(&of)) {
+            true => write!(line, " {name}={shown:?}"),
+            false => write!(line, " {name}={shown}"),
+        };
+    }
+    if let Some(error) = change.error {
+        let _ = write!(line, ": {error}");
+    }
+    line
 }
 
 /// So much of a text as is shown.

@@ -35,6 +35,7 @@ use super::role::Role;
 use super::{Management, access};
 use crate::http::fault;
 use crate::http::operator_connection::OperatorConnection;
+use crate::slow;
 use method::{Answer, Argument, Arguments, Method, Parameter, Type, wrong};
 pub(crate) use positional::{named as named_of, of_texts};
 use turntable_core::packet::ErrorBody;
@@ -46,6 +47,7 @@ pub(super) const BODY_BYTES_MAX: usize = 65_536;
 /// The methods of each service.
 pub(crate) const SERVICES: &[(&str, &[Method])] = &[
     ("auth", auth::METHODS),
+    ("audit", audit::METHODS),
     ("channel", channel::METHODS),
     ("config", config::METHODS),
     ("game", game::METHODS),
@@ -265,9 +267,13 @@ async fn carry_out(
     (method, arguments): Call,
 ) -> Answer {
     let entry = audit::Entry::of(&caller, peer, (service, method), &arguments);
+    let since = slow::begin();
     let answer = (method.run)(&management.now(), arguments.of_caller(caller.name)).await;
+    slow::end(since, slow::Kind::Management, || {
+        format!("the call {service}/{}", method.name)
+    });
     if let Some(entry) = entry {
-        entry.log(answer.as_ref().err());
+        entry.end(management, method, answer.as_ref().err());
     }
     answer
 }
