@@ -114,6 +114,7 @@ mod tests {
         let check = |filter: &str| {
             let settings = LogSettings {
                 filter: filter.to_owned(),
+                ..LogSettings::default()
             };
             settings.check()
         };

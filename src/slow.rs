@@ -58,7 +58,8 @@ pub fn note(took: Duration, kind: Kind, what: impl FnOnce() -> String) {
     }
     let limit = LIMITS.get(kind as usize);
     if let Some(left_out) = limit.and_then(|limit| limit.admit(clock::now_ms())) {
-        log::warn!("slow: {} took {} ms{left_out}", what(), took.as_millis());
+        let what = what();
+        log::warn!("slow: {what} took {} ms{left_out}", took.as_millis());
     }
 }
 

@@ -1,5 +1,8 @@
 //! What the server measures of itself: metrics, and the log of what takes long.
 
+use std::thread::sleep;
+use std::time::Duration;
+
 use serde_json::json;
 
 use turntable_testkit::{Client, Server, room};
@@ -23,7 +26,7 @@ fn call(caller: &mut Client, provider: &mut Client, wait_ms: u64) {
     let args = json!({"f": "forum:read", "args": null});
     caller.send(json!({"command": "call", "data": args, "id": 9}));
     let called = provider.next_but("service");
-    provider.expect_none_for(std::time::Duration::from_millis(wait_ms));
+    sleep(Duration::from_millis(wait_ms));
     provider.send(json!({"command": "reply", "data": 1, "id": called["id"]}));
     assert_eq!(caller.next_but("service")["id"], 9);
 }
@@ -63,7 +66,7 @@ fn messages_are_counted_by_name_and_ticks_by_their_lateness() {
         for worker in 0..2 {
             let count = format!("turntable_{metric}_lag_ms_count{{worker=\"{worker}\"}}");
             while server.metric(&count) < 1.0 {
-                one.expect_none_for(std::time::Duration::from_millis(50));
+                sleep(Duration::from_millis(50));
             }
         }
     }
@@ -76,11 +79,11 @@ fn presence_that_changes_together_is_one_message() {
     watcher.command("subscribe", json!(["1:1", "1:2", "1:3"]));
     let snapshot = watcher.expect("userchange");
     assert_eq!(snapshot.as_object().unwrap().len(), 3);
-    let before = server.metric("turntable_presence_changes_total");
+    server.await_metric("turntable_presence_changes_total", 3.0);
     let sent = "turntable_messages_sent_total{name=\"userchange\"}";
     let messages = server.metric(sent);
     let _others = ["1:1", "1:2", "1:3"].map(|user| server.user(user));
-    server.await_metric("turntable_presence_changes_total", before + 3.0);
+    server.await_metric("turntable_presence_changes_total", 6.0);
     assert!(server.metric(sent) - messages <= 2.0, "they are merged");
 }
 
@@ -103,7 +106,7 @@ fn calls_to_services_and_commits_of_the_store_are_timed() {
     let set = json!({"userId": "1:1", "attributes": {"mark": 1}});
     assert_eq!(server.rpc("user/setAttributes", &set).status, 200);
     while server.metric("turntable_store_commit_ms_count") < 1.0 {
-        mel.expect_none_for(std::time::Duration::from_millis(20));
+        sleep(Duration::from_millis(20));
     }
     assert_eq!(server.metric("turntable_store_waiting"), 0.0);
     assert_eq!(server.metric("turntable_store_waiting_bytes"), 0.0);
@@ -125,7 +128,7 @@ fn what_takes_long_is_logged_with_its_name_and_time() {
         let args = json!({"userId": "1:1", "f": "friends:newFriend"});
         let asked = scope.spawn(move || server.rpc("user/call", &args).status);
         let called = mel.next_but("service");
-        mel.expect_none_for(std::time::Duration::from_millis(60));
+        sleep(Duration::from_millis(60));
         mel.send(json!({"command": "reply", "data": 1, "id": called["id"]}));
         asked.join().unwrap()
     });
