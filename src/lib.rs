@@ -37,5 +37,6 @@ pub mod memory;
 pub mod metric;
 mod opaque;
 pub mod slow;
+mod plain_file;
 pub mod watched;
 pub mod webhook;

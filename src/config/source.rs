@@ -1,6 +1,5 @@
 //! The texts of all layers of a configuration: what a server that runs composes again.
 
-use std::fs;
 use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -15,6 +14,7 @@ use super::load::{self, Layers};
 use super::problem::{ConfigError, Problem};
 use super::saved;
 use crate::management::configuration::Layer;
+use crate::plain_file;
 
 /// The most bytes of a file: a mistaken name should not fill the memory.
 const FILE_BYTES_MAX: u64 = 4 * 1024 * 1024;
@@ -194,10 +194,11 @@ fn is_for_tests(name: &str) -> bool {
 /// The content of a file.
 ///
 /// # Errors
-/// One that cannot be read, is longer than a configuration may be, or is no text.
+/// One that cannot be read, is no plain file, is longer than a configuration may be, or is no
+/// text.
 pub fn read_text(path: &Path) -> io::Result<String> {
     let mut text = String::new();
-    let file = fs::File::open(path)?;
+    let file = plain_file::open(path)?;
     let count = file.take(FILE_BYTES_MAX + 1).read_to_string(&mut text)?;
     if count as u64 > FILE_BYTES_MAX {
         let message = format!("it has more than {FILE_BYTES_MAX} bytes");

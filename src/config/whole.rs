@@ -10,6 +10,7 @@ use super::check::{self, Conflict};
 use super::problem::{ConfigError, Problem};
 use super::{Config, formats, games};
 use crate::http::own_files;
+use crate::plain_file;
 
 /// Everything that contradicts itself in `config`, whose numbers are within their ranges.
 /// `read` reads the schemas of games.
@@ -59,7 +60,7 @@ impl Config {
                 message: format!("a value is out of its range: {error}"),
             }),
         }
-        let read = |path: &Path| std::fs::read_to_string(path);
+        let read = |path: &Path| plain_file::read_text(path);
         let conflicts = conflicts(self, &read);
         problems.extend(conflicts.into_iter().map(Problem::from));
         match problems.is_empty() {

@@ -1,5 +1,7 @@
 //! Questions to your backend: JSON by POST, and JSON with the status 200 back.
 
+use std::path::Path;
+
 use http::header::{AUTHORIZATION, CONTENT_TYPE, HeaderValue};
 use parking_lot::Mutex;
 use serde::de::DeserializeOwned;
@@ -7,6 +9,7 @@ use serde_json::Value;
 
 use crate::http_client::endpoint::Endpoint;
 use crate::http_client::{AnswerLimits, Bytes, HttpClient};
+use crate::plain_file;
 
 /// Reads an object; a list of its values is none.
 pub(super) fn object<T: DeserializeOwned>(body: &[u8]) -> Option<T> {
@@ -19,7 +22,7 @@ pub(super) fn object<T: DeserializeOwned>(body: &[u8]) -> Option<T> {
 /// # Errors
 /// A sentence that names the file and not its content.
 pub(super) fn bearer(path: &str) -> Result<HeaderValue, String> {
-    let token = std::fs::read_to_string(path)
+    let token = plain_file::read_text(Path::new(path))
         .map_err(|error| format!("cannot read the file of the token {path}: {error}"))?;
     let mut value = HeaderValue::from_str(&format!("Bearer {}", token.trim()))
         .map_err(|_| format!("the token in {path} has control characters"))?;

@@ -179,6 +179,30 @@ fn file_that_is_wrong_or_empty_changes_nothing() {
 }
 
 #[test]
+fn pipe_in_place_of_a_file_is_refused_at_once() {
+    let folder = Folder::new(&watch_max(1));
+    let pipe = folder.path("pipe");
+    let made = std::process::Command::new("mkfifo").arg(&pipe).status();
+    assert!(made.unwrap().success());
+    let server = Server::of_file(&folder.file, &[("management.watch_file", "false")]);
+    let plain = |answer: Response| {
+        assert_eq!(answer.error(), (400, "bad_message".to_owned()));
+        let text = answer.json().to_string();
+        assert!(text.contains("it is no plain file"), "{text}");
+    };
+    for key in ["games.chess.schema", "portal.guest_key_file"] {
+        plain(post(&server, "check", &json!({"config": {key: pipe}})));
+    }
+    fs::remove_file(&folder.file).unwrap();
+    fs::rename(&pipe, &folder.file).unwrap();
+    plain(post(&server, "reload", &json!({})));
+    // Nothing waits for it, and the next file takes effect.
+    rename(&folder, &folder.file, &watch_max(2));
+    assert_eq!(post(&server, "reload", &json!({})).status, 200);
+    assert_eq!(value(&server, "presence.watch_max"), 2);
+}
+
+#[test]
 fn saved_file_that_is_empty_for_a_while_is_refused_once() {
     let folder = Folder::new(&watch_max(1));
     let server = Server::of_file(&folder.file, &[]);

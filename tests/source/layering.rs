@@ -35,6 +35,7 @@ const LAYERS: &[&str] = &[
     "slow",
     "log_limit",
     "clock",
+    "plain_file",
     "memory",
     "opaque",
 ];

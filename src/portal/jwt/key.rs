@@ -1,10 +1,13 @@
 //! The keys of a JWK set (RFC 7517), each with what a token that it signs has to be like.
 
+use std::path::Path;
+
 use jsonwebtoken::jwk::{AlgorithmParameters, EllipticCurve, Jwk, PublicKeyUse};
 use jsonwebtoken::{Algorithm, DecodingKey, Validation};
 use serde::Deserialize;
 use serde_json::Value;
 
+use crate::plain_file;
 use crate::portal::settings::JwtSettings;
 
 /// How far the clocks of issuer and server may differ, in s.
@@ -40,7 +43,7 @@ impl Keys {
     /// What is wrong with the file, without its content.
     pub(super) fn of_file(settings: &JwtSettings) -> anyhow::Result<Self> {
         let path = &settings.keys_file;
-        let text = std::fs::read_to_string(path)
+        let text = plain_file::read_text(Path::new(path))
             .map_err(|error| anyhow::anyhow!("cannot read the keys in {path}: {error}"))?;
         let set: Set = serde_json::from_str(&text)
             .map_err(|_| anyhow::anyhow!("{path} is not a JWK set (RFC 7517)"))?;
