@@ -36,7 +36,7 @@ pub mod log_limit;
 pub mod memory;
 pub mod metric;
 mod opaque;
-pub mod slow;
 mod plain_file;
+pub mod slow;
 pub mod watched;
 pub mod webhook;
