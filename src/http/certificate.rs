@@ -1,6 +1,8 @@
 //! The certificate of a listener, read from its files.
 
 use std::fmt;
+use std::fs::File;
+use std::io::BufReader;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -11,6 +13,7 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use x509_cert::der::Decode as _;
 
 use crate::http::settings::TlsSettings;
+use crate::plain_file;
 
 /// The protocol that is spoken, as clients offer it (ALPN).
 const PROTOCOL: &[u8] = b"http/1.1";
@@ -63,6 +66,11 @@ fn describe(error: &pem::Error, what: &str) -> String {
     }
 }
 
+fn open(path: &str) -> Result<BufReader<File>, pem::Error> {
+    let file = plain_file::open(Path::new(path)).map_err(pem::Error::Io)?;
+    Ok(BufReader::new(file))
+}
+
 impl Certificate {
     /// Reads the files; `None` without any.
     ///
@@ -76,15 +84,16 @@ impl Certificate {
         let wrong = |error: pem::Error| {
             CertificateError::new("certificate", certificate, describe(&error, "certificate"))
         };
-        let chain = CertificateDer::pem_file_iter(certificate).map_err(wrong)?;
-        let chain: Result<Vec<_>, _> = chain.collect();
+        let file = open(certificate).map_err(wrong)?;
+        let chain: Result<Vec<_>, _> = CertificateDer::pem_reader_iter(file).collect();
         let chain = chain.map_err(wrong)?;
         let Some(own) = chain.first() else {
             return Err(wrong(pem::Error::NoItemsFound));
         };
         let valid_s = validity(own)
             .map_err(|error| CertificateError::new("certificate", certificate, error))?;
-        let secret = PrivateKeyDer::from_pem_file(key)
+        let secret = open(key)
+            .and_then(PrivateKeyDer::from_pem_reader)
             .map_err(|error| CertificateError::new("key", key, describe(&error, "private key")))?;
         let config = config(chain.clone(), secret).map_err(|error| {
             let message = match error {
