@@ -20,8 +20,12 @@ const LIBRARY: &[&str] = &[
     "/types/{file:.*}",
 ];
 
-/// Serves `folder`; nothing where it is empty. Names that begin with a dot are not found, and
-/// what the folder does not have is looked for among the pages of the server.
+/// The file that answers a request for a folder.
+const INDEX: &str = "index.html";
+
+/// Serves `folder`; nothing where it is empty. Names that begin with a dot are refused. What the
+/// folder does not have is looked for among the pages of the server, and so is what only a link
+/// out of it leads to.
 pub fn configure(config: &mut web::ServiceConfig, folder: &str) {
     if folder.is_empty() {
         return;
@@ -33,12 +37,25 @@ pub fn configure(config: &mut web::ServiceConfig, folder: &str) {
     let headers = DefaultHeaders::new()
         .add((header::CACHE_CONTROL, "no-cache"))
         .add((header::X_CONTENT_TYPE_OPTIONS, "nosniff"));
+    let root = Path::new(folder).canonicalize().unwrap_or_default();
     let files = Files::new("/", folder)
-        .index_file("index.html")
+        .index_file(INDEX)
+        .path_filter(move |path, _| is_within(&root, path))
         .prefer_utf8(true)
         .redirect_to_slash_directory()
         .default_handler(web::to(pages::page));
     config.service(web::scope("").wrap(headers).service(files));
+}
+
+/// Whether a path of a folder leads to a place within it. One that leads nowhere does.
+fn is_within(folder: &Path, path: &Path) -> bool {
+    let path = folder.join(path);
+    let file = match path.is_dir() {
+        true => path.join(INDEX),
+        false => path,
+    };
+    file.canonicalize()
+        .map_or(true, |file| file.starts_with(folder))
 }
 
 /// What is wrong with a folder, as a sentence; `None` where it can be served, or is empty.

@@ -68,6 +68,30 @@ fn files_of_the_folder_come_before_the_demos_and_behind_the_library() {
 }
 
 #[test]
+fn links_do_not_lead_out_of_the_folder() {
+    use std::os::unix::fs::symlink;
+
+    let (folder, name) = game();
+    let game = folder.path().join("game");
+    symlink(folder.path().join("outside.txt"), game.join("link.txt")).unwrap();
+    symlink(folder.path(), game.join("up")).unwrap();
+    std::fs::create_dir(game.join("front")).unwrap();
+    let front = game.join("front/index.html");
+    symlink(folder.path().join("outside.txt"), front).unwrap();
+    symlink("game.js", game.join("newest.js")).unwrap();
+    // The folder itself may be one.
+    let current = folder.path().join("current");
+    symlink(&name, &current).unwrap();
+    let server = Server::with(&[("server.static_dir", current.to_str().unwrap())]);
+    for path in ["/link.txt", "/up/outside.txt", "/front/"] {
+        let answer = server.get(path);
+        assert_eq!(answer.status, 404, "{path}");
+        assert!(!answer.text().contains("outside"), "{path}");
+    }
+    assert!(server.get("/newest.js").text().ends_with("caf\u{e9}"));
+}
+
+#[test]
 fn option_of_the_command_line_names_the_folder() {
     let (_folder, name) = game();
     let mut child = Command::new(env!("CARGO_BIN_EXE_turntable"))
