@@ -36,10 +36,12 @@ pub(super) fn serve_operators(
         .disable_signals()
         .listen("management", listener, move || {
             let operator = operator.clone();
-            let (settings, metrics) = ((settings.clone(), operator.in_force()), operator.metrics());
+            let (settings, metrics) = (settings.clone(), operator.metrics());
+            let in_force = operator.in_force();
             let app = App::new()
                 .wrap(from_fn(move |request, next| {
-                    guarding::guard(settings.clone(), metrics.clone(), request, next)
+                    let is_open = in_force.get().access.is_open();
+                    guarding::guard((settings.clone(), is_open), metrics.clone(), request, next)
                 }))
                 .configure(move |config| operator.routes(config));
             let http = HttpService::build()

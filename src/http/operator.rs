@@ -13,18 +13,17 @@ use crate::http::admission::{self, Cors};
 use crate::http::operator_connection::OperatorConnection;
 use crate::http::origin::Accepted;
 use crate::http::settings::HttpSettings;
-use crate::management::in_force::OperatorSettings;
 use crate::metric::Metrics;
 use crate::watched::Watched;
 use turntable_core::packet::ErrorBody;
 use turntable_core::reason::ErrorCode;
 
-/// Lets a request pass that its own pages sent, or no page.
+/// Lets a request pass that its own pages sent, or no page. `is_open`: whether it needs no token.
 ///
 /// # Errors
 /// Those of the service.
 pub async fn guard(
-    (settings, operator): (Arc<Watched<HttpSettings>>, Arc<Watched<OperatorSettings>>),
+    (settings, is_open): (Arc<Watched<HttpSettings>>, bool),
     metrics: Arc<Metrics>,
     request: ServiceRequest,
     next: Next<impl MessageBody + 'static>,
@@ -34,7 +33,7 @@ pub async fn guard(
         // With any name, a page could give its own name the address of this listener (DNS
         // rebinding), and call as the programs of the machine do.
         let mut hosts = settings.get().server.hosts.clone();
-        if operator.get().access.is_open() {
+        if is_open {
             hosts.retain(|name| name != "*");
         }
         let accepted = Accepted {
