@@ -11,7 +11,7 @@ use crate::tally::Runner;
 /// All Rust tests.
 pub(crate) fn all(machine: &Machine) -> Result<Report> {
     let all = ["--workspace", "--lib", "--bins", "--tests"];
-    run(machine, &all, &[])
+    run(machine, &all, &[], &[])
 }
 
 /// Areas of `tests/` whose subject is one connection or transport, a client, the way to a backend,
@@ -33,6 +33,10 @@ const NOT_ENCODED: &[&str] = &[
     "websocket",
 ];
 
+/// Transports of `scenarios` whose clients are programs of others, which take most of its time: what
+/// they send is what our own clients of the same transports send.
+const FOREIGN: &[&str] = &["python_", "npm_"];
+
 /// The tests of the server from outside: codecs and models do not use threads.
 pub(crate) fn encoded(machine: &Machine) -> Result<Report> {
     let areas = test_areas(machine, |name| !NOT_ENCODED.contains(&name))?;
@@ -40,7 +44,12 @@ pub(crate) fn encoded(machine: &Machine) -> Result<Report> {
     for area in &areas {
         targets.extend(["--test", area]);
     }
-    run(machine, &targets, &[("TURNTABLE_TEST_BUS", "bytes")])
+    run(
+        machine,
+        &targets,
+        &[("TURNTABLE_TEST_BUS", "bytes")],
+        FOREIGN,
+    )
 }
 
 /// The folders of `tests/` that are Rust tests, and whose names are wanted.
@@ -57,7 +66,13 @@ fn test_areas(machine: &Machine, is_wanted: impl Fn(&str) -> bool) -> Result<Vec
     Ok(areas)
 }
 
-fn run(machine: &Machine, targets: &[&str], variables: &[(&str, &str)]) -> Result<Report> {
+/// Runs tests but for those whose names begin with one of `skipped`.
+fn run(
+    machine: &Machine,
+    targets: &[&str],
+    variables: &[(&str, &str)],
+    skipped: &[&str],
+) -> Result<Report> {
     let variables = variables.iter().copied();
     if machine.has_cargo_tool("nextest") {
         let mut command = machine.command(crate::machine::cargo());
@@ -65,10 +80,17 @@ fn run(machine: &Machine, targets: &[&str], variables: &[(&str, &str)]) -> Resul
             .args(["nextest", "run", "--locked", "--no-fail-fast"])
             .args(targets)
             .envs(variables);
+        if !skipped.is_empty() {
+            command.args(["-E", &format!("not test(/^({})/)", skipped.join("|"))]);
+        }
         return tests(&mut command, Runner::Nextest);
     }
     println!("    cargo-nextest is not installed: using cargo test");
     let mut command = machine.cargo("test");
     command.arg("--no-fail-fast").args(targets).envs(variables);
+    command.arg("--");
+    for name in skipped {
+        command.args(["--skip", name]);
+    }
     tests(&mut command, Runner::Libtest)
 }
