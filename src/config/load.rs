@@ -113,7 +113,7 @@ impl Layers {
         let mut message = None;
         let mut fitting = None;
         for reading in &entry.readings {
-            let mut alone = self.base.clone();
+            let mut alone = self.section(&path);
             if let Err(wrong) = set(&mut alone, &path, reading.clone()) {
                 message.get_or_insert(wrong);
             } else if let Err(error) = Config::deserialize(alone) {
@@ -153,6 +153,14 @@ impl Layers {
             });
         }
         self.written.push((key, entry));
+    }
+
+    /// The section of a key, alone: the parser has defaults for the others, and takes its time
+    /// for each value.
+    fn section(&self, path: &[&str]) -> Table {
+        let section = path.first().and_then(|name| self.base.get_key_value(*name));
+        let section = section.map(|(name, section)| (name.clone(), section.clone()));
+        section.into_iter().collect()
     }
 
     /// The parser's error in the terms of the configuration.
