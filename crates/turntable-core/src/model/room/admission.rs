@@ -73,14 +73,16 @@ impl Room {
         } else {
             self.take_seat(session, user, now_ms, &mut effects);
         }
+        // In front of the answer: what the client then does in other rooms, on other
+        // workers, reaches the avatar behind it.
+        if first {
+            effects.push(Effect::EnteredGame(user.clone()));
+        }
         effects.push(Effect::Send {
             session,
             id,
             packet: self.joined(user, now_ms),
         });
-        if first {
-            effects.push(Effect::EnteredGame(user.clone()));
-        }
         effects.extend(self.answer_invites(user, true, now_ms));
         effects.extend(invited.into_iter().map(|invited| Effect::Invite {
             user: invited,

@@ -29,12 +29,12 @@ fn the_first_join_makes_the_only_member() {
         effects,
         [
             Effect::Attach(session(1)),
+            Effect::EnteredGame(user("1:1")),
             Effect::Send {
                 session: session(1),
                 id: request("7"),
                 packet: Packet::RoomJoined(Box::new(joined)),
             },
-            Effect::EnteredGame(user("1:1")),
         ]
     );
 }

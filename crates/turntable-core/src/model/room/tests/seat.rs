@@ -196,7 +196,7 @@ fn new_member_without_a_connection_is_away_from_the_start() {
         ]
     );
     assert_eq!(joined(&effects).members[1].state, MemberState::Away);
-    assert_eq!(effects[4], Effect::EnteredGame(user("1:2")));
+    assert_eq!(effects[3], Effect::EnteredGame(user("1:2")));
     assert_eq!(room.next_deadline(), Some(NOW + 30_000));
     assert_eq!(
         room.advance(NOW + 30_000),
