@@ -203,10 +203,12 @@ impl Running {
         actix_rt::spawn(certificate::watch(certificates));
         actix_rt::spawn(http);
         actix_rt::spawn(operators);
-        if let Some(state) = state {
+        if let (Some(state), Some(path)) = (state, state_path.clone()) {
             let parts = node_parts.clone();
             actix_rt::spawn(async move {
+                file::begin_restore(&path);
                 let counts = restore(state, &parts, workers).await;
+                file::end_restore(&path);
                 parts.shared.gate.open();
                 let (sessions, of) = counts.sessions;
                 let (owners, gap_ms) = (counts.owners, counts.gap_ms);

@@ -16,7 +16,6 @@ use crate::config::source::Sources;
 use crate::gateway::restarts::RestartRequest;
 use crate::log_filter;
 use crate::management::configuration::Source;
-use crate::restart::file;
 use crate::service::LocalServices;
 
 /// How long the answer to a call that restarts the server may be on its way.
@@ -56,9 +55,6 @@ pub fn run(sources: Sources, services: LocalServices) -> anyhow::Result<()> {
         running.shared.gate.passed().await;
         announce(&running);
         notify(&[NotifyState::Ready]);
-        if let Some(state) = &running.state_path {
-            file::remove(state);
-        }
         let [server, management] = running.urls();
         log::info!("open {server} in two browser windows; metrics are at {management}/metrics");
         let in_place = loop {

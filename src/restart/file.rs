@@ -9,8 +9,9 @@
 //! | 24.. | the body: `State` in postcard's format |
 //!
 //! It has the secrets of sessions, so only the user of the server may read it. It takes its place
-//! when it is whole, and is removed once the next process takes clients. A file that is no such
-//! state is set aside, and the server starts without.
+//! when it is whole, has another name while the next process restores it, and is removed in front
+//! of the first client. A file that is no such state, or that ended the process that restored it,
+//! is set aside, and the server starts without.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write as _};
@@ -28,6 +29,8 @@ const MAGIC: &[u8; 8] = b"TTSTATE\0";
 const HEAD_BYTES: usize = 24;
 /// What a file that is not whole yet is called, behind its name.
 const NEW_SUFFIX: &str = ".new";
+/// What it is called while it is restored.
+const RESTORING_SUFFIX: &str = ".restoring";
 
 /// Why a file is no state that can be restored.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -50,6 +53,9 @@ pub enum Refused {
     /// It was saved too long ago.
     #[error("it was saved {0} ms ago, longer than store.sessions_age_max_ms")]
     Age(u64),
+    /// A process has ended while it restored it, and another would do the same.
+    #[error("the server ended while it was restored")]
+    Fatal,
 }
 
 /// Whether this program reads states of that version.
@@ -137,6 +143,10 @@ pub fn write(path: &Path, state: &State) -> io::Result<usize> {
 /// A file that is none is set aside, and a line of the log says so.
 #[must_use]
 pub fn read(path: &Path, now_ms: u64, age_max_ms: u64) -> Option<State> {
+    let restoring = behind(path, RESTORING_SUFFIX);
+    if restoring.exists() {
+        set_aside(&restoring, &Refused::Fatal, now_ms);
+    }
     let bytes = match fs::read(path) {
         Ok(bytes) => bytes,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return None,
@@ -169,13 +179,24 @@ fn set_aside(path: &Path, why: &Refused, now_ms: u64) {
     }
 }
 
-/// Removes a state that was restored.
-pub fn remove(path: &Path) {
-    let removed = fs::remove_file(path).and_then(|()| folder_of(path)?.sync_all());
+/// A state that was read is about to be restored.
+pub fn begin_restore(path: &Path) {
+    let restoring = behind(path, RESTORING_SUFFIX);
+    let renamed = fs::rename(path, &restoring).and_then(|()| folder_of(path)?.sync_all());
+    if let Err(error) = renamed {
+        let path = path.display();
+        log::error!("{path} cannot be renamed: {error}; the next start restores it again");
+    }
+}
+
+/// It is restored: removes it.
+pub fn end_restore(path: &Path) {
+    let restoring = behind(path, RESTORING_SUFFIX);
+    let removed = fs::remove_file(&restoring).and_then(|()| folder_of(path)?.sync_all());
     if let Err(error) = removed
         && error.kind() != io::ErrorKind::NotFound
     {
-        log::error!("{} cannot be removed: {error}", path.display());
+        log::error!("{} cannot be removed: {error}", restoring.display());
     }
 }
 
@@ -220,8 +241,27 @@ mod tests {
         assert_eq!(metadata.len(), bytes as u64);
         assert_eq!(metadata.permissions().mode() & 0o777, 0o600);
         assert_eq!(read(&path, NOW + 1_000, 1_000), Some(state()));
-        remove(&path);
+        begin_restore(&path);
+        end_restore(&path);
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
+    }
+
+    #[test]
+    fn state_whose_restoration_ended_the_process_is_not_restored_again() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("users.db.state");
+        write(&path, &state()).unwrap();
+        assert_eq!(read(&path, NOW, 1_000), Some(state()));
+        begin_restore(&path);
+        assert_eq!(read(&path, NOW, 1_000), None);
+        let names = fs::read_dir(folder.path()).unwrap();
+        let names: Vec<_> = names.map(|entry| entry.unwrap().file_name()).collect();
+        assert_eq!(names.len(), 1, "{names:?}");
+        let name = names[0].to_str().unwrap();
+        assert!(name.contains(".state.restoring.refused-"), "{name}");
+        // The next one is restored.
+        write(&path, &state()).unwrap();
+        assert_eq!(read(&path, NOW, 1_000), Some(state()));
     }
 
     #[test]
