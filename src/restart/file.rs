@@ -10,8 +10,8 @@
 //!
 //! It has the secrets of sessions, so only the user of the server may read it. It takes its place
 //! when it is whole, has another name while the next process restores it, and is removed in front
-//! of the first client. A file that is no such state, or that ended the process that restored it,
-//! is set aside, and the server starts without.
+//! of the first client. A file that is no such state, that ended the process that restored it, or
+//! that is not to be restored, is set aside, and the server starts without.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write as _};
@@ -19,6 +19,7 @@ use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
 use super::State;
+use crate::plain_file;
 
 /// The version that is written.
 pub const VERSION: u32 = 1;
@@ -31,6 +32,8 @@ const HEAD_BYTES: usize = 24;
 const NEW_SUFFIX: &str = ".new";
 /// What it is called while it is restored.
 const RESTORING_SUFFIX: &str = ".restoring";
+/// How far the clock may have been put back since it was saved, in ms.
+const FUTURE_MAX_MS: u64 = 60_000;
 
 /// Why a file is no state that can be restored.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -50,12 +53,27 @@ pub enum Refused {
     /// The body is no state.
     #[error("it cannot be read")]
     Malformed,
+    /// The system does not let it be read.
+    #[error("it cannot be read: {0}")]
+    Unreadable(io::ErrorKind),
+    /// It was saved later than now.
+    #[error("it was saved {0} ms later than now: its age is not known")]
+    Future(u64),
     /// It was saved too long ago.
     #[error("it was saved {0} ms ago, longer than store.sessions_age_max_ms")]
     Age(u64),
     /// A process has ended while it restored it, and another would do the same.
     #[error("the server ended while it was restored")]
     Fatal,
+    /// Its restoration panicked.
+    #[error("its restoration failed")]
+    Panic,
+    /// Its restoration did not end.
+    #[error("its restoration did not end within {0} ms")]
+    Late(u64),
+    /// Sessions are not saved.
+    #[error("store.save_sessions is off")]
+    Unused,
 }
 
 /// Whether this program reads states of that version.
@@ -69,19 +87,23 @@ pub fn reads(version: u32) -> bool {
 /// # Errors
 /// A value without an encoding, which no state has.
 pub fn encode(state: &State) -> io::Result<Vec<u8>> {
-    let mut bytes = vec![0; HEAD_BYTES];
-    bytes = postcard::to_extend(state, bytes).map_err(io::Error::other)?;
+    let bytes = vec![0; HEAD_BYTES];
+    let mut bytes = postcard::to_extend(state, bytes).map_err(io::Error::other)?;
     let (head, body) = bytes.split_at_mut(HEAD_BYTES);
-    let mut hash = crc32fast::Hasher::new();
-    hash.update(body);
+    head.copy_from_slice(&head_of(body));
+    Ok(bytes)
+}
+
+/// What is in front of a body in the file.
+#[must_use]
+pub fn head_of(body: &[u8]) -> Vec<u8> {
     let fields = [
         &MAGIC[..],
         &VERSION.to_le_bytes(),
         &(body.len() as u64).to_le_bytes(),
-        &hash.finalize().to_le_bytes(),
+        &crc32fast::hash(body).to_le_bytes(),
     ];
-    head.copy_from_slice(&fields.concat());
-    Ok(bytes)
+    fields.concat()
 }
 
 /// The state of the bytes of a file.
@@ -126,43 +148,60 @@ pub fn write(path: &Path, state: &State) -> io::Result<usize> {
     let new = behind(path, NEW_SUFFIX);
     // One of an earlier attempt may have other permissions.
     let _ = fs::remove_file(&new);
-    let mut options = OpenOptions::new();
-    let mut file = options
-        .write(true)
-        .create_new(true)
-        .mode(0o600)
-        .open(&new)?;
-    file.write_all(&bytes)?;
-    file.sync_all()?;
-    fs::rename(&new, path)?;
+    let written = write_new(&new, &bytes).and_then(|()| fs::rename(&new, path));
+    if let Err(error) = written {
+        // It has secrets.
+        let _ = fs::remove_file(&new);
+        return Err(error);
+    }
     folder_of(path)?.sync_all()?;
     Ok(bytes.len())
+}
+
+fn write_new(new: &Path, bytes: &[u8]) -> io::Result<()> {
+    let mut options = OpenOptions::new();
+    let mut file = options.write(true).create_new(true).mode(0o600).open(new)?;
+    file.write_all(bytes)?;
+    file.sync_all()
 }
 
 /// The state that the process before has left, unless it was saved longer than `age_max_ms` ago.
 /// A file that is none is set aside, and a line of the log says so.
 #[must_use]
 pub fn read(path: &Path, now_ms: u64, age_max_ms: u64) -> Option<State> {
-    let restoring = behind(path, RESTORING_SUFFIX);
-    if restoring.exists() {
-        set_aside(&restoring, &Refused::Fatal, now_ms);
-    }
-    let bytes = match fs::read(path) {
-        Ok(bytes) => bytes,
+    set_remains_aside(path, now_ms);
+    let bytes = match plain_file::read(path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return None,
-        Err(error) => {
-            log::error!("{} cannot be read: {error}; starting fresh", path.display());
-            return None;
-        }
+        read => read.map_err(|error| Refused::Unreadable(error.kind())),
     };
-    let state = decode(&bytes).and_then(|state| {
+    let state = bytes.and_then(|bytes| decode(&bytes)).and_then(|state| {
         let age_ms = now_ms.saturating_sub(state.saved_ms);
+        let future_ms = state.saved_ms.saturating_sub(now_ms);
         match age_ms > age_max_ms {
             true => Err(Refused::Age(age_ms)),
+            false if future_ms > FUTURE_MAX_MS => Err(Refused::Future(future_ms)),
             false => Ok(state),
         }
     });
     state.inspect_err(|why| set_aside(path, why, now_ms)).ok()
+}
+
+/// Sets the state that the process before has left aside, because sessions are not saved: a later
+/// start would restore it over newer data.
+pub fn set_unused_aside(path: &Path, now_ms: u64) {
+    set_remains_aside(path, now_ms);
+    if path.exists() {
+        set_aside(path, &Refused::Unused, now_ms);
+    }
+}
+
+/// What processes left that were ended while they wrote a state, or restored one.
+fn set_remains_aside(path: &Path, now_ms: u64) {
+    let _ = fs::remove_file(behind(path, NEW_SUFFIX));
+    let restoring = behind(path, RESTORING_SUFFIX);
+    if restoring.exists() {
+        set_aside(&restoring, &Refused::Fatal, now_ms);
+    }
 }
 
 fn set_aside(path: &Path, why: &Refused, now_ms: u64) {
@@ -186,6 +225,22 @@ pub fn begin_restore(path: &Path) {
     if let Err(error) = renamed {
         let path = path.display();
         log::error!("{path} cannot be renamed: {error}; the next start restores it again");
+    }
+}
+
+/// It cannot be restored.
+pub fn fail_restore(path: &Path, why: &Refused, now_ms: u64) {
+    set_aside(&behind(path, RESTORING_SUFFIX), why, now_ms);
+}
+
+/// It is not restored by this process: the next one does.
+pub fn put_back(path: &Path) {
+    let restoring = behind(path, RESTORING_SUFFIX);
+    let renamed = fs::rename(&restoring, path).and_then(|()| folder_of(path)?.sync_all());
+    if let Err(error) = renamed
+        && error.kind() != io::ErrorKind::NotFound
+    {
+        log::error!("{} cannot be renamed: {error}", restoring.display());
     }
 }
 
@@ -254,11 +309,9 @@ mod tests {
         assert_eq!(read(&path, NOW, 1_000), Some(state()));
         begin_restore(&path);
         assert_eq!(read(&path, NOW, 1_000), None);
-        let names = fs::read_dir(folder.path()).unwrap();
-        let names: Vec<_> = names.map(|entry| entry.unwrap().file_name()).collect();
+        let names = names(folder.path());
         assert_eq!(names.len(), 1, "{names:?}");
-        let name = names[0].to_str().unwrap();
-        assert!(name.contains(".state.restoring.refused-"), "{name}");
+        assert!(names[0].contains(".state.restoring.refused-"), "{names:?}");
         // The next one is restored.
         write(&path, &state()).unwrap();
         assert_eq!(read(&path, NOW, 1_000), Some(state()));
@@ -283,6 +336,58 @@ mod tests {
         let mut longer = good.clone();
         longer.push(0);
         assert_eq!(decode(&longer), Err(Refused::Length));
+    }
+
+    fn names(folder: &Path) -> Vec<String> {
+        let names = fs::read_dir(folder).unwrap();
+        let name = |entry: fs::DirEntry| entry.file_name().into_string().unwrap();
+        names.map(|entry| name(entry.unwrap())).collect()
+    }
+
+    #[test]
+    fn state_that_is_not_written_leaves_no_part_of_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("users.db.state");
+        // A folder of that name cannot be replaced.
+        fs::create_dir(&path).unwrap();
+        assert!(write(&path, &state()).is_err());
+        assert_eq!(names(folder.path()), ["users.db.state"]);
+    }
+
+    #[test]
+    fn what_cannot_be_read_is_set_aside() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("users.db.state");
+        // To read a pipe would wait for somebody who writes to it.
+        let made = std::process::Command::new("mkfifo").arg(&path).status();
+        assert!(made.unwrap().success());
+        assert_eq!(read(&path, NOW, 1_000), None);
+        let names = names(folder.path());
+        assert!(names[0].contains(".refused-"), "{names:?}");
+    }
+
+    #[test]
+    fn state_that_is_not_restored_now_is_not_restored_later() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("users.db.state");
+        write(&path, &state()).unwrap();
+        fs::write(behind(&path, NEW_SUFFIX), "half").unwrap();
+        set_unused_aside(&path, NOW);
+        let names = names(folder.path());
+        assert_eq!(names.len(), 1, "{names:?}");
+        assert!(names[0].contains(".refused-"), "{names:?}");
+        set_unused_aside(&path, NOW);
+        assert_eq!(read(&path, NOW, 1_000), None);
+    }
+
+    #[test]
+    fn state_of_the_future_has_no_age() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("users.db.state");
+        write(&path, &state()).unwrap();
+        assert_eq!(read(&path, NOW - 60_000, 1_000), Some(state()));
+        assert_eq!(read(&path, NOW - 60_001, 1_000), None);
+        assert!(!path.exists());
     }
 
     #[test]
