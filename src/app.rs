@@ -10,10 +10,13 @@ mod configuration;
 mod files;
 mod listeners;
 mod operators;
+mod program;
 mod restart;
+mod restoring;
 mod serve;
 mod service;
 mod settings;
+mod supervisor;
 mod user;
 
 use std::collections::BTreeMap;
@@ -65,8 +68,8 @@ use crate::portal::ban::Bans;
 use crate::portal::blocked::Blocked;
 use crate::portal::checker::CredentialChecker;
 use crate::portal::factory::{AvatarFactory, Factory};
+use crate::restart::Parts;
 use crate::restart::restore::restore;
-use crate::restart::{self as restart_file, Parts, file};
 use crate::service::LocalServices;
 use crate::slow;
 use crate::store::{self, Store};
@@ -75,8 +78,9 @@ use crate::webhook::Webhooks;
 pub use avatar::{Avatar, Avatars, SessionInfo};
 pub use channel::{Channel, Channels, History, Published, Since};
 use configuration::LiveConfiguration;
-use listeners::Inherited;
+use listeners::{Inherited, Named};
 use operators::serve_operators;
+use restoring::Restoring;
 pub use serve::run;
 pub use service::ServiceInfo;
 use settings::NodeSettings;
@@ -119,9 +123,11 @@ pub struct Running {
     /// Where sessions are saved for the next process.
     state_path: Option<PathBuf>,
     /// Copies of the listeners, with their names.
-    listeners: Vec<(String, TcpListener)>,
+    listeners: Vec<Named>,
     /// The numbers of those that accept.
     descriptors: [i32; 2],
+    /// The restoration of the sessions of the process before.
+    restoring: Option<Restoring>,
 }
 
 impl Running {
@@ -159,14 +165,17 @@ impl Running {
         for warning in warned.news(&config) {
             log::warn!("{warning}");
         }
-        let (server_listener, name) = inherited.bind("server", config.server.listen)?;
-        let mut listeners = vec![(name, server_listener.try_clone()?)];
-        let (management_listener, name) = inherited.bind("management", config.management.listen)?;
-        listeners.push((name, management_listener.try_clone()?));
-        let descriptors = [&server_listener, &management_listener].map(restart::number_of);
-        let state_path = restart_file::beside(&config.store.path);
-        let state_path = state_path.filter(|_| config.store.save_sessions);
-        let age_max_ms = config.store.sessions_age_max_ms;
+        let listeners = inherited.bind([config.server.listen, config.management.listen])?;
+        let [
+            (name, server_listener),
+            (operators_name, management_listener),
+        ] = listeners;
+        let listeners = vec![
+            (name, server_listener.try_clone()?),
+            (operators_name, management_listener.try_clone()?),
+        ];
+        let descriptors = [&server_listener, &management_listener].map(listeners::number_of);
+        let store_settings = config.store.clone();
         let (server, management) = (
             server_listener.local_addr()?,
             management_listener.local_addr()?,
@@ -180,11 +189,7 @@ impl Running {
             shared: shared.clone(),
             directories: node.directories.clone(),
         };
-        let state = state_path.as_deref();
-        let state = state.and_then(|path| file::read(path, clock::now_ms(), age_max_ms));
-        if state.is_some() {
-            shared.gate.close();
-        }
+        let (state_path, state) = restoring::saved_state(&store_settings, &shared);
         let parts = (settings.clone(), shared.clone());
         let configuration = LiveConfiguration::new(sources, composed, parts, server, warned)?;
         let configuration = Arc::new(configuration);
@@ -203,21 +208,11 @@ impl Running {
         actix_rt::spawn(certificate::watch(certificates));
         actix_rt::spawn(http);
         actix_rt::spawn(operators);
-        if let (Some(state), Some(path)) = (state, state_path.clone()) {
+        let restoring = state.zip(state_path.clone()).map(|(state, path)| {
             let parts = node_parts.clone();
-            actix_rt::spawn(async move {
-                file::begin_restore(&path);
-                let counts = restore(state, &parts, workers).await;
-                file::end_restore(&path);
-                parts.shared.gate.open();
-                let (sessions, of) = counts.sessions;
-                let (owners, gap_ms) = (counts.owners, counts.gap_ms);
-                log::info!(
-                    "restored {sessions} of {of} sessions and {owners} users, rooms and channels \
-                     that were saved {gap_ms} ms ago"
-                );
-            });
-        }
+            let work = async move { restore(state, &parts, workers).await };
+            Restoring::begin(path, shared.clone(), work)
+        });
         log::info!("{workers} workers");
         Ok(Self {
             server,
@@ -232,6 +227,7 @@ impl Running {
             state_path,
             listeners,
             descriptors,
+            restoring,
         })
     }
 

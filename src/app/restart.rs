@@ -1,78 +1,44 @@
 //! The end of a server whose sessions go on, and its restart in place: the process becomes
 //! the program that is at the same path now, with the same listeners.
 
-use std::ffi::OsString;
-use std::net::TcpListener;
-use std::os::fd::AsRawFd as _;
-use std::os::unix::process::CommandExt as _;
-use std::path::PathBuf;
-use std::process::{Command, Stdio};
+use std::fs;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use anyhow::{Context as _, ensure};
+use anyhow::Context as _;
 
-use super::Running;
-use super::listeners::HandedOver;
-use crate::config::source::Sources;
+use super::listeners::{self, Changed, HandedOver};
+use super::program::{Addresses, Program};
+use super::{Running, supervisor};
 use crate::restart::{self, file};
 
 /// How long clients of a server that restarts in place may take to close their connections.
 const CLOSE_MAX: Duration = Duration::from_secs(1);
 /// Time between two looks.
 const LOOK: Duration = Duration::from_millis(2);
-/// So many looks at a listener that is about to be paused.
+/// So many looks at listeners that are about to be paused.
 const LOOKS_MAX: u32 = 500;
 
-/// The program that this process is, and becomes.
-#[derive(Debug, Clone)]
-pub(super) struct Program {
-    path: PathBuf,
-    arguments: Vec<OsString>,
-    /// The configuration file.
-    file: Option<PathBuf>,
-}
-
-impl Program {
-    /// That of this process, before another file has its path.
-    pub(super) fn of_process(sources: &Sources) -> anyhow::Result<Self> {
-        Ok(Self {
-            path: std::env::current_exe()?,
-            arguments: std::env::args_os().skip(1).collect(),
-            file: sources.file.as_ref().map(|file| file.path.clone()),
-        })
-    }
-
-    /// Whether the program that is at the path now could go on: it reads the configuration, and
-    /// the state that this one writes.
-    ///
-    /// # Errors
-    /// What it says.
-    pub(super) fn check(&self) -> anyhow::Result<()> {
-        let mut command = Command::new(&self.path);
-        command.args(["check", "--state-version", &file::VERSION.to_string()]);
-        command.args(&self.file).stdin(Stdio::null());
-        let output = command
-            .output()
-            .with_context(|| format!("{} cannot be started", self.path.display()))?;
-        let error = String::from_utf8_lossy(&output.stderr);
-        ensure!(output.status.success(), "the new program: {}", error.trim());
-        Ok(())
-    }
-
-    /// Becomes that program. Returns why it could not.
-    fn become_it(&self, listeners: &HandedOver) -> std::io::Error {
-        let mut command = Command::new(&self.path);
-        command.args(&self.arguments).envs(listeners.variables());
-        if let Err(error) = listeners.put() {
-            return error;
-        }
-        command.exec()
-    }
-}
-
 impl Running {
+    /// Waits until the sessions of the process before are restored. Returns whether they are.
+    pub(super) async fn restored(&mut self) -> bool {
+        match &mut self.restoring {
+            None => true,
+            Some(restoring) => restoring.done().await,
+        }
+    }
+
+    /// Stops before that: the next start restores them.
+    pub(super) async fn stop_unrestored(mut self) {
+        if let Some(restoring) = self.restoring.take() {
+            restoring.give_up();
+        }
+        self.end_parts().await;
+    }
+
     /// Stops, and saves the sessions where there is a file for them.
     pub(super) async fn stop_for_next(self, shutdown: Duration) {
+        supervisor::extend(shutdown);
         let saved = self.end_clients(shutdown, shutdown).await;
         if let Some(state) = saved {
             self.save(&state).await;
@@ -80,27 +46,34 @@ impl Running {
         self.end_parts().await;
     }
 
+    /// Opens the listeners of the next program that are at other addresses than now.
+    ///
+    /// # Errors
+    /// An address that is taken.
+    pub(super) fn open_changed(&self, addresses: Addresses) -> anyhow::Result<Changed> {
+        listeners::open_changed(&self.listeners, addresses)
+    }
+
     /// Stops and begins anew in the same process, as `program`.
     ///
     /// # Errors
     /// Why that is not possible. Then the process has to end.
     pub(super) async fn restart_in_place(
-        self,
+        mut self,
         program: &Program,
+        changed: Changed,
         shutdown: Duration,
     ) -> anyhow::Result<()> {
-        let listeners: Result<Vec<(String, TcpListener)>, std::io::Error> = self
-            .listeners
-            .iter()
-            .map(|(name, listener)| Ok((name.clone(), listener.try_clone()?)))
-            .collect();
-        let listeners = HandedOver(listeners?);
+        // They are open already: nothing here can fail for want of files.
+        let listeners = HandedOver::new(std::mem::take(&mut self.listeners), changed);
         for handle in &self.handles {
             handle.pause().await;
         }
         // From here on connections wait for the next program.
-        for descriptor in &self.descriptors {
-            accepting_ends(*descriptor).await;
+        let descriptors = self.descriptors;
+        let ended = actix_rt::task::spawn_blocking(move || accepting_ends(&descriptors));
+        if !ended.await.unwrap_or(false) {
+            log::warn!("a listener is not paused; connections may be refused");
         }
         let saved = self.end_clients(shutdown, shutdown.min(CLOSE_MAX)).await;
         if let Some(state) = saved {
@@ -120,7 +93,11 @@ impl Running {
         saved
     }
 
-    async fn save(&self, path: &std::path::Path) {
+    async fn save(&self, path: &Path) {
+        supervisor::extending(self.gather_and_write(path)).await;
+    }
+
+    async fn gather_and_write(&self, path: &Path) {
         let start = Instant::now();
         let state = restart::gather(&self.parts).await;
         let (sessions, owners) = (state.sessions(), state.owners.len());
@@ -140,30 +117,61 @@ impl Running {
     }
 }
 
-/// Waits until no poll of this process has the listener: then it accepts nothing more.
-async fn accepting_ends(listener: i32) {
+/// Waits until no poll of this process has the listeners: then it accepts nothing more. Returns
+/// whether it came to that.
+fn accepting_ends(listeners: &[i32]) -> bool {
+    // The others are connections, of which there may be many.
+    let polls: Vec<PathBuf> = polls().filter(|poll| watches(poll, listeners)).collect();
     for _ in 0..LOOKS_MAX {
-        if !is_polled(listener) {
-            return;
+        if !polls.iter().any(|poll| watches(poll, listeners)) {
+            return true;
         }
-        actix_rt::time::sleep(LOOK).await;
+        std::thread::sleep(LOOK);
     }
-    log::warn!("a listener is not paused; connections may be refused");
+    false
 }
 
-/// Whether an epoll of this process watches a descriptor, as the kernel shows it.
-fn is_polled(descriptor: i32) -> bool {
-    let watched = format!("tfd: {descriptor:>8} ");
-    let Ok(folder) = std::fs::read_dir("/proc/self/fdinfo") else {
-        return false;
-    };
-    folder.flatten().any(|entry| {
-        let text = std::fs::read_to_string(entry.path());
-        text.is_ok_and(|text| text.contains(&watched))
+/// What the kernel shows of each epoll of this process.
+fn polls() -> impl Iterator<Item = PathBuf> {
+    let descriptors = fs::read_dir("/proc/self/fd").into_iter().flatten();
+    descriptors.flatten().filter_map(|descriptor| {
+        let kind = fs::read_link(descriptor.path()).ok()?;
+        let is_poll = kind == Path::new("anon_inode:[eventpoll]");
+        is_poll.then(|| Path::new("/proc/self/fdinfo").join(descriptor.file_name()))
     })
 }
 
-/// The number of a listener in this process.
-pub(super) fn number_of(listener: &TcpListener) -> i32 {
-    listener.as_raw_fd()
+/// Whether an epoll watches any of these descriptors.
+fn watches(poll: &Path, descriptors: &[i32]) -> bool {
+    // One that is closed watches nothing.
+    let shown = fs::read_to_string(poll).unwrap_or_default();
+    let mut descriptors = descriptors.iter();
+    descriptors.any(|descriptor| shown.contains(&format!("tfd: {descriptor:>8} ")))
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use std::net::TcpListener;
+
+    use super::*;
+
+    #[test]
+    fn listener_is_accepted_from_while_a_poll_has_it() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let number = listeners::number_of(&listener);
+        assert!(accepting_ends(&[number]), "no poll has it");
+        listener.set_nonblocking(true).unwrap();
+        let mut listener = mio::net::TcpListener::from_std(listener);
+        let poll = mio::Poll::new().unwrap();
+        let registry = poll.registry();
+        registry
+            .register(&mut listener, mio::Token(0), mio::Interest::READABLE)
+            .unwrap();
+        let looking = std::thread::spawn(move || accepting_ends(&[number]));
+        std::thread::sleep(5 * LOOK);
+        assert!(!looking.is_finished());
+        registry.deregister(&mut listener).unwrap();
+        assert!(looking.join().unwrap());
+    }
 }

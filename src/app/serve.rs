@@ -4,13 +4,15 @@ use std::io::{IsTerminal as _, Write as _};
 
 use std::time::Duration;
 
-use anyhow::Context as _;
+use anyhow::{Context as _, ensure};
 use sd_notify::NotifyState;
 use tokio::signal::unix::{Signal, SignalKind};
+use tokio::sync::mpsc::UnboundedReceiver;
 
 use super::configuration::SERVER;
-use super::listeners::{self, Inherited};
-use super::restart::Program;
+use super::listeners::{self, Changed, Inherited};
+use super::program::{Checking, Program};
+use super::supervisor::{extending, notify};
 use super::{Extensions, Running, files};
 use crate::config::source::Sources;
 use crate::gateway::restarts::RestartRequest;
@@ -42,50 +44,36 @@ pub fn run(sources: Sources, services: LocalServices) -> anyhow::Result<()> {
     log_filter::apply(&composed.config.log);
     // The runtime panics where it has too few files.
     files::of_connections(files::workers(composed.config.server.workers), 0)?;
-    // Users who close the terminal of a server want it to end.
-    let has_terminal = std::io::stdin().is_terminal();
     actix::System::new().block_on(async {
-        let mut hang_up = signal(SignalKind::hangup())?;
-        let mut interrupt = signal(SignalKind::interrupt())?;
-        let mut terminate = signal(SignalKind::terminate())?;
-        let mut restart = signal(SignalKind::user_defined2())?;
-        let running = Running::start_from(sources, composed, extensions, &inherited)?;
+        let mut signals = Signals::new()?;
+        let mut running = Running::start_from(sources, composed, extensions, &inherited)?;
         let mut requests = running.shared.restarts.serve();
         // Sessions of the process before come first.
-        running.shared.gate.passed().await;
+        tokio::select! {
+            biased;
+            restored = extending(running.restored()) => {
+                ensure!(restored, "the saved sessions cannot be restored");
+            }
+            () = signals.end() => {
+                log::info!("shutting down: the next start restores the saved sessions");
+                notify(&[NotifyState::Stopping]);
+                running.stop_unrestored().await;
+                return Ok(());
+            }
+        }
         announce(&running);
         notify(&[NotifyState::Ready]);
         let [server, management] = running.urls();
         log::info!("open {server} in two browser windows; metrics are at {management}/metrics");
-        let in_place = loop {
-            let request = tokio::select! {
-                _ = interrupt.recv() => break false,
-                _ = terminate.recv() => break false,
-                _ = hang_up.recv() => None,
-                _ = restart.recv() => Some(None),
-                request = requests.recv() => Some(request),
-            };
-            if let Some(request) = request {
-                if may_restart(&program, request).await {
-                    break true;
-                }
-                continue;
-            }
-            if has_terminal {
-                break false;
-            }
-            notify(&[NotifyState::Reloading]);
-            let configuration = running.configuration.clone();
-            let reload = move || configuration.reload_by(Source::Signal, SERVER);
-            // It is in the log whether it succeeds.
-            let _ = actix_rt::task::spawn_blocking(reload).await;
-            notify(&[NotifyState::Ready]);
-        };
+        let next = serve(&running, &program, &mut signals, &mut requests).await;
+        // Those that wait, and those that come, are answered that the server stops.
+        drop(requests);
         let shutdown = running.shutdown();
-        if in_place {
+        if let Some(listeners) = next {
             log::info!("restarting in place: asking clients to reconnect");
             notify(&[NotifyState::Reloading]);
-            return running.restart_in_place(&program, shutdown).await;
+            let restarted = running.restart_in_place(&program, listeners, shutdown);
+            return restarted.await;
         }
         notify(&[NotifyState::Stopping]);
         log::info!("shutting down: asking clients to reconnect");
@@ -94,33 +82,104 @@ pub fn run(sources: Sources, services: LocalServices) -> anyhow::Result<()> {
     })
 }
 
-/// Whether a restart in place begins: the new program has to be sound. `request` gets the
-/// answer.
-async fn may_restart(program: &Program, request: Option<RestartRequest>) -> bool {
-    let program = program.clone();
-    let checked = actix_rt::task::spawn_blocking(move || program.check()).await;
-    let checked = match checked {
-        Ok(checked) => checked.map_err(|error| format!("{error:#}")),
-        Err(_) => Err("the check was given up".to_owned()),
-    };
-    if let Err(why) = &checked {
-        log::error!("not restarted, the server goes on: {why}");
+/// Serves until a signal or a call ends it. Returns the new listeners of the next program, where
+/// a restart in place follows.
+async fn serve(
+    running: &Running,
+    program: &Program,
+    signals: &mut Signals,
+    requests: &mut UnboundedReceiver<RestartRequest>,
+) -> Option<Changed> {
+    let mut checking: Option<Checking> = None;
+    loop {
+        tokio::select! {
+            event = signals.next() => match event {
+                Event::End => return None,
+                Event::Reload => reload(running).await,
+                Event::Restart => {
+                    checking.get_or_insert_with(|| program.begin_check());
+                }
+            },
+            Some(request) = requests.recv() => {
+                let checking = checking.get_or_insert_with(|| program.begin_check());
+                checking.requests.push(request);
+            }
+            addresses = Checking::done(&mut checking) => {
+                let listeners = addresses.and_then(|addresses| running.open_changed(addresses));
+                let listeners = listeners.map_err(|error| format!("{error:#}"));
+                if let Err(why) = &listeners {
+                    log::error!("not restarted, the server goes on: {why}");
+                }
+                let answer = listeners.as_ref().map(drop).map_err(Clone::clone);
+                let is_answered = checking.take().is_some_and(|all| all.answer(&answer));
+                if let Ok(listeners) = listeners {
+                    if is_answered {
+                        // The answer to the call is on its way.
+                        actix_rt::time::sleep(ANSWER).await;
+                    }
+                    return Some(listeners);
+                }
+            }
+        }
     }
-    let may = checked.is_ok();
-    if let Some(request) = request
-        && request.send(checked).is_ok()
-        && may
-    {
-        // The answer to the call is on its way.
-        actix_rt::time::sleep(ANSWER).await;
-    }
-    may
 }
 
-/// Reports to systemd, where it started the process.
-fn notify(states: &[NotifyState<'_>]) {
-    if let Err(error) = sd_notify::notify(states) {
-        log::debug!("systemd is not notified: {error}");
+/// Reads the configuration.
+async fn reload(running: &Running) {
+    notify(&[NotifyState::Reloading]);
+    let configuration = running.configuration.clone();
+    let reload = move || configuration.reload_by(Source::Signal, SERVER);
+    // It is in the log whether it succeeds.
+    let _ = actix_rt::task::spawn_blocking(reload).await;
+    notify(&[NotifyState::Ready]);
+}
+
+/// What a signal requests.
+enum Event {
+    End,
+    Reload,
+    Restart,
+}
+
+/// The signals that a server handles.
+struct Signals {
+    interrupt: Signal,
+    terminate: Signal,
+    hang_up: Signal,
+    restart: Signal,
+    /// Users who close the terminal of a server want it to end.
+    has_terminal: bool,
+}
+
+impl Signals {
+    fn new() -> anyhow::Result<Self> {
+        let signal = |kind| tokio::signal::unix::signal(kind).context("signals are not handled");
+        Ok(Self {
+            interrupt: signal(SignalKind::interrupt())?,
+            terminate: signal(SignalKind::terminate())?,
+            hang_up: signal(SignalKind::hangup())?,
+            restart: signal(SignalKind::user_defined2())?,
+            has_terminal: std::io::stdin().is_terminal(),
+        })
+    }
+
+    async fn next(&mut self) -> Event {
+        let has_terminal = self.has_terminal;
+        tokio::select! {
+            _ = self.interrupt.recv() => Event::End,
+            _ = self.terminate.recv() => Event::End,
+            _ = self.hang_up.recv() => if has_terminal { Event::End } else { Event::Reload },
+            _ = self.restart.recv() => Event::Restart,
+        }
+    }
+
+    /// The next one that ends the server. Others wait.
+    async fn end(&mut self) {
+        tokio::select! {
+            _ = self.interrupt.recv() => {}
+            _ = self.terminate.recv() => {}
+            _ = self.hang_up.recv(), if self.has_terminal => {}
+        }
     }
 }
 
@@ -132,8 +191,4 @@ fn announce(running: &Running) {
     if let Err(error) = out.write_all(lines.as_bytes()).and_then(|()| out.flush()) {
         log::warn!("standard output cannot be written: {error}");
     }
-}
-
-fn signal(kind: SignalKind) -> anyhow::Result<Signal> {
-    tokio::signal::unix::signal(kind).context("signals cannot be listened to")
 }

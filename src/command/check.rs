@@ -41,6 +41,16 @@ impl CheckArgs {
                 eprintln!("note: {} = {value} is set by config.set", key::join(&path));
             }
         }
+        if self.state_version.is_some() {
+            // The server that restarts opens them before.
+            let listens = [
+                ("server", config.server.listen),
+                ("management", config.management.listen),
+            ];
+            for (name, address) in listens {
+                super::print(&format!("{name}.listen = {address}\n"))?;
+            }
+        }
         super::print("OK\n")
     }
 }

@@ -30,14 +30,43 @@ impl Restarts {
         let conflict = |message: &str| ErrorBody::new(ErrorCode::Conflict, message.to_owned());
         let (sender, answer) = oneshot::channel();
         let way = self.0.lock().clone();
-        let sent = way.map(|way| way.send(sender).is_ok());
-        if sent != Some(true) {
+        let Some(way) = way else {
             return Err(conflict("this program does not restart in place"));
-        }
+        };
+        // Where nobody takes it, there is no answer.
+        let _ = way.send(sender);
         match answer.await {
             Ok(Ok(())) => Ok(()),
             Ok(Err(why)) => Err(conflict(&why)),
             Err(_) => Err(conflict("the server is stopping")),
+        }
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    #[actix::test]
+    async fn request_is_answered_also_when_the_server_stops() {
+        let restarts = Restarts::default();
+        let refused = |error: ErrorBody| error.message.to_string();
+        let answer = restarts.request().await.map_err(refused);
+        assert_eq!(
+            answer,
+            Err("this program does not restart in place".to_owned())
+        );
+        let mut requests = restarts.serve();
+        let request = async { requests.recv().await.unwrap().send(Ok(())) };
+        let (answer, _) = tokio::join!(restarts.request(), request);
+        assert!(answer.is_ok());
+        // One that waits, and one that comes later.
+        let end = async { drop(requests) };
+        let (waiting, ()) = tokio::join!(restarts.request(), end);
+        for answer in [waiting, restarts.request().await] {
+            let why = answer.map_err(refused);
+            assert_eq!(why, Err("the server is stopping".to_owned()));
         }
     }
 }

@@ -55,10 +55,10 @@ impl Owners for Noted {
     fn learn(&self, _: ShardId, _: Generation) {}
 }
 
-/// A gateway that no worker runs, with default settings.
-pub(crate) fn gateway(worker: u16, owners: &Arc<Noted>) -> Gateway {
+/// What gateways share, with default settings.
+pub(crate) fn shared(owners: &Arc<Noted>) -> Arc<Shared> {
     let metrics = Arc::new(Metrics::default());
-    let shared = Shared {
+    Arc::new(Shared {
         settings: Watched::new(GatewaySettings {
             channels: Arc::new(turntable_core::model::namespace::Namespaces::default()),
             permissions: Default::default(),
@@ -111,13 +111,17 @@ pub(crate) fn gateway(worker: u16, owners: &Arc<Noted>) -> Gateway {
         ended: Default::default(),
         by_operator: Default::default(),
         disabled: Default::default(),
-    };
+    })
+}
+
+/// A gateway that no worker runs, with default settings.
+pub(crate) fn gateway(worker: u16, owners: &Arc<Noted>) -> Gateway {
     let id = GatewayId {
         node: NodeId(0),
         boot: 1,
         worker: WorkerId(worker),
     };
-    Gateway::new(id, Arc::new(shared)).unwrap()
+    Gateway::new(id, shared(owners)).unwrap()
 }
 
 /// A user id.

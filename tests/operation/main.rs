@@ -28,6 +28,7 @@ mod reload;
 mod reload_load;
 mod restart;
 mod restart_load;
+mod restart_process;
 mod session;
 mod set;
 mod shutdown;

@@ -121,6 +121,10 @@ fn add_files(data: &mut Archive, root: &Path, binary: &Path, out: &Path) -> Resu
             "usr/lib/systemd/system/turntable.service".to_owned(),
         ),
         (
+            "packaging/systemd/turntable.socket",
+            "usr/lib/systemd/system/turntable.socket".to_owned(),
+        ),
+        (
             "packaging/debian/turntable.sysusers",
             "usr/lib/sysusers.d/turntable.conf".to_owned(),
         ),
@@ -308,6 +312,7 @@ mod tests {
             "-rwxr-xr-x root/root",
             "./usr/bin/turntable\n",
             "./usr/lib/systemd/system/turntable.service\n",
+            "./usr/lib/systemd/system/turntable.socket\n",
             "./usr/share/man/man1/turntable.1.gz\n",
             "./usr/share/man/man1/turntable-serve.1.gz\n",
             "./usr/share/bash-completion/completions/turntable\n",

@@ -5,6 +5,7 @@
 //! values come out, and each `unsafe` block says why it is sound.
 
 mod descriptors;
+mod ignored;
 mod memory;
 mod program_pages;
 mod round_trip;
@@ -13,6 +14,7 @@ mod since_boot;
 mod suspended;
 
 pub use descriptors::hand_over;
+pub use ignored::ignore_restart_signals;
 pub use memory::release_free_memory;
 pub use program_pages::release_program_pages;
 pub use round_trip::{TcpRoundTrip, tcp_info};

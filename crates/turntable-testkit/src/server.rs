@@ -85,6 +85,11 @@ impl Server {
         Self::launch(turntable(), &["--config", path.to_str().unwrap()], keys)
     }
 
+    /// A server of this program, with this configuration file and no keys that override it.
+    pub fn of_command(command: Command, path: &std::path::Path) -> Self {
+        Self::begin(command, &["--config", path.to_str().unwrap()])
+    }
+
     /// A server with a configuration file of this content that trusts these certificates
     /// and no others.
     pub fn trusting(file: &str, certificates: &str) -> Self {
@@ -111,6 +116,10 @@ impl Server {
         for (key, value) in base.iter().chain(keys) {
             command.env(variable(key), value);
         }
+        Self::begin(command, arguments)
+    }
+
+    fn begin(mut command: Command, arguments: &[&str]) -> Self {
         let mut child = command
             .env("RUST_LOG", "info")
             .arg("serve")

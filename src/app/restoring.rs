@@ -1,0 +1,178 @@
+//! The restoration of a saved state, while clients wait: it succeeds, fails in time, or is given
+//! up for the next start.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use actix_rt::task::JoinHandle;
+use actix_rt::time::timeout;
+use tokio::task::AbortHandle;
+
+use crate::clock;
+use crate::gateway::Shared;
+use crate::restart::file::{self, Refused};
+use crate::restart::restore::Counts;
+use crate::restart::{self, State};
+use crate::store::settings::StoreSettings;
+
+/// How long it may take. The largest states take a few seconds.
+const RESTORE_MAX: Duration = Duration::from_secs(60);
+
+/// Where sessions are saved, unless they are not; and the state that the process before has
+/// left. Where there is one, connections wait from here on.
+pub(super) fn saved_state(
+    settings: &StoreSettings,
+    shared: &Shared,
+) -> (Option<PathBuf>, Option<State>) {
+    let (path, now_ms) = (restart::beside(&settings.path), clock::now_ms());
+    if !settings.save_sessions {
+        if let Some(path) = &path {
+            file::set_unused_aside(path, now_ms);
+        }
+        return (None, None);
+    }
+    let state = path.as_deref();
+    let state = state.and_then(|path| file::read(path, now_ms, settings.sessions_age_max_ms));
+    if state.is_some() {
+        shared.gate.close();
+    }
+    (path, state)
+}
+
+/// A restoration that runs.
+#[derive(Debug)]
+pub(super) struct Restoring {
+    path: PathBuf,
+    work: AbortHandle,
+    /// Whether it succeeded.
+    end: JoinHandle<bool>,
+}
+
+impl Restoring {
+    /// Carries it out: `work` restores the state that was read from `path`. Clients come in when
+    /// it is over, also where it failed: then its file is set aside.
+    pub(super) fn begin(
+        path: PathBuf,
+        shared: Arc<Shared>,
+        work: impl Future<Output = Counts> + 'static,
+    ) -> Self {
+        Self::begin_within(RESTORE_MAX, path, shared, work)
+    }
+
+    fn begin_within(
+        limit: Duration,
+        path: PathBuf,
+        shared: Arc<Shared>,
+        work: impl Future<Output = Counts> + 'static,
+    ) -> Self {
+        shared.gate.close();
+        file::begin_restore(&path);
+        let work = actix_rt::spawn(timeout(limit, work));
+        let (abort, of) = (work.abort_handle(), path.clone());
+        let end = actix_rt::spawn(async move {
+            let failed = match work.await {
+                Ok(Ok(counts)) => {
+                    file::end_restore(&of);
+                    shared.gate.open();
+                    log_counts(counts);
+                    return true;
+                }
+                Ok(Err(_)) => Refused::Late(limit.as_millis() as u64),
+                Err(_) => Refused::Panic,
+            };
+            file::fail_restore(&of, &failed, clock::now_ms());
+            shared.gate.open();
+            false
+        });
+        Self {
+            path,
+            work: abort,
+            end,
+        }
+    }
+
+    /// Waits for its end. Returns whether it succeeded.
+    pub(super) async fn done(&mut self) -> bool {
+        // An error is a panic.
+        (&mut self.end).await.unwrap_or(false)
+    }
+
+    /// Gives it up: the next start restores the state. Clients wait on.
+    pub(super) fn give_up(self) {
+        self.end.abort();
+        self.work.abort();
+        file::put_back(&self.path);
+    }
+}
+
+fn log_counts(counts: Counts) {
+    let (sessions, of) = counts.sessions;
+    let (owners, gap_ms) = (counts.owners, counts.gap_ms);
+    log::info!(
+        "restored {sessions} of {of} sessions and {owners} users, rooms and channels that were \
+         saved {gap_ms} ms ago"
+    );
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::panic)]
+mod tests {
+    use std::future::pending;
+    use std::path::Path;
+
+    use super::*;
+    use crate::gateway::testing::{Noted, shared};
+
+    const LONG: Duration = Duration::from_secs(60);
+
+    /// What `shared` and a folder with a state are.
+    fn parts() -> (Arc<Shared>, tempfile::TempDir, PathBuf) {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("users.db.state");
+        file::write(&path, &State::default()).unwrap();
+        (shared(&Arc::new(Noted::default())), folder, path)
+    }
+
+    fn names(folder: &Path) -> Vec<String> {
+        let names = std::fs::read_dir(folder).unwrap();
+        let name = |entry: std::fs::DirEntry| entry.file_name().into_string().unwrap();
+        names.map(|entry| name(entry.unwrap())).collect()
+    }
+
+    #[actix::test]
+    async fn failed_restoration_lets_clients_in_and_sets_its_state_aside() {
+        let works: [Box<dyn FnOnce() -> _>; 2] = [
+            Box::new(|| -> std::pin::Pin<Box<dyn Future<Output = Counts>>> {
+                Box::pin(async { panic!("a fault for a test") })
+            }),
+            Box::new(|| Box::pin(pending())),
+        ];
+        for work in works {
+            let (shared, folder, path) = parts();
+            let limit = Duration::from_millis(50);
+            let mut restoring = Restoring::begin_within(limit, path, shared.clone(), work());
+            assert!(!shared.gate.is_open());
+            assert!(!restoring.done().await);
+            assert!(shared.gate.is_open());
+            let names = names(folder.path());
+            assert_eq!(names.len(), 1, "{names:?}");
+            assert!(
+                names.iter().all(|name| name.contains(".refused-")),
+                "{names:?}"
+            );
+        }
+    }
+
+    #[actix::test]
+    async fn state_of_a_restoration_that_is_given_up_is_left_for_the_next_start() {
+        let (shared, folder, path) = parts();
+        let restoring = Restoring::begin_within(LONG, path, shared.clone(), pending());
+        tokio::task::yield_now().await;
+        assert_eq!(names(folder.path()), ["users.db.state.restoring"]);
+        restoring.give_up();
+        tokio::task::yield_now().await;
+        assert_eq!(names(folder.path()), ["users.db.state"]);
+        assert!(!shared.gate.is_open());
+    }
+}

@@ -1,0 +1,167 @@
+//! The process side of a restart in place: listeners at other addresses, a next program that is
+//! not sound, and signals and calls that come meanwhile.
+
+use std::fs;
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::net::UnixDatagram;
+use std::path::PathBuf;
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use serde_json::json;
+
+use turntable_testkit::workspace::turntable;
+use turntable_testkit::{Server, http};
+
+/// A folder with a configuration and a program of its own.
+struct Own(tempfile::TempDir);
+
+impl Own {
+    fn new() -> Self {
+        Self(tempfile::tempdir().unwrap())
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.0.path().join(name)
+    }
+
+    /// Writes the configuration: the public listener is at this address.
+    fn configure(&self, listen: SocketAddr) {
+        let text = format!(
+            "[server]\nlisten = \"{listen}\"\nworkers = 1\n[management]\nlisten = \"127.0.0.1:0\"\n"
+        );
+        fs::write(self.path("config.toml"), text).unwrap();
+    }
+
+    fn server_of(&self, command: Command) -> Server {
+        Server::of_command(command, &self.path("config.toml"))
+    }
+}
+
+fn free() -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    listener.local_addr().unwrap()
+}
+
+fn built() -> PathBuf {
+    turntable().get_program().into()
+}
+
+#[test]
+fn listener_has_another_address_after_a_restart() {
+    let own = Own::new();
+    let first = free();
+    own.configure(first);
+    let server = own.server_of(turntable());
+    let restart = || server.rpc("node/restart", &json!({}));
+    // One that is taken: the server goes on.
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    own.configure(taken.local_addr().unwrap());
+    let mut user = server.user("1:1");
+    let answer = restart();
+    assert_eq!(answer.status, 409, "{}", answer.text());
+    assert!(answer.text().contains("server.listen"), "{}", answer.text());
+    user.expect_nothing_pending();
+    user.bye();
+    // Another one. Nothing listens at the first any more.
+    let second = free();
+    own.configure(second);
+    assert_eq!(restart().status, 200);
+    let _ = server.await_log(&format!("open http://{second}"));
+    assert_eq!(http::get(second, "/turntable.js").status, 200);
+    assert!(TcpStream::connect(first).is_err());
+    // One that overlaps.
+    let everywhere = SocketAddr::from(([0, 0, 0, 0], second.port()));
+    own.configure(everywhere);
+    assert_eq!(restart().status, 200);
+    let _ = server.await_log(&format!("open http://{everywhere}"));
+    assert_eq!(http::get(second, "/turntable.js").status, 200);
+}
+
+#[test]
+fn signals_are_handled_while_the_next_program_is_checked() {
+    let own = Own::new();
+    own.configure(free());
+    let program = own.path("turntable");
+    if fs::hard_link(built(), &program).is_err() {
+        fs::copy(built(), &program).unwrap();
+    }
+    let mut server = own.server_of(Command::new(&program));
+    // Its check does not end.
+    let (next, started) = (own.path("next"), own.path("started"));
+    let script = format!("#!/bin/sh\ntouch {}\nexec sleep 60\n", started.display());
+    fs::write(&next, script).unwrap();
+    fs::set_permissions(&next, fs::Permissions::from_mode(0o700)).unwrap();
+    fs::rename(&next, &program).unwrap();
+    server.signal("USR2");
+    let until = Instant::now() + turntable_testkit::DEADLINE;
+    while !started.exists() {
+        assert!(Instant::now() < until, "no check begins");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    server.signal("HUP");
+    let _ = server.await_log("the configuration is unchanged (signal by server)");
+    let start = Instant::now();
+    server.signal("TERM");
+    assert_eq!(server.wait().code(), Some(0), "{}", server.log());
+    // The check ends with it.
+    assert!(start.elapsed() < Duration::from_secs(5));
+}
+
+#[test]
+fn signals_do_not_end_the_next_program_before_it_handles_them() {
+    let server = Server::with(&[("server.workers", "1")]);
+    for _ in 0..80 {
+        for signal in ["USR2", "HUP"] {
+            server.signal(signal);
+        }
+    }
+    assert_eq!(server.manage("/health/live").status, 200);
+}
+
+#[test]
+fn restart_is_refused_while_the_server_stops() {
+    let server = Server::with(&[("server.shutdown_ms", "60000")]);
+    let mut unresponsive = server.user("1:1");
+    server.signal("TERM");
+    unresponsive.expect("goaway");
+    let answer = server.rpc("node/restart", &json!({}));
+    assert_eq!(answer.status, 409, "{}", answer.text());
+    assert!(
+        answer.text().contains("the server is stopping"),
+        "{}",
+        answer.text()
+    );
+}
+
+#[test]
+fn systemd_is_requested_to_wait_while_sessions_are_saved() {
+    let own = Own::new();
+    own.configure(free());
+    let path = own.path("notify");
+    let systemd = UnixDatagram::bind(&path).unwrap();
+    systemd
+        .set_read_timeout(Some(turntable_testkit::DEADLINE))
+        .unwrap();
+    let store = own.path("users.db");
+    let mut command = turntable();
+    command
+        .env("NOTIFY_SOCKET", &path)
+        .env("TURNTABLE_STORE__PATH", &store);
+    let mut server = own.server_of(command);
+    let next = || {
+        let mut report = [0; 1_024];
+        let length = systemd.recv(&mut report).unwrap();
+        String::from_utf8_lossy(&report[..length]).trim().to_owned()
+    };
+    // Its start takes longer where sessions are restored.
+    assert_eq!(next(), "EXTEND_TIMEOUT_USEC=30000000");
+    assert_eq!(next(), "READY=1");
+    server.signal("TERM");
+    assert_eq!(server.wait().code(), Some(0), "{}", server.log());
+    assert_eq!(next(), "STOPPING=1");
+    let waits = "EXTEND_TIMEOUT_USEC=35000000";
+    assert_eq!(next(), waits, "server.shutdown_ms, and more");
+    assert_eq!(next(), "EXTEND_TIMEOUT_USEC=30000000", "it saves");
+}
