@@ -7,7 +7,7 @@ use std::time::Duration;
 use crate::config::Config;
 use crate::config::watch::{Found, Stamp, Watch};
 use crate::http::settings::TlsSettings;
-use crate::http::tls::{Prepared, TlsListener};
+use crate::http::tls::{Number, Prepared, TlsListener};
 use crate::metric::Metrics;
 
 /// Between two looks where no listener has TLS.
@@ -68,6 +68,8 @@ impl Certificates {
 #[derive(Default)]
 struct Looks {
     of: TlsSettings,
+    /// What was in force then.
+    number: Number,
     watch: Watch<(Stamp, Stamp)>,
     /// What was wrong at the last reading.
     fault: String,
@@ -77,10 +79,13 @@ impl Looks {
     /// Looks at the files, and puts them in force where they have changed and fit. Returns how
     /// long to wait for the next look.
     fn look(&mut self, listener: &TlsListener) -> Duration {
-        let settings = listener.settings();
-        if settings != self.of {
+        // Before the settings: what comes between both is seen at the next look.
+        let number = listener.number();
+        if number != self.number {
+            // A reload may have read the files before their last change.
             *self = Self {
-                of: settings,
+                of: listener.settings(),
+                number,
                 ..Self::default()
             };
         }
@@ -105,7 +110,7 @@ impl Looks {
         match listener.prepare(&self.of, true) {
             Ok(prepared) => {
                 self.fault.clear();
-                if listener.apply(prepared) {
+                if listener.apply_after(self.number, prepared) {
                     log::info!("the certificate in {} is in force", self.of.certificate);
                 }
             }
@@ -138,5 +143,50 @@ pub(super) async fn watch(certificates: Weak<Certificates>) {
         };
         looks = next;
         actix_rt::time::sleep(pause).await;
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use std::fs;
+    use std::path::Path;
+
+    use super::*;
+
+    /// Writes a new certificate.
+    fn write(folder: &Path) -> TlsSettings {
+        let own = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+        let path = |name: &str| folder.join(name).to_str().unwrap().to_owned();
+        let (certificate, key) = (path("own.pem"), path("own.key"));
+        fs::write(&certificate, own.cert.pem()).unwrap();
+        fs::write(&key, own.signing_key.serialize_pem()).unwrap();
+        TlsSettings { certificate, key }
+    }
+
+    #[test]
+    fn look_does_not_undo_a_reload() {
+        let folder = tempfile::tempdir().unwrap();
+        let settings = write(folder.path());
+        let listener = TlsListener::new("server", Arc::new(Metrics::default()));
+        let reload = |settings: &TlsSettings| {
+            listener.apply(listener.prepare(settings, true).unwrap());
+        };
+        reload(&settings);
+        let mut looks = Looks::default();
+        looks.look(&listener);
+        // The files change, and a look has read them before TLS is turned off.
+        write(folder.path());
+        let prepared = listener.prepare(&looks.of, true).unwrap();
+        reload(&TlsSettings::default());
+        assert!(!listener.apply_after(looks.number, prepared));
+        assert!(listener.config().is_none(), "TLS is off");
+        // The next look sees the settings that are in force then.
+        reload(&settings);
+        looks.look(&listener);
+        assert_eq!(looks.of, settings);
+        write(folder.path());
+        looks.read(&listener);
+        assert_ne!(looks.number, listener.number(), "it is in force");
     }
 }

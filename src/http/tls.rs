@@ -15,6 +15,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use actix_rt::time::timeout;
+use parking_lot::Mutex;
 use rustls::ServerConfig;
 
 use crate::http::certificate::{Certificate, CertificateError};
@@ -30,6 +31,8 @@ pub struct TlsListener {
     /// The listener, as metrics name it.
     name: &'static str,
     in_force: Watched<InForce>,
+    /// One changes it at a time.
+    changing: Mutex<()>,
     metrics: Arc<Metrics>,
 }
 
@@ -37,7 +40,12 @@ pub struct TlsListener {
 struct InForce {
     settings: TlsSettings,
     certificate: Option<Certificate>,
+    number: Number,
 }
+
+/// How many were in force before.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Number(u64);
 
 /// What may be put in force; `None` where that is in force already.
 #[derive(Debug)]
@@ -50,6 +58,7 @@ impl TlsListener {
         Self {
             name,
             in_force: Watched::new(InForce::default()),
+            changing: Mutex::default(),
             metrics,
         }
     }
@@ -77,27 +86,54 @@ impl TlsListener {
             || InForce {
                 settings: settings.clone(),
                 certificate,
+                number: now.number,
             },
         )))
     }
 
-    /// Puts it in force for the connections that begin from now on. Returns whether it is new.
-    pub fn apply(&self, Prepared(next): Prepared) -> bool {
-        let Some(next) = next else {
-            return false;
-        };
+    /// Puts it in force for the connections that begin from now on.
+    pub fn apply(&self, Prepared(next): Prepared) {
+        let _changing = self.changing.lock();
+        if let Some(next) = next {
+            self.put(next);
+        }
+    }
+
+    /// The same where nothing else was put in force since that number was: else it would be
+    /// undone. Returns whether it is in force now.
+    pub fn apply_after(&self, number: Number, Prepared(next): Prepared) -> bool {
+        let _changing = self.changing.lock();
+        let next = next.filter(|_| self.in_force.get().number == number);
+        let is_new = next.is_some();
+        if let Some(next) = next {
+            self.put(next);
+        }
+        is_new
+    }
+
+    /// Only with the lock.
+    fn put(&self, next: InForce) {
+        let Number(before) = self.in_force.get().number;
         let expires_s = next.certificate.as_ref().map(Certificate::expires_s);
         self.metrics
             .certificate(self.name)
             .set(expires_s.unwrap_or(0));
-        self.in_force.set(next);
-        true
+        self.in_force.set(InForce {
+            number: Number(before + 1),
+            ..next
+        });
     }
 
     /// The files that are in force.
     #[must_use]
     pub fn settings(&self) -> TlsSettings {
         self.in_force.get().settings.clone()
+    }
+
+    /// The number of what is in force.
+    #[must_use]
+    pub fn number(&self) -> Number {
+        self.in_force.get().number
     }
 
     /// What sessions begin with; `None` without TLS.
