@@ -21,6 +21,8 @@ use crate::management::Management;
 pub(super) const OPERATORS_MAX: usize = 64;
 /// How long the head of an operator's request may take, also because this process waits.
 const OPERATORS_HEAD: Duration = Duration::from_secs(5);
+/// How long the end of a connection may take.
+const OPERATORS_END: Duration = Duration::from_secs(2);
 
 /// Serves the operator's pages and calls.
 pub(super) fn serve_operators(
@@ -46,6 +48,7 @@ pub(super) fn serve_operators(
                 .configure(move |config| operator.routes(config));
             let http = HttpService::build()
                 .client_request_timeout(OPERATORS_HEAD)
+                .client_disconnect_timeout(OPERATORS_END)
                 .on_connect_ext(|connection: &OperatorConnection, data| {
                     data.insert(connection.clone());
                 })

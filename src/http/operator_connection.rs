@@ -30,6 +30,8 @@ const PATIENT_MAX: usize = 32;
 /// How long others may take for a request, and to read an answer.
 const MOMENT: Duration = Duration::from_millis(10);
 const ANSWER: Duration = Duration::from_millis(50);
+/// The same for each with TLS: such clients are on other machines.
+const REMOTE: Duration = Duration::from_millis(500);
 /// How long a request may be carried out while many are connected.
 const REQUEST: Duration = Duration::from_secs(10);
 /// How long a handshake of TLS may take.
@@ -84,7 +86,7 @@ impl OperatorConnections {
         let is_tls = stream.is_tls();
         let inner = Rc::new(RefCell::new(Inner {
             stream,
-            until: Instant::now() + MOMENT,
+            until: Instant::now() + moment(is_tls, MOMENT),
             is_over: false,
             waiting: None,
         }));
@@ -111,6 +113,7 @@ impl OperatorConnections {
                 tls::refuse(&mut inner.borrow_mut().stream, failed);
                 return Err(DispatchError::DisconnectTimeout);
             }
+            inner.borrow_mut().until = Instant::now() + REMOTE;
         }
         Ok((OperatorConnection(inner), Protocol::Http1, peer))
     }
@@ -132,6 +135,11 @@ impl OperatorConnections {
         }
         over > 0
     }
+}
+
+/// How long a client may take for what takes this long on this machine.
+fn moment(is_tls: bool, local: Duration) -> Duration {
+    if is_tls { REMOTE } else { local }
 }
 
 impl Inner {
@@ -171,7 +179,8 @@ impl OperatorConnection {
 
     /// There is an answer. Another request may follow.
     pub fn answers(&self) {
-        self.0.borrow_mut().until = Instant::now() + ANSWER;
+        let mut inner = self.0.borrow_mut();
+        inner.until = Instant::now() + moment(inner.stream.is_tls(), ANSWER);
     }
 }
 
@@ -203,10 +212,106 @@ impl AsyncWrite for OperatorConnection {
     }
 
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.0.borrow_mut().stream).poll_flush(cx)
+        let mut inner = self.0.borrow_mut();
+        // With TLS, records may wait that the client does not read.
+        match Pin::new(&mut inner.stream).poll_flush(cx) {
+            Poll::Pending => inner.wait(cx),
+            ready => ready,
+        }
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.0.borrow_mut().stream).poll_shutdown(cx)
+        let mut inner = self.0.borrow_mut();
+        match Pin::new(&mut inner.stream).poll_shutdown(cx) {
+            Poll::Pending => inner.wait(cx),
+            ready => ready,
+        }
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use std::net::TcpListener;
+
+    use futures_util::task::noop_waker;
+    use rustls::crypto::ring;
+    use rustls::pki_types::{PrivateKeyDer, ServerName};
+    use rustls::{ClientConfig, ClientConnection, RootCertStore, ServerConfig};
+
+    use super::*;
+
+    fn configs() -> (Arc<ServerConfig>, Arc<ClientConfig>) {
+        let own = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+        let key = PrivateKeyDer::try_from(own.signing_key.serialize_der()).unwrap();
+        let provider = Arc::new(ring::default_provider());
+        let server = ServerConfig::builder_with_provider(provider.clone())
+            .with_safe_default_protocol_versions()
+            .unwrap()
+            .with_no_client_auth()
+            .with_single_cert(vec![own.cert.der().clone()], key);
+        let mut roots = RootCertStore::empty();
+        roots.add(own.cert.der().clone()).unwrap();
+        let client = ClientConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .unwrap()
+            .with_root_certificates(roots)
+            .with_no_client_auth();
+        (Arc::new(server.unwrap()), Arc::new(client))
+    }
+
+    /// A connection after its handshake, and the client's socket, from which nothing is read.
+    async fn connection() -> (OperatorConnection, std::net::TcpStream) {
+        let (server, client) = configs();
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        let client = std::thread::spawn(move || {
+            let name = ServerName::try_from("localhost").unwrap();
+            let mut session = ClientConnection::new(client, name).unwrap();
+            let mut stream = std::net::TcpStream::connect(address).unwrap();
+            while session.is_handshaking() {
+                session.complete_io(&mut stream).unwrap();
+            }
+            stream
+        });
+        let (stream, _) = listener.accept().unwrap();
+        stream.set_nonblocking(true).unwrap();
+        let stream = TcpStream::from_std(stream).unwrap();
+        let mut stream = Socket::new(stream, Some(server)).unwrap();
+        let shaken = std::future::poll_fn(|cx| stream.poll_handshake(cx)).await;
+        assert_eq!(shaken, Ok(()));
+        let inner = Inner {
+            stream,
+            until: Instant::now(),
+            is_over: false,
+            waiting: None,
+        };
+        let connection = OperatorConnection(Rc::new(RefCell::new(inner)));
+        (connection, client.join().unwrap())
+    }
+
+    #[actix::test]
+    async fn client_that_does_not_read_its_last_records_ends_too() {
+        let (mut connection, _client) = connection().await;
+        let waker = noop_waker();
+        let mut cx = Context::from_waker(&waker);
+        let part = [0; 16_384];
+        // Until the socket and the session take nothing more.
+        while let Poll::Ready(written) = Pin::new(&mut connection).poll_write(&mut cx, &part) {
+            assert!(written.unwrap() > 0);
+            tokio::task::yield_now().await;
+        }
+        assert!(Pin::new(&mut connection).poll_flush(&mut cx).is_pending());
+        assert!(
+            Pin::new(&mut connection)
+                .poll_shutdown(&mut cx)
+                .is_pending()
+        );
+        // Others need its place.
+        assert!(connection.0.borrow_mut().end(Instant::now()));
+        let flushed = Pin::new(&mut connection).poll_flush(&mut cx);
+        assert!(matches!(flushed, Poll::Ready(Err(_))), "{flushed:?}");
+        let ended = Pin::new(&mut connection).poll_shutdown(&mut cx);
+        assert!(matches!(ended, Poll::Ready(Err(_))), "{ended:?}");
     }
 }
