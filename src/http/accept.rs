@@ -55,7 +55,6 @@ impl Acceptor {
     /// # Errors
     /// If the connection ended already, or has no right beginning.
     pub async fn accept(self, mut stream: TcpStream) -> Result<Accepted, DispatchError> {
-        self.shared.gate.passed().await;
         // actix sets it on request only; small messages must not wait.
         let _ = stream.set_nodelay(true);
         let peer = stream.peer_addr().ok();
@@ -77,6 +76,11 @@ impl Acceptor {
             self.places.enter(peer.address, is_proxy, server, shared)
         };
         let mut place = enter(origin);
+        if place.is_none() {
+            // They come faster than they can be refused.
+            return Err(DispatchError::DisconnectTimeout);
+        }
+        self.shared.gate.passed().await;
         if origin.is_proxy && server.proxy_protocol {
             let limit = Duration::from_millis(server.head_timeout_ms);
             let read = timeout(limit, proxy_protocol::read(&mut stream)).await;
@@ -159,6 +163,55 @@ impl Acceptor {
                 tls::refuse(&mut socket, failed);
                 Err(DispatchError::DisconnectTimeout)
             }
+        }
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use std::net::TcpListener;
+
+    use super::*;
+    use crate::gateway::admission::IncompleteLimits;
+    use crate::gateway::testing::{Noted, shared};
+
+    #[actix::test]
+    async fn connections_that_wait_for_a_restoration_are_counted() {
+        let shared = shared(&Arc::new(Noted::default()));
+        let mut server = crate::config::Config::default().server;
+        server.connections_per_address_max = 2;
+        let acceptor = Acceptor {
+            shared: shared.clone(),
+            places: Arc::new(Places::new(1_000)),
+            settings: Arc::new(Watched::new(HttpSettings {
+                server,
+                transports: Default::default(),
+                incomplete: IncompleteLimits {
+                    total: 1_000,
+                    per_address: 1_000,
+                },
+            })),
+            tls: Arc::new(TlsListener::new("server", shared.metrics.clone())),
+        };
+        shared.gate.close();
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let mut waiting = Vec::new();
+        for _ in 0..4 {
+            let client = std::net::TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+            let (stream, _) = listener.accept().unwrap();
+            stream.set_nonblocking(true).unwrap();
+            let stream = TcpStream::from_std(stream).unwrap();
+            waiting.push((client, actix::spawn(acceptor.clone().accept(stream))));
+        }
+        for _ in 0..8 {
+            tokio::task::yield_now().await;
+        }
+        assert_eq!(acceptor.places.total(), 2);
+        assert!(waiting.iter().all(|(_, accept)| !accept.is_finished()));
+        shared.gate.open();
+        for (_client, accept) in waiting {
+            assert!(accept.await.unwrap().is_ok());
         }
     }
 }
