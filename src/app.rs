@@ -24,7 +24,7 @@ use std::net::{SocketAddr, TcpListener};
 use std::path::PathBuf;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU16, Ordering};
+use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::{Duration, Instant};
 
 use actix::{Actor, Addr};
@@ -367,8 +367,7 @@ impl Node {
             limits: Arc::new(ConnectionLimits::default()),
             incomplete: Arc::default(),
             unidentified: Arc::default(),
-            is_stopping: AtomicBool::new(false),
-            is_ending: AtomicBool::new(false),
+            phase: Default::default(),
             gate: Default::default(),
             restarts: Default::default(),
             peers: Peers::new(workers, NodeId::default(), boot),

@@ -171,6 +171,11 @@ impl<'a> View<'a> {
         self.gateway.is_draining()
     }
 
+    /// What clients get then that come.
+    pub(crate) fn refusal(&self) -> ErrorBody {
+        self.gateway.shared.phase.refusal()
+    }
+
     /// The encodings of the node.
     pub(crate) fn encodings(&self) -> &'a Encodings {
         &self.gateway.shared.encodings

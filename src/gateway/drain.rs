@@ -3,24 +3,29 @@
 //!
 //! Thousands at once would come back at once. So they are sent away in parts, one with each
 //! tick of the wheel, and each is asked to come back at a time of its own. Meanwhile those that
-//! were not sent away are served as before, and nobody else comes in.
+//! were not sent away are served as before, and nobody else comes in. Where a client has a
+//! connection for each answer, one whose session was not sent away may come back, and is the
+//! next to go.
 
 use std::collections::VecDeque;
+use std::time::{Duration, Instant};
 
 use actix::{Context, Handler, Message};
+use rustc_hash::{FxHashMap, FxHashSet};
 
-use crate::clock;
 use crate::gateway::Gateway;
+use crate::gateway::connection::Connection;
 use crate::gateway::session::life::Details;
 use crate::gateway::table::Index;
 use crate::gateway::wheel::TICK_MS;
+use turntable_core::id::SessionId;
 use turntable_core::key::{ConnKey, SessionSlot};
 use turntable_core::packet::ServerPacket;
 use turntable_core::reason::CloseReason;
 use turntable_core::session::life::Input;
 
 /// Clients that come back in one ms: about half of what a core takes.
-const RETURNS_PER_MS: u64 = 4;
+pub(super) const RETURNS_PER_MS: u64 = 4;
 /// The least and the longest time over which clients come back, in ms.
 const SPREAD_MS: (u64, u64) = (1_000, 30_000);
 /// Over how long clients come back to which the server names no time, in ms.
@@ -32,6 +37,8 @@ const RETURN_MS: u64 = 250;
 const SOON_MS: u64 = 100;
 /// So many clients are sent away at once.
 const AT_ONCE: u64 = 1_000;
+/// The longest time over which clients are sent away: a year.
+const LONGEST: Duration = Duration::from_secs(31_536_000);
 
 /// Over how long so many clients are sent away, in ms: `configured`, or by their number, where
 /// few go at once. At most `max_ms`.
@@ -45,7 +52,8 @@ pub fn spread_ms(clients: u64, configured: u64, max_ms: u64) -> u64 {
     spread_ms.min(max_ms)
 }
 
-/// Sends all clients away.
+/// Sends all clients away. Where they are being sent away, those that are left go over this
+/// time; that the process ends is not undone.
 #[derive(Debug, Clone, Copy, Message)]
 #[rtype(result = "()")]
 pub struct Drain {
@@ -59,34 +67,42 @@ pub struct Drain {
     pub is_saving: bool,
 }
 
-/// Clients may come again.
+/// Clients may come again, unless the process ends.
 #[derive(Debug, Clone, Copy, Message)]
 #[rtype(result = "()")]
 pub struct Undrain;
 
-/// Clients that are to be sent away.
+/// Clients that are to be sent away, and those that were.
 #[derive(Debug)]
 pub(super) struct Draining {
-    waiting: VecDeque<Leaving>,
-    /// Unix ms when the last of them goes.
-    until_ms: u64,
+    waiting: VecDeque<ConnKey>,
+    /// When the next of them go.
+    next: Instant,
+    /// When the last of them goes.
+    until: Instant,
     is_ending: bool,
-}
-
-/// A connection that is to be closed, with the sessions that it carries.
-#[derive(Debug)]
-struct Leaving {
-    connection: ConnKey,
-    sessions: Vec<SessionSlot>,
+    away: FxHashSet<SessionSlot>,
 }
 
 impl Draining {
+    fn left_ms(&self, now: Instant) -> u64 {
+        let left = self.until.saturating_duration_since(now);
+        u64::try_from(left.as_millis()).unwrap_or(u64::MAX)
+    }
+
     /// Takes those that go now.
-    fn take(&mut self, now_ms: u64) -> Vec<Leaving> {
-        let ticks_left = self.until_ms.saturating_sub(now_ms) / TICK_MS;
-        let ticks_left = usize::try_from(ticks_left).unwrap_or(usize::MAX);
+    fn take(&mut self, now: Instant) -> Vec<ConnKey> {
+        if now < self.next.min(self.until) {
+            return Vec::new();
+        }
+        let left_ms = self.left_ms(now);
+        let ticks_left = usize::try_from(left_ms / TICK_MS).unwrap_or(usize::MAX);
         let count = self.waiting.len().div_ceil(ticks_left.saturating_add(1));
-        self.waiting.drain(..count).collect()
+        let leaving = self.waiting.drain(..count).collect();
+        // Few go with less than one at each tick.
+        let left = (self.waiting.len() as u64).max(1);
+        self.next = now + Duration::from_millis(left_ms / left);
+        leaving
     }
 }
 
@@ -94,36 +110,7 @@ impl Handler<Drain> for Gateway {
     type Result = ();
 
     fn handle(&mut self, drain: Drain, _: &mut Context<Self>) {
-        let now_ms = clock::now_ms();
-        self.saving.is_on |= drain.is_saving;
-        let all = |connection| Leaving {
-            connection,
-            sessions: Vec::new(),
-        };
-        let mut waiting: VecDeque<Leaving> = self.connections.keys().into_iter().map(all).collect();
-        for session in self.sessions.slots() {
-            let entry = self.sessions.get(session);
-            let connection = entry.and_then(|entry| entry.session.connection());
-            // All sessions of a connection get theirs before it is closed.
-            let counted = connection.map(|connection| self.connections.counted(connection));
-            let at = counted.and_then(|key| {
-                // Both are in the order of the tables, which is not that of sessions.
-                waiting
-                    .binary_search_by_key(&Index::from(key).number(), |known| {
-                        Index::from(known.connection).number()
-                    })
-                    .ok()
-            });
-            if let Some(leaving) = at.and_then(|at| waiting.get_mut(at)) {
-                leaving.sessions.push(session);
-            }
-        }
-        self.drain = Some(Draining {
-            waiting,
-            until_ms: now_ms.saturating_add(drain.spread_ms),
-            is_ending: drain.is_ending,
-        });
-        self.drain_on(now_ms);
+        self.begin_drain(drain);
     }
 }
 
@@ -131,28 +118,108 @@ impl Handler<Undrain> for Gateway {
     type Result = ();
 
     fn handle(&mut self, _: Undrain, _: &mut Context<Self>) {
-        self.drain = None;
+        self.end_drain();
     }
 }
 
 impl Gateway {
+    fn begin_drain(&mut self, drain: Drain) {
+        let before = self.drain.take();
+        if before.as_ref().is_some_and(|known| known.is_ending) && !drain.is_ending {
+            self.drain = before;
+            return;
+        }
+        self.saving.is_on |= drain.is_saving;
+        let connections = self.connections.iter();
+        let open = connections.filter(|(_, connection)| !connection.is_closing());
+        let spread = Duration::from_millis(drain.spread_ms).min(LONGEST);
+        let now = Instant::now();
+        self.drain = Some(Draining {
+            waiting: open.map(|(key, _)| key).collect(),
+            next: now,
+            until: now + spread,
+            is_ending: drain.is_ending,
+            away: before.map(|known| known.away).unwrap_or_default(),
+        });
+        self.drain_on();
+    }
+
+    fn end_drain(&mut self) {
+        if self.drain.as_ref().is_some_and(|known| !known.is_ending) {
+            self.drain = None;
+        }
+    }
+
     /// Whether it takes no clients.
     pub(crate) const fn is_draining(&self) -> bool {
         self.drain.is_some()
     }
 
     /// Sends those away whose time has come.
-    pub(super) fn drain_on(&mut self, now_ms: u64) {
+    pub(super) fn drain_on(&mut self) {
         let Some(draining) = &mut self.drain else {
             return;
         };
-        for leaving in draining.take(now_ms) {
-            for session in leaving.sessions {
+        let connections = &self.connections;
+        let is_between = |key: &ConnKey| {
+            let connection = connections.get(*key);
+            connection.is_some_and(Connection::awaits_attachment)
+        };
+        // A client that has no answer to read it in gets its `goaway` when it comes back.
+        let taken = draining.take(Instant::now());
+        let (between, leaving): (Vec<_>, Vec<_>) = taken.into_iter().partition(is_between);
+        draining.waiting.extend(between);
+        self.drain_these(leaving);
+    }
+
+    fn drain_these(&mut self, leaving: Vec<ConnKey>) {
+        if leaving.is_empty() {
+            return;
+        }
+        let mut sessions = self.sessions_on(&leaving);
+        for connection in leaving {
+            for session in sessions.remove(&connection).unwrap_or_default() {
                 self.step(session, Input::Drain, Details::default());
                 self.run();
+                if let Some(draining) = &mut self.drain {
+                    draining.away.insert(session);
+                }
             }
-            self.close_draining(leaving.connection);
+            self.close_draining(connection);
             self.run();
+        }
+    }
+
+    /// The sessions that these connections carry now, themselves or by others that they carry.
+    fn sessions_on(&self, connections: &[ConnKey]) -> FxHashMap<ConnKey, Vec<SessionSlot>> {
+        let none = |key: &ConnKey| (*key, Vec::new());
+        let mut sessions: FxHashMap<ConnKey, Vec<SessionSlot>> =
+            connections.iter().map(none).collect();
+        for (key, connection) in self.connections.iter() {
+            let carrier = connection.transport.carrier().unwrap_or(key);
+            if let Some(session) = connection.session()
+                && let Some(carried) = sessions.get_mut(&carrier)
+            {
+                carried.push(session);
+            }
+        }
+        sessions
+    }
+
+    /// Whether a client that has no connection may come back to its session, while clients are
+    /// sent away: that was not sent away yet.
+    pub(super) fn may_come_back(&self, session: SessionId) -> bool {
+        match (&self.drain, self.session_here(session)) {
+            (Some(draining), Some(slot)) => !draining.away.contains(&slot),
+            (None, _) => true,
+            (Some(_), None) => false,
+        }
+    }
+
+    /// A client came back while clients are sent away: it goes next.
+    pub(super) fn drain_next(&mut self, connection: ConnKey) {
+        if let Some(draining) = &mut self.drain {
+            draining.waiting.push_back(connection);
         }
     }
 
@@ -174,10 +241,9 @@ impl Gateway {
 
     /// Sends a client its `goaway`, as the server stops.
     pub(crate) fn send_away(&mut self, session: SessionSlot, connection: ConnKey) {
-        let now_ms = clock::now_ms();
         let left_ms = match &self.drain {
             // Until then there is no other server to come to.
-            Some(draining) if draining.is_ending => draining.until_ms.saturating_sub(now_ms),
+            Some(draining) if draining.is_ending => draining.left_ms(Instant::now()),
             _ => 0,
         };
         let number = u64::from(Index::from(connection).number());
@@ -203,7 +269,10 @@ impl Gateway {
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
+    use std::sync::Arc;
+
     use super::*;
+    use crate::gateway::testing::{Noted, gateway};
     use turntable_core::key::SlotKey as _;
 
     #[test]
@@ -216,32 +285,57 @@ mod tests {
         assert_eq!(spread_ms(3, 9_000, 2_500), 2_500);
     }
 
+    fn draining(clients: u32, until: Instant) -> Draining {
+        Draining {
+            waiting: (0..clients).map(|number| ConnKey::new(number, 0)).collect(),
+            next: until.checked_sub(Duration::from_secs(60)).unwrap_or(until),
+            until,
+            is_ending: true,
+            away: FxHashSet::default(),
+        }
+    }
+
     #[test]
     fn clients_go_in_equal_parts_and_none_is_left() {
-        let leaving = |number| Leaving {
-            connection: ConnKey::new(number, 0),
-            sessions: Vec::new(),
-        };
-        let mut draining = Draining {
-            waiting: (0..100).map(leaving).collect(),
-            until_ms: 10_000 + 4 * TICK_MS,
-            is_ending: true,
-        };
-        let sizes = (0..6).map(|tick| draining.take(10_000 + tick * TICK_MS).len());
+        let start = Instant::now();
+        let after = |ticks: u64| start + Duration::from_millis(ticks * TICK_MS);
+        let mut draining = draining(100, after(4));
+        let sizes = (0..6).map(|tick| draining.take(after(tick)).len());
         assert_eq!(sizes.collect::<Vec<_>>(), [20, 20, 20, 20, 20, 0]);
     }
 
     #[test]
+    fn few_clients_are_spread_over_the_whole_time() {
+        let start = Instant::now();
+        let after = |seconds: u64| start + Duration::from_secs(seconds);
+        let mut draining = draining(4, after(60));
+        let sizes = (0..7).map(|tens| draining.take(after(10 * tens)).len());
+        assert_eq!(sizes.collect::<Vec<_>>(), [1, 0, 1, 0, 1, 0, 1]);
+    }
+
+    #[test]
+    fn drain_of_a_server_that_ends_is_not_undone() {
+        let mut gateway = gateway(0, &Arc::new(Noted::default()));
+        let drain = |is_ending| Drain {
+            spread_ms: 60_000,
+            is_ending,
+            is_saving: false,
+        };
+        gateway.begin_drain(drain(false));
+        gateway.end_drain();
+        assert!(!gateway.is_draining());
+        gateway.begin_drain(drain(true));
+        gateway.end_drain();
+        gateway.begin_drain(drain(false));
+        let draining = gateway.drain.as_ref().unwrap();
+        assert!(draining.is_ending);
+    }
+
+    #[test]
     fn late_tick_sends_all_away() {
-        let leaving = |number| Leaving {
-            connection: ConnKey::new(number, 0),
-            sessions: Vec::new(),
-        };
-        let mut draining = Draining {
-            waiting: (0..3).map(leaving).collect(),
-            until_ms: 10_000,
-            is_ending: false,
-        };
-        assert_eq!(draining.take(10_500).len(), 3);
+        let start = Instant::now();
+        let mut draining = draining(3, start);
+        let late = start + Duration::from_millis(500);
+        assert_eq!(draining.take(late).len(), 3);
     }
 }

@@ -26,6 +26,7 @@ pub(crate) mod intake;
 pub(crate) mod moving;
 pub mod overload;
 pub mod peers;
+pub mod phase;
 pub mod question;
 mod relief;
 pub mod restarts;
@@ -53,7 +54,6 @@ pub mod work;
 use std::collections::VecDeque;
 use std::net::IpAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 
 use actix::{Actor, AsyncContext, Context};
 use prometheus_client::metrics::counter::Counter;
@@ -82,6 +82,7 @@ use inspection::trace::Traces;
 use intake::Intake;
 use overload::Overload;
 use peers::Peers;
+use phase::Phase;
 use restarts::Restarts;
 use saving::Saving;
 use session::pending::Pending;
@@ -92,7 +93,6 @@ use subscription::state::Subscriptions;
 use turn::{Counters, Timer, Turn, TurnLists, Turns};
 use turntable_core::key::GatewayId;
 use turntable_core::packet::{ClientPacket, ErrorBody};
-use turntable_core::reason::ErrorCode;
 use unidentified::{SocketMark, UnidentifiedConnections};
 use wheel::Wheel;
 use work::{Continued, Effect};
@@ -118,11 +118,8 @@ pub struct Shared {
     pub incomplete: Arc<Incomplete>,
     /// Those among them whose clients have not identified.
     pub unidentified: Arc<UnidentifiedConnections>,
-    /// Whether the node takes no clients: set before the first gateway learns it, so that no
-    /// worker lets clients in that the others send away.
-    pub is_stopping: AtomicBool,
-    /// Whether the process ends: that is not undone.
-    pub is_ending: AtomicBool,
+    /// Whether the node takes clients.
+    pub phase: Phase,
     /// Requests that the process restarts.
     pub restarts: Restarts,
     /// Connections wait for it: the sessions of the process before come first.
@@ -153,7 +150,21 @@ impl Shared {
     /// # Errors
     /// `unavailable` or `too_many` where a limit is reached.
     pub fn admit(&self, address: IpAddr, socket: Option<SocketMark>) -> Result<Permit, ErrorBody> {
-        let mut permit = self.admit_known(address)?;
+        self.check_takes_clients()?;
+        self.admit_back(address, socket)
+    }
+
+    /// The same for a client that comes back to a session. While clients are sent away, its
+    /// gateway knows whether it may.
+    ///
+    /// # Errors
+    /// `unavailable` or `too_many` where a limit is reached.
+    pub fn admit_back(
+        &self,
+        address: IpAddr,
+        socket: Option<SocketMark>,
+    ) -> Result<Permit, ErrorBody> {
+        let mut permit = self.count(address)?;
         let limits = self.settings.get().unidentified();
         let admitted = self.unidentified.admit(counted(address), socket, &limits);
         let (place, evicted) = admitted.inspect_err(|error| {
@@ -172,11 +183,16 @@ impl Shared {
     /// # Errors
     /// `unavailable` or `too_many` where a limit is reached.
     pub fn admit_known(&self, address: IpAddr) -> Result<Permit, ErrorBody> {
-        if self.is_stopping.load(Ordering::Relaxed) {
-            self.metrics.refuse("stopping");
-            let message = "the server is stopping; reconnect in a few seconds";
-            return Err(ErrorBody::new(ErrorCode::Unavailable, message));
-        }
+        self.check_takes_clients()?;
+        self.count(address)
+    }
+
+    fn check_takes_clients(&self) -> Result<(), ErrorBody> {
+        let checked = self.phase.check_takes_clients();
+        checked.inspect_err(|_| self.metrics.refuse("stopping"))
+    }
+
+    fn count(&self, address: IpAddr) -> Result<Permit, ErrorBody> {
         if let Err(error) = self.may_begin() {
             self.metrics.refuse("memory_bytes_max");
             return Err(error);

@@ -100,8 +100,7 @@ pub(crate) fn shared(owners: &Arc<Noted>) -> Arc<Shared> {
         limits: Arc::new(ConnectionLimits::default()),
         incomplete: Arc::default(),
         unidentified: Arc::default(),
-        is_stopping: Default::default(),
-        is_ending: Default::default(),
+        phase: Default::default(),
         gate: Default::default(),
         restarts: Default::default(),
         peers: Peers::new(2, NodeId(0), 1),
@@ -122,6 +121,11 @@ pub(crate) fn gateway(worker: u16, owners: &Arc<Noted>) -> Gateway {
         worker: WorkerId(worker),
     };
     Gateway::new(id, shared(owners)).unwrap()
+}
+
+/// What a gateway shares with others.
+pub(crate) fn shared_of(gateway: &Gateway) -> &Arc<Shared> {
+    &gateway.shared
 }
 
 /// A user id.

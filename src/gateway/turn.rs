@@ -365,7 +365,7 @@ impl Gateway {
         let mut due = Vec::new();
         self.wheel.turn(now_ms, &mut due);
         self.due.extend(due);
-        self.drain_on(now_ms);
+        self.drain_on();
         if now_ms >= self.mailboxes_surveyed_ms + MAILBOX_SURVEY_MS {
             self.mailboxes_surveyed_ms = now_ms;
             self.shared.mailboxes.survey();

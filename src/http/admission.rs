@@ -173,6 +173,16 @@ impl Admission {
         self.shared.admit(self.address(request), mark)
     }
 
+    /// The same for a client that comes back to a session.
+    ///
+    /// # Errors
+    /// `unavailable` or `too_many` where a limit is reached.
+    pub fn admit_back(&self, request: &HttpRequest) -> Result<Permit, ErrorBody> {
+        let socket = request.conn_data::<Takeable>();
+        let mark = socket.and_then(Takeable::mark);
+        self.shared.admit_back(self.address(request), mark)
+    }
+
     /// The address of the client.
     #[must_use]
     pub fn address(&self, request: &HttpRequest) -> IpAddr {

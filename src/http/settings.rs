@@ -68,8 +68,8 @@ pub struct ServerSettings {
     pub max_message_bytes: usize,
     /// How long a stopping server waits for its connections to end, in ms.
     pub shutdown_ms: u64,
-    /// Over how long the clients of a stopping server are sent away, in ms; 0: by their number.
-    /// At most half of `shutdown_ms`.
+    /// Over how long the clients of a server that stops or is drained are sent away, in ms; 0:
+    /// by their number. Of one that stops at most half of `shutdown_ms`.
     pub drain_spread_ms: u64,
     /// Connections at one time, over all addresses.
     pub connections_max: usize,

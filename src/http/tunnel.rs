@@ -83,7 +83,10 @@ fn attach(request: &HttpRequest, admission: &Admission, cors: &Cors) -> Result<(
     let login = admission.login(request);
     let lines = cors.lines() + &login.line();
     let head = head(format, requested.id, &lines);
-    let mut permit = admission.admit(request)?;
+    let mut permit = match requested.purpose {
+        Purpose::New(_) => admission.admit(request)?,
+        Purpose::Back(..) => admission.admit_back(request)?,
+    };
     permit.bring_login(login.value);
     let socket = request.conn_data::<Takeable>();
     let is_proxied = socket.is_some_and(|socket| socket.peer().is_proxied);

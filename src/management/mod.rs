@@ -13,7 +13,6 @@ pub mod settings;
 pub mod trail;
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 
 use actix_web::http::header::ALLOW;
 use actix_web::{FromRequest, Handler, HttpRequest, HttpResponse, Resource, Responder, web};
@@ -181,7 +180,7 @@ async fn live() -> HttpResponse {
 
 async fn ready(management: web::Data<Management>) -> HttpResponse {
     let shared = &management.shared;
-    let refusing = if shared.is_stopping.load(Ordering::Relaxed) {
+    let refusing = if shared.phase.refuses_clients() {
         "draining"
     } else if shared.overload.is_refusing() {
         "overloaded"

@@ -1,6 +1,5 @@
 //! This server as a whole: whether it takes clients.
 
-use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use crate::gateway::Shared;
@@ -47,8 +46,8 @@ impl Shared {
     #[must_use]
     pub fn node(&self) -> NodeInfo {
         let state = match () {
-            () if self.is_ending.load(Ordering::Relaxed) => NodeState::Stopping,
-            () if self.is_stopping.load(Ordering::Relaxed) => NodeState::Draining,
+            () if self.phase.is_ending() => NodeState::Stopping,
+            () if self.phase.refuses_clients() => NodeState::Draining,
             () => NodeState::Serving,
         };
         NodeInfo {
@@ -58,17 +57,22 @@ impl Shared {
         }
     }
 
-    /// Sends all clients away over so many ms, or by their number, and takes no others until
-    /// `undrain`.
+    /// Sends all clients away over so many ms, or as `server.drain_spread_ms` says, and takes no
+    /// others until `undrain`. Where they are being sent away, those that are left go over this
+    /// time, if there is one.
     ///
     /// # Errors
     /// `conflict` where the server ends.
     pub fn drain(&self, over_ms: Option<u64>) -> Result<NodeInfo, ErrorBody> {
+        let change = self.phase.change();
         self.check_stays()?;
-        let is_new = !self.is_stopping.swap(true, Ordering::Relaxed);
+        let is_new = self.phase.refuse_clients(true);
+        if is_new || over_ms.is_some() {
+            let usual_ms = self.drain_spread_ms(u64::MAX);
+            self.send_away(over_ms.unwrap_or(usual_ms), false, false);
+        }
+        drop(change);
         if is_new {
-            let by_number = spread_ms(self.limits.total(), 0, u64::MAX);
-            self.send_away(over_ms.unwrap_or(by_number), false, false);
             log::info!("draining: asking clients to reconnect elsewhere");
         }
         Ok(self.node())
@@ -79,25 +83,31 @@ impl Shared {
     /// # Errors
     /// `conflict` where the server ends.
     pub fn undrain(&self) -> Result<NodeInfo, ErrorBody> {
+        let change = self.phase.change();
         self.check_stays()?;
         for gateway in self.peers.gateways() {
             gateway.do_send(Undrain);
         }
-        if self.is_stopping.swap(false, Ordering::Relaxed) {
+        let is_new = self.phase.refuse_clients(false);
+        drop(change);
+        if is_new {
             log::info!("not draining any more: taking clients again");
         }
         Ok(self.node())
     }
 
-    /// Sends all clients away, because the process ends: in half of `shutdown` at the most.
-    /// `is_saving`: the next process has their sessions.
-    pub(crate) fn begin_shutdown(&self, shutdown: Duration, is_saving: bool) {
+    /// Sends all clients away, because the process ends: in half of `wait` at the most, so that
+    /// the last ones have the other half. `is_saving`: the next process has their sessions.
+    pub(crate) fn begin_shutdown(&self, wait: Duration, is_saving: bool) {
+        let max_ms = u64::try_from(wait.as_millis() / 2).unwrap_or(u64::MAX);
+        let _change = self.phase.change();
+        self.phase.end();
+        self.send_away(self.drain_spread_ms(max_ms), true, is_saving);
+    }
+
+    fn drain_spread_ms(&self, max_ms: u64) -> u64 {
         let configured = self.settings.get().drain_spread_ms;
-        let max_ms = u64::try_from(shutdown.as_millis() / 2).unwrap_or(u64::MAX);
-        self.is_ending.store(true, Ordering::Relaxed);
-        self.is_stopping.store(true, Ordering::Relaxed);
-        let spread_ms = spread_ms(self.limits.total(), configured, max_ms);
-        self.send_away(spread_ms, true, is_saving);
+        spread_ms(self.limits.total(), configured, max_ms)
     }
 
     fn send_away(&self, spread_ms: u64, is_ending: bool, is_saving: bool) {
@@ -112,7 +122,7 @@ impl Shared {
     }
 
     fn check_stays(&self) -> Result<(), ErrorBody> {
-        match self.is_ending.load(Ordering::Relaxed) {
+        match self.phase.is_ending() {
             true => Err(ErrorBody::new(
                 ErrorCode::Conflict,
                 "the server is stopping",

@@ -6,6 +6,9 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 
 use turntable_testkit::http::{self, get};
+use turntable_testkit::poll::PollClient;
+use turntable_testkit::stream::Stream;
+use turntable_testkit::tunnel::{self, Tunnel};
 use turntable_testkit::websocket::handshake;
 use turntable_testkit::{Client, Server, request};
 
@@ -32,6 +35,7 @@ fn drained_server_refuses_clients_until_it_is_undrained() {
     assert_eq!(ready.json(), json!({"status": "draining"}));
     let upgrade = request(server.address, &handshake("/ws", ""));
     assert_eq!(upgrade.error(), (503, "unavailable".to_owned()));
+    assert!(upgrade.text().contains("drained"), "{}", upgrade.text());
     assert!(upgrade.header("Retry-After").is_some());
     let poll = http::send(server.address, "POST", "/poll", "", "[]");
     assert_eq!(poll.status, 503);
@@ -45,6 +49,98 @@ fn drained_server_refuses_clients_until_it_is_undrained() {
     assert_eq!(undrained.json()["state"], "serving");
     assert_eq!(get(server.management, "/health/ready").status, 200);
     server.user("1:2");
+}
+
+/// One worker, so that clients go in the order in which they came.
+fn of_one_worker() -> Server {
+    Server::with(&[("server.workers", "1")])
+}
+
+fn drain(server: &Server, arguments: &Value) {
+    let drained = server.rpc("node/drain", arguments);
+    assert_eq!(drained.json()["state"], "draining");
+}
+
+#[test]
+fn drain_is_hastened_by_another() {
+    let server = of_one_worker();
+    let mut clients = [1, 2, 3].map(|number| server.user(&format!("1:{number}")));
+    drain(&server, &json!({"seconds": 600}));
+    clients[0].expect("goaway");
+    for client in &mut clients[1..] {
+        client.expect_nothing_pending();
+    }
+    drain(&server, &json!({}));
+    clients[2].expect_nothing_pending();
+    drain(&server, &json!({"seconds": 0}));
+    for client in &mut clients[1..] {
+        client.expect("goaway");
+        client.expect_close(1001);
+    }
+}
+
+#[test]
+fn drain_without_a_time_takes_that_of_the_configuration() {
+    let server = Server::with(&[("server.workers", "1"), ("server.drain_spread_ms", "60000")]);
+    let mut clients = [1, 2].map(|number| server.user(&format!("1:{number}")));
+    drain(&server, &json!({}));
+    clients[0].expect("goaway");
+    clients[1].expect_nothing_pending();
+}
+
+#[test]
+fn client_that_identifies_while_clients_are_sent_away_is_sent_away_too() {
+    let server = of_one_worker();
+    let mut first = server.user("1:1");
+    let mut late = server.connect();
+    drain(&server, &json!({"seconds": 1}));
+    first.expect("goaway");
+    late.identify("1:2");
+    late.expect("goaway");
+    late.expect_close(1001);
+}
+
+#[test]
+fn clients_with_many_connections_are_served_until_they_are_sent_away() {
+    let server = Server::with(&[("server.workers", "1"), ("tunnel.longpoll_ms", "100")]);
+    let mut first = server.user("1:1");
+    let poller = PollClient::user(&server, "1:2");
+    let mut streaming = Tunnel::user(&server, "1:3");
+    let polling = Tunnel::user(&server, "1:4");
+    drain(&server, &json!({"seconds": 1}));
+    first.expect("goaway");
+    assert_eq!(poller.request("$av:time", json!({"t0": 7}))["t0"], 7);
+    streaming.resume_after_last();
+    let mut after = polling.last.clone();
+    let is_sent_away = |batch: &[Value]| {
+        let mut commands = batch.iter().map(|datagram| &datagram["data"]["command"]);
+        commands.any(|command| command == "goaway")
+    };
+    let mut polls = 0;
+    loop {
+        let query = format!("id={}&format=longpoll&after={after}", polling.id);
+        let batch: Vec<Value> =
+            serde_json::from_str(&Stream::open(&server, &query).rest()).unwrap();
+        polls += 1;
+        if let Some(id) = batch
+            .iter()
+            .rev()
+            .find_map(|datagram| datagram["id"].as_str())
+        {
+            after = id.to_owned();
+        }
+        if is_sent_away(&batch) {
+            break;
+        }
+    }
+    assert!(polls > 1, "it was sent away at once");
+    streaming.expect_command("goaway");
+    streaming.expect_footer();
+    for id in [&streaming.id, &polling.id] {
+        let refused = tunnel::refused(&server, &format!("id={id}&format=longpoll&after={after}"));
+        assert_eq!(refused.status, 503);
+        assert!(refused.header("Retry-After").is_some());
+    }
 }
 
 /// When each of the clients received its `goaway`, and how long it is asked to wait.

@@ -17,8 +17,7 @@ use crate::gateway::turn::Timer;
 use crate::gateway::work::Effect;
 use crate::log_limit::LogLimit;
 use turntable_core::key::ConnKey;
-use turntable_core::packet::ErrorBody;
-use turntable_core::reason::{CloseReason, ErrorCode};
+use turntable_core::reason::CloseReason;
 use turntable_core::session::life::Input;
 
 /// How long a closed connection waits for the other end, in ms.
@@ -134,9 +133,13 @@ impl Gateway {
         if let Insertion::Ending(reason) = insertion {
             self.linger(key, reason);
         }
-        if self.is_draining() {
+        let comes_back = self.is_draining()
+            && insertion.comes_back()
+            && name.is_some_and(|name| self.may_come_back(name));
+        let is_refused = self.is_draining() && !comes_back;
+        if is_refused {
             // Before its client could identify or resume.
-            let error = ErrorBody::new(ErrorCode::Unavailable, "the server is stopping");
+            let error = self.shared.phase.refusal();
             let refuse = |connection: &mut Connection, cx: &mut Cx<'_>| {
                 Dispatch::refuse(connection, &error, cx)
             };
@@ -145,7 +148,10 @@ impl Gateway {
             }
         }
         self.with(key, |connection, cx| insertion.begin(connection, cx));
-        if self.is_draining() {
+        if comes_back {
+            self.drain_next(key);
+        }
+        if is_refused {
             self.push_effects([Effect::Close(key, CloseReason::GoingAway)]);
         }
         if !is_waiting {

@@ -100,6 +100,11 @@ impl Connection {
         }
     }
 
+    /// Whether its client has read an answer, and comes back for the next.
+    pub(crate) fn awaits_attachment(&self) -> bool {
+        self.io.is_none() && self.transport.is_attached_again()
+    }
+
     /// Whether its client has not identified.
     pub(crate) const fn is_greeting(&self) -> bool {
         matches!(self.phase, Phase::Greeting(_))

@@ -59,6 +59,12 @@ impl Insertion {
         }
     }
 
+    /// Whether it is the next connection of a client whose transport has a connection for each
+    /// answer.
+    pub(crate) const fn comes_back(&self) -> bool {
+        matches!(self, Self::Tunnel(Purpose::Back(..)))
+    }
+
     /// Begins the connection.
     pub(crate) fn begin(self, connection: &mut Connection, cx: &mut Cx<'_>) {
         match self {

@@ -392,6 +392,11 @@ impl Transport {
         }
     }
 
+    /// Whether a client without a socket comes back with another, for which its connection waits.
+    pub(crate) const fn is_attached_again(&self) -> bool {
+        matches!(self, Self::Tunnel(_))
+    }
+
     /// Whether what the client sends has to wait for something of the transport.
     pub(crate) fn is_paused(&self) -> bool {
         match self {

@@ -27,7 +27,7 @@ pub(super) const METHODS: &[Method] = &[
     },
     Method {
         name: "drain",
-        description: "Sends all clients away over so many seconds, by default as their number needs, and takes no others until undrain. Returns the status.",
+        description: "Sends all clients away over so many seconds, by default as server.drain_spread_ms says, and takes no others until undrain. Again with seconds: those that are left over this time. Returns the status.",
         role: Role::Admin,
         result: NODE,
         parameters: &[Parameter::optional("seconds", Type::Seconds)],

@@ -66,12 +66,18 @@ impl Decide for PollCall {
             resume_id: self.resume_id,
             respond: self.respond,
         };
-        let is_here = matches!(self.destination, Destination::Known(Target::Connection { key, .. })
-            if view.connection(key).is_some_and(|connection| !connection.is_closing()));
+        let connection = match &self.destination {
+            Destination::New(_) => None,
+            Destination::Known(Target::Connection { key, .. }) => Some(*key),
+            Destination::Known(Target::Session(place)) => view
+                .session(*place)
+                .and_then(|(_, session)| session.session.connection()),
+        };
+        let connection = connection.and_then(|key| view.connection(key));
+        let is_here = connection.is_some_and(|connection| !connection.is_closing());
         if view.is_draining() && !is_here {
             // A session that was not sent away yet goes on until then.
-            let error = ErrorBody::new(ErrorCode::Unavailable, "the server is stopping");
-            return refused(request, error);
+            return refused(request, view.refusal());
         }
         let arrived = Arrived {
             id: self.id,
