@@ -12,7 +12,7 @@ use super::program::{Addresses, Program};
 use super::{Running, supervisor};
 use crate::restart::{self, file};
 
-/// How long clients of a server that restarts in place may take to close their connections.
+/// How long sending clients away and waiting for them may take where a server restarts in place.
 const CLOSE_MAX: Duration = Duration::from_secs(1);
 /// Time between two looks.
 const LOOK: Duration = Duration::from_millis(2);
@@ -39,7 +39,7 @@ impl Running {
     /// Stops, and saves the sessions where there is a file for them.
     pub(super) async fn stop_for_next(self, shutdown: Duration) {
         supervisor::extend(shutdown);
-        let saved = self.end_clients(shutdown, shutdown).await;
+        let saved = self.end_clients(shutdown).await;
         if let Some(state) = saved {
             self.save(&state).await;
         }
@@ -75,7 +75,7 @@ impl Running {
         if !ended.await.unwrap_or(false) {
             log::warn!("a listener is not paused; connections may be refused");
         }
-        let saved = self.end_clients(shutdown, shutdown.min(CLOSE_MAX)).await;
+        let saved = self.end_clients(shutdown.min(CLOSE_MAX)).await;
         if let Some(state) = saved {
             self.save(&state).await;
         }
@@ -85,10 +85,11 @@ impl Running {
         Err(error).context("the program cannot be started in place")
     }
 
-    /// Sends clients away and waits for them. Returns where their sessions are to be saved.
-    async fn end_clients(&self, shutdown: Duration, wait: Duration) -> Option<PathBuf> {
+    /// Sends clients away and waits for them, for so long together. Returns where their sessions
+    /// are to be saved.
+    async fn end_clients(&self, wait: Duration) -> Option<PathBuf> {
         let saved = self.state_path.clone();
-        self.shared.begin_shutdown(shutdown, saved.is_some());
+        self.shared.begin_shutdown(wait, saved.is_some());
         self.await_clients(wait).await;
         saved
     }

@@ -224,7 +224,7 @@ impl Handler<Accept> for Gateway {
 
     fn handle(&mut self, accept: Accept, ctx: &mut Context<Self>) {
         self.handled(ctx);
-        if self.saving.is_done {
+        if self.saving.has_no_intake {
             return;
         }
         let decision = accept.arrival.decide(&View {

@@ -172,6 +172,14 @@ impl Gateway {
         self.drain_these(leaving);
     }
 
+    /// Sends all away that are left.
+    pub(super) fn drain_rest(&mut self) {
+        if let Some(draining) = &mut self.drain {
+            let leaving = std::mem::take(&mut draining.waiting).into();
+            self.drain_these(leaving);
+        }
+    }
+
     fn drain_these(&mut self, leaving: Vec<ConnKey>) {
         if leaving.is_empty() {
             return;

@@ -47,6 +47,8 @@ pub(crate) const USERS_AT_ONCE: usize = 64;
 #[derive(Debug, Default)]
 pub(crate) struct Intake {
     is_paused: bool,
+    /// Whether nothing is read any more, as the process ends.
+    is_stopped: bool,
     /// Bytes read since the last look.
     unlooked_bytes: u64,
     /// What the commands of this turn count for.
@@ -65,9 +67,19 @@ impl Intake {
         self.is_paused
     }
 
+    /// Nothing is read from now on.
+    pub(crate) const fn stop(&mut self) {
+        self.is_stopped = true;
+    }
+
+    /// Whether sockets are read, in this turn or in the next.
+    pub(crate) const fn reads(&self) -> bool {
+        !(self.is_paused || self.is_stopped)
+    }
+
     /// Whether nothing more is read in this turn.
     pub(crate) const fn is_over(&self) -> bool {
-        self.is_paused || self.is_spent()
+        !self.reads() || self.is_spent()
     }
 
     /// Whether the commands of this turn have made as much work as they may.
@@ -77,7 +89,7 @@ impl Intake {
 
     /// Whether sockets are read that have little.
     const fn takes_little(&self) -> bool {
-        !self.is_paused && self.work < WORK_PER_TURN + LITTLE_WORK
+        self.reads() && self.work < WORK_PER_TURN + LITTLE_WORK
     }
 
     /// Whether connections that wait go on in this turn, while workers are crowded or not; in

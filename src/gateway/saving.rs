@@ -1,8 +1,10 @@
 //! Sessions that go to the next process, and those that come from the one before.
 //!
 //! From the first `goaway` on (`Drain::is_saving`) sessions that lose their connection are not
-//! reported: to their owners they are there, as clients are expected at once. `SaveSessions`
-//! cuts what connections are left, so that nothing is written that the values do not know of.
+//! reported: to their owners they are there, as clients are expected at once. `EndIntake` sends
+//! away the clients that are left, and ends reading: what they send from then on is not counted
+//! as accepted, and comes again to the next process. `SaveSessions` cuts what connections are
+//! left, so that nothing is written that the values do not know of.
 //! In the next process owners come first (`actor::saving`); then sessions are imported, and the
 //! gateway announces them to the owners. Those that had a connection and are not resumed in
 //! time lose it then.
@@ -14,6 +16,7 @@ use rustc_hash::FxHashSet;
 
 use crate::clock;
 use crate::gateway::Gateway;
+use crate::gateway::drain::RETURNS_PER_MS;
 use crate::gateway::session::export::EntryExport;
 use crate::gateway::turn::Timer;
 use crate::gateway::work::Effect;
@@ -24,17 +27,16 @@ use turntable_core::key::{Generation, SessionSlot};
 use turntable_core::session::export::LifeExport;
 
 /// How long clients may take to come back before their sessions have lost their connection, in
-/// ms; and one more ms for so many sessions.
+/// ms; and as long as so many take that come back over a time.
 const RETURN_MS: u64 = 10_000;
-const RETURNS_PER_MS: u64 = 4;
 
 /// What of a gateway's sessions goes to the next process, or came from the one before.
 #[derive(Debug, Default)]
 pub(crate) struct Saving {
     /// Whether sessions are going to be saved.
     pub(crate) is_on: bool,
-    /// Whether they are values: nothing of this gateway counts any more.
-    pub(crate) is_done: bool,
+    /// Whether nothing that clients send is taken any more.
+    pub(crate) has_no_intake: bool,
     /// Those whose owners believe that they have a connection.
     pub(crate) unreported: FxHashSet<SessionSlot>,
 }
@@ -43,6 +45,11 @@ pub(crate) struct Saving {
 #[derive(Debug, Clone, Copy, Message)]
 #[rtype(result = "bool")]
 pub struct IsQuiet;
+
+/// Sends away all clients that are left, and takes nothing from clients any more.
+#[derive(Debug, Clone, Copy, Message)]
+#[rtype(result = "()")]
+pub struct EndIntake;
 
 /// Makes values of all sessions. The gateway does nothing more.
 #[derive(Debug, Clone, Copy, Message)]
@@ -63,6 +70,16 @@ impl Handler<IsQuiet> for Gateway {
     }
 }
 
+impl Handler<EndIntake> for Gateway {
+    type Result = ();
+
+    fn handle(&mut self, _: EndIntake, _: &mut Context<Self>) {
+        self.drain_rest();
+        self.saving.has_no_intake = true;
+        self.intake.stop();
+    }
+}
+
 impl Handler<SaveSessions> for Gateway {
     type Result = Vec<EntryExport>;
 
@@ -71,7 +88,6 @@ impl Handler<SaveSessions> for Gateway {
             self.push_effects([Effect::Lose(connection)]);
             self.run();
         }
-        self.saving.is_done = true;
         let slots = self.sessions.slots().into_iter();
         let saved = slots.filter_map(|slot| {
             let mut export = self.export_session(slot)?;
@@ -92,7 +108,8 @@ impl Handler<RestoreSessions> for Gateway {
         RestoreSessions(exports): RestoreSessions,
         _: &mut Context<Self>,
     ) -> usize {
-        let mut count = 0;
+        let wanted = exports.len();
+        let (mut count, mut first_error) = (0, None);
         for export in exports {
             let was_attached = export.session.life == LifeExport::Attached;
             let key = export.session.key;
@@ -104,8 +121,15 @@ impl Handler<RestoreSessions> for Gateway {
                         self.saving.unreported.insert(slot);
                     }
                 }
-                Err(error) => log::debug!("session {key:?} is not restored: {error}"),
+                Err(error) => {
+                    log::debug!("session {key:?} is not restored: {error}");
+                    first_error.get_or_insert(error);
+                }
             }
+        }
+        if let Some(error) = first_error {
+            let lost = wanted - count;
+            log::warn!("{lost} sessions are not restored, the first because: {error}");
         }
         self.announce_topics();
         let wait_ms = RETURN_MS + count as u64 / RETURNS_PER_MS;

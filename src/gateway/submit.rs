@@ -122,7 +122,7 @@ impl Handler<Submit> for Gateway {
 
     fn handle(&mut self, submit: Submit, ctx: &mut Context<Self>) {
         self.handled(ctx);
-        if self.saving.is_done {
+        if self.saving.has_no_intake {
             // Dropped without an answer, which says that the server stops.
             return;
         }
@@ -158,7 +158,7 @@ impl Handler<DirectSend> for Gateway {
 
     fn handle(&mut self, mut send: DirectSend, ctx: &mut Context<Self>) {
         self.handled(ctx);
-        if self.saving.is_done {
+        if self.saving.has_no_intake && send.from.is_some() {
             return;
         }
         if let Some(from) = send.from.take() {

@@ -339,7 +339,7 @@ impl Gateway {
     /// read at once.
     pub(crate) fn read_unread(&mut self) -> bool {
         if self.lists.unread.is_empty() || self.intake.is_over() {
-            return !self.lists.unread.is_empty() && !self.intake.is_paused();
+            return !self.lists.unread.is_empty() && self.intake.reads();
         }
         let mut unread = std::mem::take(&mut self.lists.unread).into_iter();
         for key in unread.by_ref() {
@@ -355,7 +355,7 @@ impl Gateway {
         // What came meanwhile is behind it.
         let behind = std::mem::take(&mut self.lists.unread);
         self.lists.unread = unread.chain(behind).collect();
-        !self.lists.unread.is_empty() && !self.intake.is_paused()
+        !self.lists.unread.is_empty() && self.intake.reads()
     }
 
     /// Turns the wheel.

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::gather::quiet;
+use super::gather::quiet_within_bound;
 use super::{Parts, State};
 use crate::actor::saving::{RestoreOwners, Restored, SavedOwners};
 use crate::clock;
@@ -58,11 +58,11 @@ pub async fn restore(mut state: State, parts: &Parts, workers: usize) -> Counts 
     for (gateway, sessions) in gateways.iter().zip(sessions) {
         restored += gateway.send(RestoreSessions(sessions)).await.unwrap_or(0);
     }
-    quiet(shared).await;
+    quiet_within_bound(shared).await;
     for directory in &directories {
         let _ = directory.send(Restored).await;
     }
-    quiet(shared).await;
+    quiet_within_bound(shared).await;
     Counts {
         sessions: (restored, wanted),
         owners,

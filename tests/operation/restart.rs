@@ -13,13 +13,13 @@ use turntable_testkit::workspace::turntable;
 use turntable_testkit::{Server, channel, http, room};
 
 const CONFIG: &str = "
-[presence]
-grace_ms = 50
 [channels.lobby]
 history_max = 10
 history_ms = 60000
 [games.chess]
 seat_ms = 60000
+[presence]
+grace_ms = 50
 ";
 
 /// A folder with a configuration and a store.
@@ -27,8 +27,13 @@ struct Folder(tempfile::TempDir);
 
 impl Folder {
     fn new() -> Self {
+        Self::with("")
+    }
+
+    /// With these lines behind the configuration, which ends in the middle of `[presence]`.
+    fn with(lines: &str) -> Self {
         let folder = Self(tempfile::tempdir().unwrap());
-        fs::write(folder.path("config.toml"), CONFIG).unwrap();
+        fs::write(folder.path("config.toml"), format!("{CONFIG}{lines}")).unwrap();
         folder
     }
 
@@ -199,6 +204,26 @@ fn restart_in_place_is_not_seen_by_anybody() {
     let history: [Value; 2] = channel::published(&mut late);
     assert_eq!(history, ["first", "second"]);
     assert!(!folder.path("users.db.state").exists());
+}
+
+#[test]
+fn restart_in_place_sends_all_clients_away_that_are_to_go_over_a_time() {
+    let folder = Folder::with("[server]\ndrain_spread_ms = 2000\n");
+    let server = folder.server();
+    let users = (0..8).map(|number| format!("1:{number}"));
+    let mut sessions: Vec<_> = users.map(|user| Session::begin(&server, &user)).collect();
+    restart(&server);
+    // In half of the second that they have to close their connections.
+    for session in &mut sessions {
+        let goaway = session.expect("goaway");
+        assert!(goaway["reconnect_ms"].as_u64().unwrap() <= 750, "{goaway}");
+        session.client.expect_close(1001);
+    }
+    let _ = server.await_log("restored 8 of 8 sessions");
+    for session in &mut sessions {
+        session.resume();
+        session.client.expect_nothing_pending();
+    }
 }
 
 #[test]

@@ -9,6 +9,7 @@ use turntable_testkit::workspace::root;
 /// Files with lines that are written once in a process's life: at its start, at its end,
 /// or in a test.
 const ONCE: &[&str] = &[
+    "actor/directory/saving.rs",
     "app.rs",
     "app/files.rs",
     "app/listeners.rs",
@@ -17,6 +18,7 @@ const ONCE: &[&str] = &[
     "cluster/bytes.rs",
     "cluster/mod.rs",
     "gateway/mod.rs",
+    "gateway/saving.rs",
     "portal/checkers.rs",
     "restart/file.rs",
     "restart/gather.rs",
