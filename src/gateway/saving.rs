@@ -117,6 +117,8 @@ impl Handler<RestoreSessions> for Gateway {
                 Ok(slot) => {
                     count += 1;
                     self.announce_session(slot);
+                    // The avatar drops what a session watches that it does not know.
+                    self.hide_unknown(slot);
                     if was_attached && self.sessions.holds(slot) {
                         self.saving.unreported.insert(slot);
                     }

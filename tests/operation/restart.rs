@@ -227,6 +227,26 @@ fn restart_in_place_sends_all_clients_away_that_are_to_go_over_a_time() {
 }
 
 #[test]
+fn users_that_see_each_other_by_watching_do_so_after_a_restart() {
+    let folder = Folder::with("watch = \"mutual\"\n");
+    let server = folder.server();
+    let [mut a, mut b] = ["1:1", "1:2"].map(|user| Session::begin(&server, user));
+    a.client.command("subscribe", json!(["1:2"]));
+    assert_eq!(a.expect("userchange"), json!({"1:2": "offline"}));
+    b.client.command("subscribe", json!(["1:1"]));
+    while b.expect("userchange") != json!({"1:1": "online"}) {}
+    assert_eq!(a.expect("userchange"), json!({"1:2": "online"}));
+    restart(&server);
+    goes_away(&mut a);
+    goes_away(&mut b);
+    let _ = server.await_log("restored 2 of 2 sessions");
+    a.resume();
+    b.resume();
+    b.client.command("status", json!("busy"));
+    while a.expect("userchange") != json!({"1:2": "busy"}) {}
+}
+
+#[test]
 fn sessions_go_on_after_a_stop_and_a_start() {
     let folder = Folder::new();
     let mut server = folder.server();

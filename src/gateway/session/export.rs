@@ -289,7 +289,8 @@ impl Gateway {
 
     /// The same for a session of an earlier process, all of which come before anything else
     /// happens: what its client knows of other users is as they are, and it is on its channels
-    /// as it was. They are announced to the channels when all have come.
+    /// as it was. They are announced to the channels when all have come. The caller announces it
+    /// to its avatar, which has to know the session before what that does (`hide_unknown`).
     ///
     /// # Errors
     /// As [`Self::import_session`].
@@ -327,7 +328,9 @@ impl Gateway {
         if let Some(expires_ms) = expires_ms {
             self.await_expiry(slot, expires_ms);
         }
-        self.hide_unknown(slot);
+        if origin == Origin::Gateway {
+            self.hide_unknown(slot);
+        }
         for room in rooms {
             let topics = &mut self.subscriptions.topics;
             topics.enter(Topic::Room(room), slot.into());
