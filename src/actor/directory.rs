@@ -32,6 +32,7 @@ use crate::clock;
 use crate::cluster::burst::{Burst, begin_when_drained, give_way};
 use crate::cluster::envelope::Envelope;
 use crate::log_limit::LogLimit;
+use saving::Saved;
 use turntable_core::call::{AvatarCall, Call, ChannelCall, RoomCall, ServiceCall, Stamped};
 use turntable_core::delivery::{Answer, Delivery};
 use turntable_core::id::{ChannelId, UserId};
@@ -81,6 +82,8 @@ pub struct Directory {
     services: Listings<Service>,
     /// Calls in a row.
     burst: Burst,
+    /// What of it goes to the next process.
+    saved: Saved,
 }
 
 impl Directory {
@@ -95,6 +98,7 @@ impl Directory {
             paths: BTreeSet::new(),
             services: Listings::new(&shared.metrics, "service"),
             burst: Burst::default(),
+            saved: Saved::default(),
             shared,
         }
     }
@@ -393,6 +397,9 @@ impl Handler<Envelope<Stamped>> for Directory {
         if stamped.generation > self.generation {
             // Others have replaced the owners of this shard.
             return self.shared.not_done(stamped.call.pending());
+        }
+        if self.saved.refuses(&stamped.call) {
+            return self.refuse_saved(stamped.call.pending());
         }
         match stamped.call {
             Call::Avatar(user, call) => self.call_avatar(user, call),

@@ -130,16 +130,19 @@ where
         self.by_id.keys()
     }
 
-    /// Puts an actor of an earlier process in its place, unless there is one.
-    pub(super) fn put(&mut self, id: A::Id, make: impl FnOnce() -> A) {
-        if let Entry::Vacant(entry) = self.by_id.entry(id) {
-            self.gauge.inc();
-            entry.insert(Listing {
-                address: Some(make().start()),
-                sent: 0,
-                _begun: None,
-            });
-        }
+    /// Puts an actor of an earlier process in its place, unless there is one. Returns whether
+    /// there was none.
+    pub(super) fn put(&mut self, id: A::Id, make: impl FnOnce() -> A) -> bool {
+        let Entry::Vacant(entry) = self.by_id.entry(id) else {
+            return false;
+        };
+        self.gauge.inc();
+        entry.insert(Listing {
+            address: Some(make().start()),
+            sent: 0,
+            _begun: None,
+        });
+        true
     }
 
     /// Sends every actor a message, and awaits the answers.

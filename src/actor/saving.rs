@@ -100,9 +100,9 @@ pub struct SaveRooms;
 #[rtype(result = "SavedOwners")]
 pub struct SaveOthers;
 
-/// Makes owners of values.
+/// Makes owners of values. Returns how many.
 #[derive(Debug, Message)]
-#[rtype(result = "()")]
+#[rtype(result = "usize")]
 pub struct RestoreOwners(pub SavedOwners);
 
 /// All sessions have come.

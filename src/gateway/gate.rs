@@ -1,6 +1,12 @@
-//! What holds connections back while sessions of an earlier process come.
+//! What holds connections and calls of the operator back while sessions of an earlier process
+//! come.
+
+use std::time::Duration;
 
 use tokio::sync::watch;
+
+use turntable_core::packet::ErrorBody;
+use turntable_core::reason::ErrorCode;
 
 /// Open unless it was closed.
 #[derive(Debug)]
@@ -13,7 +19,7 @@ impl Default for Gate {
 }
 
 impl Gate {
-    /// Connections wait from now on.
+    /// Connections and calls wait from now on.
     pub fn close(&self) {
         self.0.send_replace(false);
     }
@@ -36,9 +42,22 @@ impl Gate {
             let _ = self.0.subscribe().wait_for(|is_open| *is_open).await;
         }
     }
+
+    /// The same for so long.
+    ///
+    /// # Errors
+    /// `unavailable` where it is not opened in that time.
+    pub async fn passed_within(&self, wait: Duration) -> Result<(), ErrorBody> {
+        let passed = tokio::time::timeout(wait, self.passed()).await;
+        passed.map_err(|_| {
+            let message = "the sessions of the process before are being restored; try again";
+            ErrorBody::new(ErrorCode::Unavailable, message)
+        })
+    }
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
 
@@ -55,7 +74,10 @@ mod tests {
             tokio::task::yield_now().await;
         }
         assert!(!waiting.is_finished());
+        let early = gate.passed_within(Duration::from_millis(1)).await;
+        assert_eq!(early.unwrap_err().code, ErrorCode::Unavailable);
         gate.open();
         assert!(waiting.await.is_ok());
+        assert!(gate.passed_within(Duration::ZERO).await.is_ok());
     }
 }

@@ -180,23 +180,28 @@ async fn live() -> HttpResponse {
 
 async fn ready(management: web::Data<Management>) -> HttpResponse {
     let shared = &management.shared;
-    let refusing = if shared.phase.refuses_clients() {
-        "draining"
-    } else if shared.overload.is_refusing() {
-        "overloaded"
-    } else {
-        match management.store.health() {
-            Health::Closed => "store_closed",
-            Health::Sound => {
-                return HttpResponse::Ok().json(serde_json::json!({"status": "ready"}));
-            }
-            health => {
-                let status = serde_json::json!({"status": "ready", "store": health.name()});
-                return HttpResponse::Ok().json(status);
-            }
+    let health = management.store.health();
+    match (refusing(shared, health), health) {
+        (Some(why), _) => {
+            HttpResponse::ServiceUnavailable().json(serde_json::json!({"status": why}))
         }
-    };
-    HttpResponse::ServiceUnavailable().json(serde_json::json!({"status": refusing}))
+        (None, Health::Sound) => HttpResponse::Ok().json(serde_json::json!({"status": "ready"})),
+        (None, health) => {
+            let status = serde_json::json!({"status": "ready", "store": health.name()});
+            HttpResponse::Ok().json(status)
+        }
+    }
+}
+
+/// Why a server takes no clients, if it takes none.
+fn refusing(shared: &Shared, health: Health) -> Option<&'static str> {
+    match () {
+        () if shared.phase.refuses_clients() => Some("draining"),
+        () if !shared.gate.is_open() => Some("restoring"),
+        () if shared.overload.is_refusing() => Some("overloaded"),
+        () if health == Health::Closed => Some("store_closed"),
+        () => None,
+    }
 }
 
 async fn not_found() -> HttpResponse {
@@ -217,4 +222,22 @@ async fn not_allowed(request: HttpRequest) -> HttpResponse {
                 "message": format!("{} takes GET and HEAD", request.path()),
             }
         }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::gateway::testing::{Noted, gateway, shared_of};
+
+    #[test]
+    fn server_that_restores_sessions_is_not_ready() {
+        let gateway = gateway(0, &Arc::new(Noted::default()));
+        let shared = shared_of(&gateway);
+        assert_eq!(refusing(shared, Health::Sound), None);
+        shared.gate.close();
+        assert_eq!(refusing(shared, Health::Sound), Some("restoring"));
+        shared.gate.open();
+        assert_eq!(refusing(shared, Health::Sound), None);
+        assert_eq!(refusing(shared, Health::Closed), Some("store_closed"));
+    }
 }

@@ -22,6 +22,7 @@ const QUIET_MAX: Duration = Duration::from_secs(2);
 pub async fn gather(parts: &Parts) -> State {
     let directories = parts.all_directories();
     let mut owners = SavedOwners::default();
+    parts.shared.phase.save();
     for gateway in parts.shared.peers.gateways() {
         // What a client sends after this is not counted, and comes again to the next process.
         let _ = gateway.send(EndIntake).await;

@@ -37,12 +37,13 @@ pub async fn restore(mut state: State, parts: &Parts, workers: usize) -> Counts 
     for export in state.sessions.iter_mut().flatten() {
         export.session.pass_time(gap_ms);
     }
-    let (wanted, owners) = (state.sessions(), state.owners.len());
+    let wanted = state.sessions();
+    let mut put = 0;
     let directories = parts.all_directories();
     let shared = &parts.shared;
     for (directory, owners) in directories.iter().zip(by_shard(state.owners, parts)) {
         // One that is gone has taken the process with it.
-        let _ = directory.send(RestoreOwners(owners)).await;
+        put += directory.send(RestoreOwners(owners)).await.unwrap_or(0);
     }
     let gateways: Vec<_> = shared.peers.gateways().cloned().collect();
     let mut sessions: Vec<Vec<_>> = gateways.iter().map(|_| Vec::new()).collect();
@@ -65,7 +66,7 @@ pub async fn restore(mut state: State, parts: &Parts, workers: usize) -> Counts 
     quiet_within_bound(shared).await;
     Counts {
         sessions: (restored, wanted),
-        owners,
+        owners: put,
         gap_ms,
     }
 }

@@ -10,6 +10,33 @@ use crate::actor::saving::{
     RestoreOwners, Restored, Save, SaveOthers, SaveRooms, SavedAvatar, SavedChannel, SavedOwners,
     SavedRoom,
 };
+use turntable_core::call::Call;
+use turntable_core::packet::ErrorBody;
+use turntable_core::pending::Pending;
+use turntable_core::reason::ErrorCode;
+
+/// Which owners of a directory are values: calls to them are refused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(super) enum Saved {
+    /// None.
+    #[default]
+    None,
+    /// Rooms.
+    Rooms,
+    /// All.
+    All,
+}
+
+impl Saved {
+    /// Whether a call comes too late.
+    pub(super) fn refuses(self, call: &Call) -> bool {
+        match self {
+            Self::None => false,
+            Self::Rooms => matches!(call, Call::Room(..)),
+            Self::All => true,
+        }
+    }
+}
 
 fn those<K, T>(answers: Vec<(K, Option<T>)>) -> Vec<(K, T)> {
     let answers = answers.into_iter();
@@ -18,10 +45,22 @@ fn those<K, T>(answers: Vec<(K, Option<T>)>) -> Vec<(K, T)> {
         .collect()
 }
 
+impl Directory {
+    /// A call is refused whose owner is a value of the next process.
+    pub(super) fn refuse_saved(&self, pending: Option<Pending>) {
+        let error = ErrorBody::new(
+            ErrorCode::Unavailable,
+            "the server is restarting; try again",
+        );
+        self.refuse(pending, error);
+    }
+}
+
 impl Handler<SaveRooms> for Directory {
     type Result = ResponseFuture<SavedOwners>;
 
     fn handle(&mut self, _: SaveRooms, _: &mut Context<Self>) -> Self::Result {
+        self.saved = Saved::Rooms;
         let rooms = self.rooms.ask_all::<Save<SavedRoom>>();
         Box::pin(async move {
             SavedOwners {
@@ -36,6 +75,7 @@ impl Handler<SaveOthers> for Directory {
     type Result = ResponseFuture<SavedOwners>;
 
     fn handle(&mut self, _: SaveOthers, _: &mut Context<Self>) -> Self::Result {
+        self.saved = Saved::All;
         let avatars = self.avatars.ask_all::<Save<SavedAvatar>>();
         let channels = self.channels.ask_all::<Save<SavedChannel>>();
         Box::pin(async move {
@@ -49,23 +89,30 @@ impl Handler<SaveOthers> for Directory {
 }
 
 impl Handler<RestoreOwners> for Directory {
-    type Result = ();
+    type Result = usize;
 
-    fn handle(&mut self, RestoreOwners(owners): RestoreOwners, _: &mut Context<Self>) {
+    fn handle(&mut self, RestoreOwners(owners): RestoreOwners, _: &mut Context<Self>) -> usize {
         let shared = self.shared.clone();
+        let wanted = owners.len();
+        let mut put = 0;
         for (id, saved) in owners.channels {
             let make = || Channel::restore(&shared, id.clone(), saved);
-            self.channels.put(id.clone(), make);
+            put += usize::from(self.channels.put(id.clone(), make));
             self.note_path(id);
         }
         for (user, saved) in owners.avatars {
             let make = || Avatar::restore(&shared, user.clone(), saved);
-            self.avatars.put(user.clone(), make);
+            put += usize::from(self.avatars.put(user.clone(), make));
         }
         for (id, saved) in owners.rooms {
             let make = || Room::restore(&shared, id.clone(), saved);
-            self.rooms.put(id.clone(), make);
+            put += usize::from(self.rooms.put(id.clone(), make));
         }
+        if put < wanted {
+            let lost = wanted - put;
+            log::error!("{lost} users, rooms and channels began before they were restored");
+        }
+        put
     }
 }
 

@@ -1,8 +1,10 @@
 //! Fences and deadlines, with gateways that do what a test wants.
 
 mod renewal;
+mod saving;
+
 use std::rc::Rc;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, OnceLock};
 use std::time::{Duration, Instant};
 
 use actix::Addr;
@@ -43,7 +45,7 @@ fn gateway(worker: u16) -> GatewayId {
 
 /// A bus to two gateways that only note what they get.
 #[derive(Debug, Default)]
-struct Notes(Mutex<Vec<(GatewayId, Delivery)>>);
+struct Notes(Mutex<Vec<(GatewayId, Delivery)>>, OnceLock<Arc<Mailboxes>>);
 
 impl Bus for Notes {
     fn send(&self, to: GatewayId, delivery: Delivery) {
@@ -122,6 +124,7 @@ fn start_with(store: Arc<dyn Store>) -> (Arc<Notes>, Addr<Directory>, Arc<Metric
     };
     let metrics = Arc::new(Metrics::default());
     let mailboxes = Arc::new(Mailboxes::new(1, &metrics));
+    let _ = notes.1.set(mailboxes.clone());
     let portal = Portal::new(PortalSettings::default(), Vec::new(), store.clone()).unwrap();
     let portal = Arc::new(portal);
     let factory = Factory::new(AvatarSettings::default(), None, portal, metrics.clone());
@@ -468,33 +471,4 @@ async fn end_of_a_session_does_not_overtake_its_beginning_behind_a_durable_set()
         order.collect()
     };
     assert_eq!(order, ["set", "attached"]);
-}
-
-#[actix_rt::test]
-async fn store_that_failed_is_asked_again_by_the_next_session() {
-    let store = Arc::new(Slow::default());
-    let (notes, directory, _) = start_with(store.clone());
-    // It outlives the session that was refused.
-    invite(&directory);
-    let (_, begin) = attach(1);
-    call(&directory, 0, Call::Avatar(user(), begin));
-    store.answer(Err(Unavailable)).await;
-    let refused = |delivery: &Delivery| match delivery {
-        Delivery::NotAttached { error, .. } => Some(error.code),
-        _ => None,
-    };
-    assert_eq!(notes.first(refused).await, ErrorCode::Unavailable);
-    let (_, begin) = attach(2);
-    call(&directory, 0, Call::Avatar(user(), begin));
-    let stored: Attributes = [(Box::from("name"), Payload::from_json("1"))].into();
-    let found = Stored {
-        record: stored.clone().into(),
-        last_seen_ms: None,
-    };
-    store.answer(Ok(found)).await;
-    let attached = |delivery: &Delivery| match delivery {
-        Delivery::Attached { attributes, .. } => Some(attributes.clone()),
-        _ => None,
-    };
-    assert_eq!(notes.first(attached).await, stored.to_vec());
 }

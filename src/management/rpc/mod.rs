@@ -24,6 +24,7 @@ mod user;
 
 use std::net::SocketAddr;
 use std::sync::LazyLock;
+use std::time::Duration;
 
 use actix_web::http::StatusCode;
 use actix_web::http::header::WWW_AUTHENTICATE;
@@ -43,6 +44,9 @@ use turntable_core::reason::ErrorCode;
 
 /// The longest body of a call, in bytes.
 pub(super) const BODY_BYTES_MAX: usize = 65_536;
+
+/// How long a call waits while sessions of the process before are restored.
+const RESTORE_WAIT: Duration = Duration::from_secs(10);
 
 /// The methods of each service.
 pub(crate) const SERVICES: &[(&str, &[Method])] = &[
@@ -266,6 +270,9 @@ async fn carry_out(
     service: &str,
     (method, arguments): Call,
 ) -> Answer {
+    // What a call does to owners that are not there yet, or are saved already, would be lost.
+    management.shared.gate.passed_within(RESTORE_WAIT).await?;
+    management.shared.phase.check_unsaved()?;
     let entry = audit::Entry::of(&caller, peer, (service, method), &arguments);
     let since = slow::begin();
     let answer = (method.run)(&management.now(), arguments.of_caller(caller.name)).await;
