@@ -6,8 +6,8 @@
 //! gateways stop reading from their sockets (`gateway::intake`), and HTTP requests wait
 //! (`request`). No worker ever waits for a mailbox, so two cannot wait for each other.
 
-use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 
 use prometheus_client::metrics::gauge::Gauge;
 
@@ -75,6 +75,18 @@ impl WorkerMailboxes {
 pub struct Mailboxes {
     workers: Box<[WorkerMailboxes]>,
     requests: Requests,
+    /// Answers from outside that owners wait for.
+    awaited: Arc<AtomicU64>,
+}
+
+/// An owner waits for an answer from outside, as of the store; until this is dropped.
+#[derive(Debug)]
+pub struct Awaited(Arc<AtomicU64>);
+
+impl Drop for Awaited {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
 }
 
 impl Mailboxes {
@@ -92,7 +104,21 @@ impl Mailboxes {
         Self {
             workers: (0..workers).map(queues).collect(),
             requests: Requests::default(),
+            awaited: Arc::default(),
         }
+    }
+
+    /// An owner waits for an answer, until what this returns is dropped.
+    #[must_use]
+    pub fn await_answer(&self) -> Awaited {
+        self.awaited.fetch_add(1, Ordering::Relaxed);
+        Awaited(self.awaited.clone())
+    }
+
+    /// How many answers from outside owners wait for.
+    #[must_use]
+    pub fn awaited(&self) -> u64 {
+        self.awaited.load(Ordering::Relaxed)
     }
 
     /// How many workers there are.
@@ -162,6 +188,15 @@ impl Mailboxes {
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn answers_are_awaited_until_they_are_dropped() {
+        let mailboxes = Mailboxes::new(1, &Metrics::default());
+        let answers = [mailboxes.await_answer(), mailboxes.await_answer()];
+        assert_eq!(mailboxes.awaited(), 2);
+        drop(answers);
+        assert_eq!(mailboxes.awaited(), 0);
+    }
 
     #[test]
     fn letters_wait_from_put_to_take() {

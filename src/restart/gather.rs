@@ -1,7 +1,8 @@
 //! From a server whose clients are away to a value.
 //!
-//! What acts on others is saved before those. Between two steps the mailboxes are emptied, so
-//! that no call and no message is on its way past a value.
+//! What acts on others is saved before those. Between two steps the mailboxes are emptied, and
+//! owners get the answers of the store that they wait for, so that no call and no message is on
+//! its way past a value.
 
 use std::time::{Duration, Instant};
 
@@ -59,7 +60,7 @@ async fn quiet(shared: &Shared, until: Instant) {
     let mut in_a_row = 0;
     while in_a_row < LOOKS {
         let mailboxes = &shared.mailboxes;
-        let mut is_quiet = mailboxes.most_waiting() == 0;
+        let mut is_quiet = mailboxes.most_waiting() == 0 && mailboxes.awaited() == 0;
         for gateway in shared.peers.gateways() {
             is_quiet &= gateway.send(IsQuiet).await.unwrap_or(true);
         }

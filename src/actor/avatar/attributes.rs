@@ -11,6 +11,7 @@ use thin_vec::ThinVec;
 use crate::actor::avatar::Avatar;
 use crate::actor::owner_call::Due;
 use crate::actor::validator::{self, Setter as By};
+use crate::cluster::mailbox::Awaited;
 use crate::store::{self, Record, Stored, Unavailable};
 use turntable_core::backup::Attributes;
 use turntable_core::call::{AvatarCall, Requester};
@@ -68,12 +69,12 @@ impl Setter {
 /// The store has the attributes of the user.
 #[derive(Debug, Message)]
 #[rtype(result = "()")]
-pub(super) struct Loaded(store::Loaded);
+pub(super) struct Loaded(store::Loaded, Awaited);
 
 /// A durable `set` is stored, or could not be.
 #[derive(Debug, Message)]
 #[rtype(result = "()")]
-pub(super) struct Written(Result<(), Unavailable>);
+pub(super) struct Written(Result<(), Unavailable>, Awaited);
 
 /// Whether a call cannot be carried out without the user's attributes.
 pub(super) const fn needs_attributes(call: &AvatarCall) -> bool {
@@ -112,7 +113,8 @@ impl Avatar {
         }
         self.stored = Some(Box::default());
         let address = ctx.address();
-        let load = Box::new(move |loaded| address.do_send(Loaded(loaded)));
+        let awaited = self.shared.mailboxes.await_answer();
+        let load = Box::new(move |loaded| address.do_send(Loaded(loaded, awaited)));
         store.load(&self.user, load);
     }
 
@@ -373,7 +375,8 @@ impl Avatar {
             outcome => return self.answer_setter(setter, outcome.map(|_| ())),
         };
         let address = ctx.address();
-        let saved = Box::new(move |saved| address.do_send(Written(saved)));
+        let awaited = self.shared.mailboxes.await_answer();
+        let saved = Box::new(move |saved| address.do_send(Written(saved, awaited)));
         let record = self.record(attributes.clone());
         self.shared.store.save(&self.user, record, Some(saved));
         self.stored = Some(Box::new(Waiting {
@@ -390,7 +393,7 @@ impl Avatar {
 impl Handler<Loaded> for Avatar {
     type Result = ();
 
-    fn handle(&mut self, Loaded(loaded): Loaded, ctx: &mut Self::Context) {
+    fn handle(&mut self, Loaded(loaded, _awaited): Loaded, ctx: &mut Self::Context) {
         let waiting = self.stored.take().unwrap_or_default();
         match loaded {
             Ok(stored) => self.take_loaded(stored),
@@ -407,7 +410,7 @@ impl Handler<Loaded> for Avatar {
 impl Handler<Written> for Avatar {
     type Result = ();
 
-    fn handle(&mut self, Written(written): Written, ctx: &mut Self::Context) {
+    fn handle(&mut self, Written(written, _awaited): Written, ctx: &mut Self::Context) {
         let Some(waiting) = self.stored.take() else {
             return;
         };

@@ -6,6 +6,7 @@ use actix::{AsyncContext, Context, Handler, Message};
 use crate::actor::avatar::Avatar;
 use crate::actor::avatar::attributes::unavailable;
 use crate::clock;
+use crate::cluster::mailbox::Awaited;
 use crate::log_limit::LogLimit;
 use crate::portal::factory::{AvatarPlan, NewAvatar};
 use turntable_core::call::AvatarCall;
@@ -18,7 +19,7 @@ static NOT_SET: LogLimit = LogLimit::new();
 /// The factory has planned the avatar; `None` where it may not begin.
 #[derive(Debug, Message)]
 #[rtype(result = "()")]
-pub(super) struct Made(Option<AvatarPlan>);
+pub(super) struct Made(Option<AvatarPlan>, Awaited);
 
 impl Avatar {
     /// Carries out a call that needs not wait for the store: the one that begins the
@@ -43,7 +44,8 @@ impl Avatar {
         };
         self.wait_with(call);
         let address = ctx.address();
-        let then = move |plan| address.do_send(Made(plan));
+        let awaited = self.shared.mailboxes.await_answer();
+        let then = move |plan| address.do_send(Made(plan, awaited));
         self.shared.factory.plan(avatar, then);
     }
 
@@ -66,7 +68,7 @@ impl Avatar {
 impl Handler<Made> for Avatar {
     type Result = ();
 
-    fn handle(&mut self, Made(plan): Made, ctx: &mut Self::Context) {
+    fn handle(&mut self, Made(plan, _awaited): Made, ctx: &mut Self::Context) {
         let mut deferred = self.take_deferred();
         let Some(first) = deferred.pop_front() else {
             return;

@@ -5,6 +5,7 @@ use actix::{AsyncContext, Context, Handler, Message};
 
 use super::Channel;
 use crate::clock;
+use crate::cluster::mailbox::Awaited;
 use crate::store::LoadedChannel;
 use crate::store::channel::ChannelChange;
 use turntable_core::call::ChannelCall;
@@ -21,7 +22,7 @@ pub(super) struct Loading {
 /// The store has the channel.
 #[derive(Debug, Message)]
 #[rtype(result = "()")]
-pub(super) struct Loaded(LoadedChannel);
+pub(super) struct Loaded(LoadedChannel, Awaited);
 
 impl Channel {
     /// Loads what is stored of the channel, where it is to be.
@@ -31,7 +32,8 @@ impl Channel {
         }
         self.loading = Some(Box::default());
         let address = ctx.address();
-        let load = Box::new(move |loaded| address.do_send(Loaded(loaded)));
+        let awaited = self.shared.mailboxes.await_answer();
+        let load = Box::new(move |loaded| address.do_send(Loaded(loaded, awaited)));
         self.shared.store.load_channel(&self.id, load);
     }
 
@@ -97,7 +99,7 @@ impl Channel {
 impl Handler<Loaded> for Channel {
     type Result = ();
 
-    fn handle(&mut self, Loaded(loaded): Loaded, ctx: &mut Self::Context) {
+    fn handle(&mut self, Loaded(loaded, _awaited): Loaded, ctx: &mut Self::Context) {
         let loading = self.loading.take().unwrap_or_default();
         match loaded {
             Ok(Some(stored)) => {

@@ -2,6 +2,7 @@
 
 mod renewal;
 mod saving;
+mod store_answers;
 
 use std::rc::Rc;
 use std::sync::{Arc, Mutex, OnceLock};
