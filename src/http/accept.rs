@@ -175,12 +175,15 @@ mod tests {
     use super::*;
     use crate::gateway::admission::IncompleteLimits;
     use crate::gateway::testing::{Noted, shared};
+    use crate::http::settings::ServerSettings;
 
     #[actix::test]
     async fn connections_that_wait_for_a_restoration_are_counted() {
         let shared = shared(&Arc::new(Noted::default()));
-        let mut server = crate::config::Config::default().server;
-        server.connections_per_address_max = 2;
+        let server = ServerSettings {
+            connections_per_address_max: 2,
+            ..ServerSettings::default()
+        };
         let acceptor = Acceptor {
             shared: shared.clone(),
             places: Arc::new(Places::new(1_000)),
