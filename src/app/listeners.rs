@@ -48,10 +48,14 @@ impl Inherited {
         Self(Mutex::new(listeners))
     }
 
-    /// Whether there are any.
-    pub(super) fn is_empty(&self) -> bool {
+    /// Reserves the descriptors of others that will be handed over, so that nothing else has
+    /// them.
+    pub(super) fn reserve(&self) -> Vec<File> {
         let listeners = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        listeners.is_empty()
+        let others = NAMES.iter().skip(listeners.len());
+        others
+            .filter_map(|_| File::open("/dev/null").ok())
+            .collect()
     }
 
     /// The listeners of [`NAMES`], which the configuration has at these addresses; new ones
@@ -133,12 +137,6 @@ fn overlap(one: SocketAddr, other: SocketAddr) -> bool {
 /// The number of a listener in this process.
 pub(super) fn number_of(listener: &TcpListener) -> i32 {
     listener.as_raw_fd()
-}
-
-/// Reserves the descriptors of those that will be handed over, so that nothing else has them.
-pub(super) fn reserve() -> Vec<File> {
-    let open = |_| File::open("/dev/null").ok();
-    NAMES.iter().filter_map(open).collect()
 }
 
 /// Listeners that the next program gets in place of those of this one.

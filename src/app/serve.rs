@@ -10,7 +10,7 @@ use tokio::signal::unix::{Signal, SignalKind};
 use tokio::sync::mpsc::UnboundedReceiver;
 
 use super::configuration::SERVER;
-use super::listeners::{self, Changed, Inherited};
+use super::listeners::{Changed, Inherited};
 use super::program::{Checking, Program};
 use super::supervisor::{extending, notify};
 use super::{Extensions, Running, files};
@@ -35,10 +35,7 @@ pub fn run(sources: Sources, services: LocalServices) -> anyhow::Result<()> {
     };
     // Before any thread: it changes the environment, and what is opened later has other numbers.
     let inherited = Inherited::take();
-    let _reserved = match inherited.is_empty() {
-        true => listeners::reserve(),
-        false => Vec::new(),
-    };
+    let _reserved = inherited.reserve();
     let composed = sources.compose()?;
     let program = Program::of_process(&sources)?;
     log_filter::apply(&composed.config.log);
