@@ -29,6 +29,7 @@ mod reload_load;
 mod restart;
 mod restart_load;
 mod restart_process;
+mod restart_state;
 mod session;
 mod set;
 mod shutdown;

@@ -18,6 +18,8 @@ mod msgpack_v2;
 mod remote_call;
 #[path = "../../fuzz/checks/socketio.rs"]
 mod socketio;
+#[path = "../../fuzz/checks/state.rs"]
+mod state;
 #[path = "../../fuzz/checks/tunnel_format.rs"]
 mod tunnel_format;
 
@@ -73,6 +75,11 @@ fn engineio() {
 #[test]
 fn socketio() {
     replay("socketio", socketio::check);
+}
+
+#[test]
+fn state() {
+    replay("state", state::check);
 }
 
 #[test]
