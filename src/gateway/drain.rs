@@ -160,24 +160,32 @@ impl Gateway {
         let Some(draining) = &mut self.drain else {
             return;
         };
-        let connections = &self.connections;
-        let is_between = |key: &ConnKey| {
-            let connection = connections.get(*key);
-            connection.is_some_and(Connection::awaits_attachment)
-        };
-        // A client that has no answer to read it in gets its `goaway` when it comes back.
         let taken = draining.take(Instant::now());
-        let (between, leaving): (Vec<_>, Vec<_>) = taken.into_iter().partition(is_between);
-        draining.waiting.extend(between);
+        let (between, leaving) = self.between_answers(taken);
+        // They get their `goaway` when they come back.
+        if let Some(draining) = &mut self.drain {
+            draining.waiting.extend(between);
+        }
         self.drain_these(leaving);
     }
 
     /// Sends all away that are left.
     pub(super) fn drain_rest(&mut self) {
         if let Some(draining) = &mut self.drain {
-            let leaving = std::mem::take(&mut draining.waiting).into();
+            let left = std::mem::take(&mut draining.waiting).into();
+            // Others come back to the next process, which does not send them away.
+            let (_, leaving) = self.between_answers(left);
             self.drain_these(leaving);
         }
+    }
+
+    /// The connections among these whose clients have no answer to read a `goaway` in, and the
+    /// others.
+    fn between_answers(&self, connections: Vec<ConnKey>) -> (Vec<ConnKey>, Vec<ConnKey>) {
+        connections.into_iter().partition(|key| {
+            let connection = self.connections.get(*key);
+            connection.is_some_and(Connection::awaits_attachment)
+        })
     }
 
     fn drain_these(&mut self, leaving: Vec<ConnKey>) {

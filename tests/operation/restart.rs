@@ -9,6 +9,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use serde_json::{Value, json};
 
 use turntable_testkit::session::{Session, expect_expired, resume};
+use turntable_testkit::stream::Stream;
+use turntable_testkit::tunnel::Tunnel;
 use turntable_testkit::workspace::turntable;
 use turntable_testkit::{Server, channel, http, room};
 
@@ -224,6 +226,24 @@ fn restart_in_place_sends_all_clients_away_that_are_to_go_over_a_time() {
         session.resume();
         session.client.expect_nothing_pending();
     }
+}
+
+#[test]
+fn client_that_is_between_two_answers_comes_back_to_the_next_process() {
+    let folder = Folder::with("[tunnel]\nlongpoll_ms = 100\n");
+    let server = folder.server();
+    let mut tunnel = Tunnel::user(&server, "1:1");
+    let poll = |tunnel: &Tunnel<'_>| {
+        let query = format!("id={}&format=longpoll&after={}", tunnel.id, tunnel.last);
+        Stream::open(&server, &query).rest()
+    };
+    let empty = json!([{"tunnel": tunnel.id}]).to_string();
+    assert_eq!(poll(&tunnel), empty);
+    restart(&server);
+    let _ = server.await_log("restored 1 of 1 sessions");
+    assert_eq!(poll(&tunnel), empty, "it is not sent away once more");
+    tunnel.resume_after_last();
+    tunnel.expect_nothing_pending();
 }
 
 #[test]
