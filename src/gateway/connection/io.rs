@@ -210,18 +210,6 @@ impl Io {
             Self::Tls(tls) => tls.as_fd(),
         })
     }
-
-    /// The socket of a connection without TLS.
-    ///
-    /// # Errors
-    /// Gives a connection with TLS back: without its session its socket is of
-    /// no use.
-    pub fn into_plain(self) -> Result<TcpStream, Self> {
-        match self {
-            Self::Plain(stream) => Ok(stream),
-            Self::Tls(_) => Err(self),
-        }
-    }
 }
 
 /// Calls again where a signal interrupted.

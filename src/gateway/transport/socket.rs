@@ -33,13 +33,8 @@ pub(crate) fn read(
         let Some(io) = &mut connection.io else {
             return;
         };
-        let was_handshaking = io.is_handshaking();
         let read = io.read(buffer);
         let has_unread = io.has_unread();
-        if was_handshaking && !io.is_handshaking() {
-            // What was queued during the handshake waited for its end.
-            cx.mark_dirty();
-        }
         let count = match read {
             Err(error) if error.kind() == ErrorKind::WouldBlock => return,
             Ok(0) | Err(_) => return cx.push_effect(Effect::Lose(cx.key)),
