@@ -20,6 +20,9 @@ use super::problem::{ConfigError, Origin, Problem};
 use super::source::Sources;
 use super::{secret, whole};
 
+/// The begin of the message about a key that does not exist.
+const UNKNOWN: &str = "unknown key";
+
 /// Reads the configuration of a server that starts: `file`, or else the file that the
 /// variable `TURNTABLE_CONFIG` names, or else none; then the environment, and what calls
 /// have set before.
@@ -140,15 +143,13 @@ impl Layers {
                 });
             }
         } else if let Some(message) = message {
-            let is_unknown = message.starts_with("unknown key ");
-            let value = match is_unknown && secret::is_near(&entry.path) {
-                true => secret::HIDDEN.to_owned(),
-                false => secret::text(&entry.path, &entry.text),
-            };
+            // An unknown key may be the mistyped one of a secret.
+            let is_unknown = message.starts_with(UNKNOWN);
+            let value = || secret::text(&entry.path, &entry.text);
             self.problems.push(Problem {
                 origin: Some(entry.origin.clone()),
                 key: key.clone(),
-                value: Some(value),
+                value: (!is_unknown).then(value),
                 message,
             });
         }
@@ -166,7 +167,7 @@ impl Layers {
     /// The parser's error in the terms of the configuration.
     fn explain(&self, path: &[&str], written: &Value, error: &str) -> String {
         match error.strip_prefix("unknown field ") {
-            Some(rest) => format!("unknown key {rest}"),
+            Some(rest) => format!("{UNKNOWN} {rest}"),
             None => check::accepted(path, written, &self.base)
                 .unwrap_or_else(|| secret::message(path, error)),
         }

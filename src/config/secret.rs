@@ -76,17 +76,13 @@ pub fn text(path: &[String], text: &str) -> String {
 /// Whether what is written at `path` may have a secret in it.
 fn has_secret(path: &[&str]) -> bool {
     match *path {
-        ["services" | "webhooks"] | ["services", _] | ["management", "tokens", ..] => true,
-        ["management"] => true,
+        // The value of a whole section may be that of a key in it.
+        ["services" | "webhooks" | "management" | "portal" | "presence" | "avatar"]
+        | ["services", _]
+        | ["portal", "http" | "jwt"]
+        | ["management", "tokens", ..] => true,
         _ => is_secret(path) || is_address(path),
     }
-}
-
-/// Whether a key at `path` may be the mistyped one of a secret.
-#[must_use]
-pub fn is_near(path: &[String]) -> bool {
-    let section = path.first().map(String::as_str);
-    matches!(section, Some("services" | "webhooks" | "management"))
 }
 
 /// The parser's error about the value at `path`. It quotes values, which may be secrets.

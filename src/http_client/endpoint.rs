@@ -18,8 +18,8 @@ impl Endpoint {
     /// # Errors
     /// A sentence with what is wrong and what is accepted.
     pub fn parse(text: &str) -> Result<Self, String> {
-        // A text with a password in it would be in the log.
-        let shown = match text.contains('@') {
+        // A text with a password or a key in it would be in the log.
+        let shown = match text.contains(['@', '?']) {
             true => "the URL".to_owned(),
             false => format!("{text:?}"),
         };

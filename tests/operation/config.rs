@@ -157,7 +157,7 @@ fn check_reports_every_error_with_position_value_and_range() {
         format!("{name}:2:1: server.workers = 9999: accepted is 0 to 1024")
     );
     assert!(lines[1].starts_with(&format!(
-        "{name}:3:1: server.lisen = \"127.0.0.1:1\": unknown key `lisen`, expected one of `listen`"
+        "{name}:3:1: server.lisen: unknown key `lisen`, expected one of `listen`"
     )));
     assert_eq!(
         lines[2],

@@ -311,6 +311,17 @@ fn secret_of_a_wrong_form_is_in_no_answer() {
         json!({"management.token": "geheim"}),
         json!({"services.forum.tokn": "geheim"}),
         json!({"webhooks.secrt": "geheim"}),
+        json!({"service.forum.token": "geheim"}),
+        json!({"webhooks.secret.x": "geheim"}),
+        json!({"avatar.ulr": "https://user:geheim@a.example"}),
+        json!({"presence.watch_ulr": "https://user:geheim@a.example"}),
+        json!({"presence.watch_url": "htps://a.example/?key=geheim"}),
+        json!({"portal.http.ulr": "https://user:geheim@a.example"}),
+        json!({"portal.http": "https://user:geheim@a.example"}),
+        json!({"portal.jwt": "https://user:geheim@a.example"}),
+        json!({"portal": "https://user:geheim@a.example"}),
+        json!({"presence": "https://user:geheim@a.example"}),
+        json!({"avatar": "https://user:geheim@a.example"}),
     ] {
         let message = refused(&server, "set", &json!({"config": keys}));
         assert!(!message.contains("geheim"), "{message}");
