@@ -78,6 +78,15 @@ impl NodeSettings {
         metrics.state_bytes_max.set(max as i64);
     }
 
+    /// Reads the files that a configuration names and that its own checks have not read: those of
+    /// certificates. `reads_files`: also where their names are as before.
+    ///
+    /// # Errors
+    /// What is wrong with them.
+    pub(super) fn check_files(&self, config: &Config, reads_files: bool) -> anyhow::Result<()> {
+        self.certificates.prepare(config, reads_files).map(drop)
+    }
+
     /// Puts another configuration in force, all of it or nothing: what can fail comes first.
     /// `reads_files`: keys and tokens in files are read again, also where their names are as
     /// before.

@@ -4,13 +4,13 @@
 //! Each page answers GET and HEAD: load balancers and uptime checks send either.
 
 pub mod access;
+pub mod audit_log;
 pub mod client;
 pub mod configuration;
 pub mod in_force;
 pub mod role;
 pub(crate) mod rpc;
 pub mod settings;
-pub mod trail;
 
 use std::sync::Arc;
 
@@ -26,9 +26,9 @@ use crate::store::Store;
 use crate::store::health::Health;
 use crate::watched::Watched;
 use access::Caller;
+use audit_log::{AuditLog, Change};
 use configuration::Configuration;
 use in_force::OperatorSettings;
-use trail::{Change, Trail};
 use turntable_core::packet::ErrorBody;
 
 /// The media type of OpenMetrics, which Prometheus reads.
@@ -45,7 +45,7 @@ pub struct Management {
     /// What of it is in force here.
     in_force: Arc<Watched<OperatorSettings>>,
     /// What operators changed.
-    trail: Arc<Trail>,
+    audit_log: Arc<AuditLog>,
     /// Entries of one answer that lists, for this request.
     list_max: usize,
     /// Where clients reach this server, as a URL, for this request.
@@ -67,7 +67,7 @@ impl Management {
             shared,
             store,
             configuration,
-            trail: Arc::default(),
+            audit_log: Arc::default(),
             list_max: now.list_max,
             url: now.url.clone(),
             in_force,
@@ -99,7 +99,7 @@ impl Management {
     /// An operator changed something.
     fn add_change(&self, change: Change) {
         let max = self.in_force.get().audit_entries_max;
-        self.trail.add(change, max);
+        self.audit_log.add(change, max);
     }
 
     /// The caller of a request.

@@ -1,9 +1,14 @@
 //! `audit` of the management listener: what operators changed, and who.
 
-use serde_json::{Value, json};
+use std::io::Write as _;
+use std::net::TcpStream;
+use std::time::{Duration, Instant};
 
-use turntable_testkit::Server;
-use turntable_testkit::http::send;
+use serde_json::{Value, json};
+use socket2::SockRef;
+
+use turntable_testkit::http::{send, text};
+use turntable_testkit::{DEADLINE, Server};
 
 const OPERATE: &str = "operates-0123456789";
 
@@ -51,6 +56,8 @@ fn changes_are_listed_with_caller_arguments_and_outcome() {
     assert_eq!(call(&server, "config/reload", &json!({})), 403);
     let publish = json!({"userId": "1:5", "message": 1});
     assert_eq!(call(&server, "user/publish", &publish), 200);
+    let check = json!({"config": {"presence.watch_max": 7}});
+    assert_eq!(server.rpc("config/check", &check).status, 200);
 
     let list = server.rpc("audit/listAll", &json!({})).json();
     let changes = list["changes"].as_array().unwrap();
@@ -125,4 +132,46 @@ fn changes_are_found_page_by_page_and_the_oldest_go() {
     let set = json!({"config": {"management.audit_entries_max": 1}});
     assert_eq!(server.rpc("config/set", &set).status, 200);
     assert_eq!(methods(&server, &json!({})), ["config/set"]);
+}
+
+#[test]
+fn call_whose_connection_is_reset_is_in_the_list() {
+    let server = Server::with(&[
+        ("portal.checkers", r#"["password"]"#),
+        ("portal.password.hashing_max", "1"),
+        ("portal.password.passes", "10"),
+    ]);
+    let begin = |user: u32| {
+        let body = json!({"userId": user, "password": "open sesame"}).to_string();
+        let path = "/rpc/user/setPassword";
+        let headers = "Content-Type: application/json\r\n";
+        let request = text(server.management, "POST", path, headers, &body);
+        let mut stream = TcpStream::connect(server.management).unwrap();
+        stream.write_all(request.as_bytes()).unwrap();
+        stream
+    };
+    // One password is hashed after another.
+    let connections: Vec<TcpStream> = (0..6).map(begin).collect();
+    let await_changes = |count: usize| {
+        let deadline = Instant::now() + DEADLINE;
+        loop {
+            let list = server.rpc("audit/listAll", &json!({})).json();
+            let changes = list["changes"].as_array().unwrap();
+            if changes.len() >= count {
+                return changes.clone();
+            }
+            assert!(Instant::now() < deadline, "{list}");
+        }
+    };
+    let _ = await_changes(1);
+    for connection in connections {
+        SockRef::from(&connection)
+            .set_linger(Some(Duration::ZERO))
+            .unwrap();
+    }
+    let changes = await_changes(6);
+    let mut cut = changes
+        .iter()
+        .filter(|change| change["error"] == "unanswered");
+    assert!(cut.next().is_some(), "{changes:?}");
 }

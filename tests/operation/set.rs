@@ -85,6 +85,10 @@ fn set_is_all_or_nothing_and_says_what_is_wrong() {
             json!({"server.workers": 7}),
             "server.workers takes effect with a restart",
         ),
+        (
+            json!({"server.tls": {"certificate": "/no/such", "key": "/no/such"}}),
+            "server.tls.certificate: /no/such: ",
+        ),
         (json!({"presence.watch_max": null, "x": {}}), "x"),
         (json!({"channels.\"a": {}}), "is no key"),
     ] {

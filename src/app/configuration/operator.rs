@@ -75,6 +75,10 @@ impl Configuration for LiveConfiguration {
             accept_access(&state, &candidate)?;
             self.accept_restart(&candidate.changed)?;
         }
+        // A file is read with all that it names, as by a reload.
+        let reads_files = matches!(proposal, Proposal::File(_));
+        let checked = self.settings.check_files(&candidate.in_force, reads_files);
+        checked.map_err(refused)?;
         let Candidate {
             composed, changed, ..
         } = candidate;

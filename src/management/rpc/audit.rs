@@ -1,29 +1,26 @@
 //! What operators change: who called what, with which arguments, and how it ended. Each is a line
 //! of the log, and the last ones are listed by the service `audit`.
 //!
-//! Calls that only look are not among them, and neither are messages: a backend may send
-//! thousands in a second.
+//! Calls that only look are not among them, and neither are messages (`kind`).
 
 use std::fmt::Write as _;
 use std::net::SocketAddr;
 
 use serde::Serialize;
 
-use super::method::{Argument, Arguments, Call, Method, Parameter, Type, result, wrong};
+use super::method::{Argument, Arguments, Call, Kind, Method, Parameter, Type, result, wrong};
 use super::page::Page;
 use super::shape::{Field, Shape};
 use crate::clock;
 use crate::management::Management;
 use crate::management::access::Caller;
+use crate::management::audit_log::{Change, Wanted};
 use crate::management::role::Role;
-use crate::management::trail::{Change, Wanted};
 use turntable_core::packet::ErrorBody;
 
-/// Methods that change nothing that lasts, and one that is called again and again.
-const MESSAGES: &[&str] = &["publish", "call", "getTrace"];
-
-/// Methods that show what others did.
-const LISTS: &[&str] = &["audit"];
+/// In place of the error of a call whose caller was gone before it ended. It may have been
+/// carried out.
+const UNANSWERED: &str = "unanswered";
 
 /// Bytes of an argument that are shown.
 const ARGUMENT_BYTES: usize = 100;
@@ -47,6 +44,7 @@ pub(super) const METHODS: &[Method] = &[Method {
     name: "listAll",
     description: "What operators changed, the last one first: all of it, or by one caller (by), of one method or service (method), with one argument (argument).",
     role: Role::Admin,
+    kind: Kind::Look,
     result: LIST,
     parameters: &[
         Parameter::optional("limit", Type::Count),
@@ -110,7 +108,7 @@ fn list_all(management: &Management, mut arguments: Arguments) -> Call<'_> {
             method: arguments.optional_text()?,
             argument: arguments.optional_text()?,
         };
-        let mut changes = management.trail.list(&wanted, page.enough());
+        let mut changes = management.audit_log.list(&wanted, page.enough());
         let has_more = page.cut_entries(&mut changes)?;
         let last = changes.last().filter(|_| has_more);
         let next = last.map(|change| change.number.to_string());
@@ -121,20 +119,25 @@ fn list_all(management: &Management, mut arguments: Arguments) -> Call<'_> {
     })
 }
 
-/// A call before it is carried out.
-#[derive(Debug)]
-pub(super) struct Entry(Change);
+/// A change that is carried out. The connection of its caller may end meanwhile, which drops the
+/// call; that is in the log, too.
+pub(super) struct Entry<'m> {
+    management: &'m Management,
+    method: &'static Method,
+    /// `None` once it is written.
+    change: Option<Change>,
+}
 
-impl Entry {
+impl<'m> Entry<'m> {
     /// The entry of a call; `None` for one that changes nothing.
     pub(super) fn of(
+        management: &'m Management,
         caller: &Caller,
         peer: Option<SocketAddr>,
-        (service, method): (&str, &Method),
+        (service, method): (&str, &'static Method),
         arguments: &Arguments,
     ) -> Option<Self> {
-        let only_looks = method.role == Role::Read || LISTS.contains(&service);
-        if only_looks || MESSAGES.contains(&method.name) {
+        if method.kind != Kind::Change {
             return None;
         }
         let shown = |(parameter, argument): (&Parameter, &Argument)| {
@@ -151,7 +154,7 @@ impl Entry {
             Some((parameter.name, shown))
         };
         let arguments = method.parameters.iter().zip(arguments.iter());
-        Some(Self(Change {
+        let change = Change {
             number: 0,
             at_ms: 0,
             by: caller.name.clone(),
@@ -159,18 +162,37 @@ impl Entry {
             method: format!("{service}/{}", method.name),
             arguments: arguments.filter_map(shown).collect(),
             error: None,
-        }))
+        };
+        Some(Self {
+            management,
+            method,
+            change: Some(change),
+        })
     }
 
-    /// Writes it into the log and the trail, behind the call.
-    pub(super) fn end(self, management: &Management, method: &Method, error: Option<&ErrorBody>) {
+    /// The call has ended.
+    pub(super) fn end(mut self, error: Option<&ErrorBody>) {
+        self.write(error.map(|error| error.code.name()));
+    }
+
+    /// Writes it into the log and the list.
+    fn write(&mut self, error: Option<&'static str>) {
+        let Some(change) = self.change.take() else {
+            return;
+        };
         let change = Change {
             at_ms: clock::now_ms(),
-            error: error.map(|error| error.code.name()),
-            ..self.0
+            error,
+            ..change
         };
-        log::info!("{}", line(&change, method));
-        management.add_change(change);
+        log::info!("{}", line(&change, self.method));
+        self.management.add_change(change);
+    }
+}
+
+impl Drop for Entry<'_> {
+    fn drop(&mut self) {
+        self.write(Some(UNANSWERED));
     }
 }
 

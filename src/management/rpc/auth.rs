@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::method::{Arguments, Call, Method, Parameter, Type, result, wrong};
+use super::method::{Arguments, Call, Kind, Method, Parameter, Type, result, wrong};
 use super::page::{PAGE, Page};
 use super::shape::Shape;
 use crate::management::Management;
@@ -19,6 +19,7 @@ pub(super) const METHODS: &[Method] = &[
         name: "set",
         description: "The session of your site with this sessionId is the user's from now on; the one before is replaced.",
         role: Role::Operate,
+        kind: Kind::Change,
         result: Shape::Boolean,
         parameters: &[USER, SESSION],
         run: set,
@@ -27,6 +28,7 @@ pub(super) const METHODS: &[Method] = &[
         name: "check",
         description: "The user that a session of your site belongs to, or null.",
         role: Role::Read,
+        kind: Kind::Look,
         result: Shape::Nullable(&Shape::Text),
         parameters: &[SESSION],
         run: check,
@@ -35,6 +37,7 @@ pub(super) const METHODS: &[Method] = &[
         name: "remove",
         description: "Removes the user's entry and ends all sessions of the user. Returns whether there was one.",
         role: Role::Operate,
+        kind: Kind::Change,
         result: Shape::Boolean,
         parameters: &[USER],
         run: remove,
@@ -43,6 +46,7 @@ pub(super) const METHODS: &[Method] = &[
         name: "listAll",
         description: "The users with an entry.",
         role: Role::Read,
+        kind: Kind::Look,
         result: Shape::Page("users", &Shape::List(&Shape::Text)),
         parameters: PAGE,
         run: list_all,

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
-use super::method::{Arguments, Call, Method, Parameter, Type, raw, result, wrong};
+use super::method::{Arguments, Call, Kind, Method, Parameter, Type, raw, result, wrong};
 use super::page::{PAGE, Page};
 use super::shape::{Field, Shape};
 use crate::management::Management;
@@ -33,6 +33,7 @@ pub(super) const METHODS: &[Method] = &[
         name: "subscribe",
         description: "Subscribes all sessions of a user to a channel, later ones too. Returns how many are subscribed now.",
         role: Role::Operate,
+        kind: Kind::Change,
         result: Shape::Count,
         parameters: &[USER, CHANNEL],
         run: subscribe,
@@ -41,6 +42,7 @@ pub(super) const METHODS: &[Method] = &[
         name: "unsubscribe",
         description: "Ends such a subscription. Returns whether there was one.",
         role: Role::Operate,
+        kind: Kind::Change,
         result: Shape::Boolean,
         parameters: &[USER, CHANNEL],
         run: unsubscribe,
@@ -49,6 +51,7 @@ pub(super) const METHODS: &[Method] = &[
         name: "unsubscribeAll",
         description: "Ends all such subscriptions of a user. Returns how many there were.",
         role: Role::Operate,
+        kind: Kind::Change,
         result: Shape::Count,
         parameters: &[USER],
         run: unsubscribe_all,
@@ -57,6 +60,7 @@ pub(super) const METHODS: &[Method] = &[
         name: "getSubscriptions",
         description: "The channels of a user's sessions, no matter who subscribed them.",
         role: Role::Read,
+        kind: Kind::Look,
         result: Shape::List(&Shape::Text),
         parameters: &[USER],
         run: get_subscriptions,
@@ -65,6 +69,7 @@ pub(super) const METHODS: &[Method] = &[
         name: "getSubscribers",
         description: "The users with sessions on a channel.",
         role: Role::Read,
+        kind: Kind::Look,
         result: Shape::List(&Shape::Text),
         parameters: &[CHANNEL],
         run: get_subscribers,
@@ -73,6 +78,7 @@ pub(super) const METHODS: &[Method] = &[
         name: "publish",
         description: "Publishes a message on a channel.",
         role: Role::Operate,
+        kind: Kind::Message,
         result: PUBLISHED,
         parameters: &[CHANNEL, Parameter::new("message", Type::Any)],
         run: publish,
@@ -81,6 +87,7 @@ pub(super) const METHODS: &[Method] = &[
         name: "getHistory",
         description: "The retained messages of a channel: those behind an offset or position where it is given, else all.",
         role: Role::Read,
+        kind: Kind::Look,
         result: HISTORY,
         parameters: &[CHANNEL, Parameter::optional("since", Type::Any)],
         run: get_history,
@@ -89,6 +96,7 @@ pub(super) const METHODS: &[Method] = &[
         name: "clearHistory",
         description: "Forgets the retained messages of a channel.",
         role: Role::Operate,
+        kind: Kind::Change,
         result: Shape::Boolean,
         parameters: &[CHANNEL],
         run: clear_history,
@@ -97,6 +105,7 @@ pub(super) const METHODS: &[Method] = &[
         name: "listAll",
         description: "The channels with subscribers or retained messages.",
         role: Role::Read,
+        kind: Kind::Look,
         result: Shape::Page("channels", &Shape::List(&Shape::Text)),
         parameters: PAGE,
         run: list_all,

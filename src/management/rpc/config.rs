@@ -6,7 +6,7 @@ use actix_web::web;
 use serde::Serialize;
 use serde_json::{Map, Value};
 
-use super::method::{Answer, Arguments, Call, Method, Parameter, Type, result, wrong};
+use super::method::{Answer, Arguments, Call, Kind, Method, Parameter, Type, result, wrong};
 use super::shape::{Field, Shape};
 use crate::management::Management;
 use crate::management::configuration::{Configuration, Proposal};
@@ -41,6 +41,7 @@ pub(super) const METHODS: &[Method] = &[
         name: "get",
         description: "Every key with its value, its layer (default, file, environment, api), the place in that layer, and whether a change needs a restart. Secrets are hidden.",
         role: Role::Read,
+        kind: Kind::Look,
         result: Shape::Object(&[
             Field::new("version", Shape::Count),
             Field::new(
@@ -61,6 +62,7 @@ pub(super) const METHODS: &[Method] = &[
         description: "What would change: config is an object of keys as config.set takes it, or the whole content of a file as a string. Nothing is changed.",
         // It reads the files that the configuration names.
         role: Role::Admin,
+        kind: Kind::Look,
         result: Shape::Object(&[
             Field::new("changed", CHANGED),
             Field::new("restart", TEXTS),
@@ -73,6 +75,7 @@ pub(super) const METHODS: &[Method] = &[
         name: "set",
         description: "Sets keys above the file and the environment, all or none; null removes a key that was set so. With version only if that one is in force. Returns what changed.",
         role: Role::Admin,
+        kind: Kind::Change,
         result: APPLIED,
         parameters: &[
             Parameter::new("config", Type::Object),
@@ -84,6 +87,7 @@ pub(super) const METHODS: &[Method] = &[
         name: "reload",
         description: "Reads the configuration file again, and files with keys and schemas. Returns what changed.",
         role: Role::Admin,
+        kind: Kind::Change,
         result: APPLIED,
         parameters: &[],
         run: reload,
@@ -92,6 +96,7 @@ pub(super) const METHODS: &[Method] = &[
         name: "getHistory",
         description: "The last versions, the newest first: who put each in force, when, how, and what changed.",
         role: Role::Read,
+        kind: Kind::Look,
         result: Shape::List(&Shape::Object(&[
             Field::new("version", Shape::Count),
             Field::new("at_ms", Shape::Count),
@@ -107,6 +112,7 @@ pub(super) const METHODS: &[Method] = &[
         name: "rollback",
         description: "Puts the file and the keys of an earlier version in force again, as a new version. The file itself is not written. Returns what changed.",
         role: Role::Admin,
+        kind: Kind::Change,
         result: APPLIED,
         parameters: &[Parameter::new("version", Type::Count)],
         run: rollback,
@@ -115,6 +121,7 @@ pub(super) const METHODS: &[Method] = &[
         name: "getStatus",
         description: "The version in force, where it comes from, what waits for a restart, and what was refused last.",
         role: Role::Read,
+        kind: Kind::Look,
         result: Shape::Object(&[
             Field::new("version", Shape::Count),
             Field::new("at_ms", Shape::Count),

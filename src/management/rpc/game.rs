@@ -3,7 +3,7 @@
 use serde::Serialize;
 use serde_json::value::RawValue;
 
-use super::method::{Arguments, Call, Method, Parameter, Type, raw, result, wrong};
+use super::method::{Arguments, Call, Kind, Method, Parameter, Type, raw, result, wrong};
 use super::page::{PAGE, Page};
 use super::shape::{Field, Shape};
 use crate::management::Management;
@@ -81,6 +81,7 @@ pub(super) const METHODS: &[Method] = &[
         name: "listAll",
         description: "The rooms, in the order of their ids.",
         role: Role::Read,
+        kind: Kind::Look,
         result: LIST,
         parameters: PAGE,
         run: list_all,
@@ -89,6 +90,7 @@ pub(super) const METHODS: &[Method] = &[
         name: "get",
         description: "What is known of a room: its members with their lags, its settings and its clock.",
         role: Role::Read,
+        kind: Kind::Look,
         result: REPORT,
         parameters: &[ROOM],
         run: get,
@@ -97,6 +99,7 @@ pub(super) const METHODS: &[Method] = &[
         name: "end",
         description: "Ends a room: every member leaves, and gets the reason.",
         role: Role::Operate,
+        kind: Kind::Change,
         result: Shape::Boolean,
         parameters: &[ROOM, REASON],
         run: end,
@@ -105,6 +108,7 @@ pub(super) const METHODS: &[Method] = &[
         name: "kick",
         description: "A member leaves a room; the members get the reason.",
         role: Role::Operate,
+        kind: Kind::Change,
         result: Shape::Boolean,
         parameters: &[ROOM, USER, REASON],
         run: kick,
@@ -113,6 +117,7 @@ pub(super) const METHODS: &[Method] = &[
         name: "getActions",
         description: "The last actions of a room; with since those behind the action of this number.",
         role: Role::Read,
+        kind: Kind::Look,
         result: ACTIONS,
         parameters: &[ROOM, Parameter::optional("since", Type::Count)],
         run: get_actions,

@@ -11,6 +11,7 @@ use serde::de::{MapAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::value::{RawValue, to_raw_value};
 
+pub(crate) use super::kind::Kind;
 use super::shape::Shape;
 use crate::management::Management;
 use crate::management::access::LOCAL;
@@ -36,6 +37,8 @@ pub(crate) struct Method {
     pub(crate) description: &'static str,
     /// Who may call it.
     pub(crate) role: Role,
+    /// What it does.
+    pub(super) kind: Kind,
     /// What it takes, in this order.
     pub(crate) parameters: &'static [Parameter],
     /// What it returns.

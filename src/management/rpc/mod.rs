@@ -12,6 +12,7 @@ mod channel;
 mod config;
 pub(crate) mod definitions;
 mod game;
+mod kind;
 pub(crate) mod method;
 mod node;
 mod openapi;
@@ -32,12 +33,11 @@ use actix_web::{HttpRequest, HttpResponse, web};
 use serde_json::value::RawValue;
 
 use super::access::Caller;
-use super::role::Role;
 use super::{Management, access};
 use crate::http::fault;
 use crate::http::operator_connection::OperatorConnection;
 use crate::slow;
-use method::{Answer, Argument, Arguments, Method, Parameter, Type, wrong};
+use method::{Answer, Argument, Arguments, Kind, Method, Parameter, Type, wrong};
 pub(crate) use positional::{named as named_of, of_texts};
 use turntable_core::packet::ErrorBody;
 use turntable_core::reason::ErrorCode;
@@ -228,7 +228,7 @@ pub(super) async fn get(management: web::Data<Management>, request: HttpRequest)
 fn check_navigation(request: &HttpRequest, service: &str, name: &str) -> Result<(), ErrorBody> {
     let mode = request.headers().get("Sec-Fetch-Mode");
     let is_navigation = mode.is_some_and(|mode| mode.as_bytes() == b"navigate");
-    if !is_navigation || find(service, name).is_ok_and(|method| method.role == Role::Read) {
+    if !is_navigation || find(service, name).is_ok_and(|method| method.kind == Kind::Look) {
         return Ok(());
     }
     let message = format!(
@@ -273,14 +273,14 @@ async fn carry_out(
     // What a call does to owners that are not there yet, or are saved already, would be lost.
     management.shared.gate.passed_within(RESTORE_WAIT).await?;
     management.shared.phase.check_unsaved()?;
-    let entry = audit::Entry::of(&caller, peer, (service, method), &arguments);
+    let entry = audit::Entry::of(management, &caller, peer, (service, method), &arguments);
     let since = slow::begin();
     let answer = (method.run)(&management.now(), arguments.of_caller(caller.name)).await;
     slow::end(since, slow::Kind::Management, || {
         format!("the call {service}/{}", method.name)
     });
     if let Some(entry) = entry {
-        entry.end(management, method, answer.as_ref().err());
+        entry.end(answer.as_ref().err());
     }
     answer
 }

@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use super::method::{Arguments, Call, Method, Parameter, Type, result};
+use super::method::{Arguments, Call, Kind, Method, Parameter, Type, result};
 use super::shape::{Field, Shape};
 use crate::management::Management;
 use crate::management::role::Role;
@@ -21,6 +21,7 @@ pub(super) const METHODS: &[Method] = &[
         name: "getStatus",
         description: "Whether the server takes clients (serving, draining or stopping), its connections and its sessions.",
         role: Role::Read,
+        kind: Kind::Look,
         result: NODE,
         parameters: &[],
         run: |management, _| Box::pin(async move { result(Node::from(management.shared.node())) }),
@@ -29,6 +30,7 @@ pub(super) const METHODS: &[Method] = &[
         name: "drain",
         description: "Sends all clients away over so many seconds, by default as server.drain_spread_ms says, and takes no others until undrain. Again with seconds: those that are left over this time. Returns the status.",
         role: Role::Admin,
+        kind: Kind::Change,
         result: NODE,
         parameters: &[Parameter::optional("seconds", Type::Seconds)],
         run: drain,
@@ -37,6 +39,7 @@ pub(super) const METHODS: &[Method] = &[
         name: "undrain",
         description: "Takes clients again. Returns the status.",
         role: Role::Admin,
+        kind: Kind::Change,
         result: NODE,
         parameters: &[],
         run: |management, _| {
@@ -47,6 +50,7 @@ pub(super) const METHODS: &[Method] = &[
         name: "restart",
         description: "Starts the program anew in the same process, with the same listeners and, with a store in a file, the same sessions. Returns the status when it begins; refused where the new program does not read the configuration.",
         role: Role::Admin,
+        kind: Kind::Change,
         result: NODE,
         parameters: &[],
         run: |management, _| {

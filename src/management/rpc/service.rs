@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use super::method::{Arguments, Call, Method, Parameter, Type, result};
+use super::method::{Arguments, Call, Kind, Method, Parameter, Type, result};
 use super::page::{PAGE, Page};
 use super::shape::{Field, Shape};
 use crate::management::Management;
@@ -30,6 +30,7 @@ pub(super) const METHODS: &[Method] = &[
         name: "listAll",
         description: "The services, with what they offer and how they are.",
         role: Role::Read,
+        kind: Kind::Look,
         result: Shape::Page("services", &Shape::Map(&SERVICE)),
         parameters: PAGE,
         run: list_all,
@@ -38,6 +39,7 @@ pub(super) const METHODS: &[Method] = &[
         name: "enable",
         description: "Enables a service; with userId for this user alone. Returns the service.",
         role: Role::Operate,
+        kind: Kind::Change,
         result: SERVICE,
         parameters: &[NAME, USER],
         run: |management, arguments| switch(management, arguments, true),
@@ -46,6 +48,7 @@ pub(super) const METHODS: &[Method] = &[
         name: "disable",
         description: "Disables a service; with userId for this user alone. Returns the service.",
         role: Role::Operate,
+        kind: Kind::Change,
         result: SERVICE,
         parameters: &[NAME, USER],
         run: |management, arguments| switch(management, arguments, false),
@@ -54,6 +57,7 @@ pub(super) const METHODS: &[Method] = &[
         name: "getDisabled",
         description: "The services that are disabled for a user.",
         role: Role::Read,
+        kind: Kind::Look,
         result: Shape::List(&Shape::Text),
         parameters: &[Parameter::new("userId", Type::User)],
         run: get_disabled,

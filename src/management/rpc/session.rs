@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use super::method::{Answer, Arguments, Call, Method, Parameter, Type, result, wrong};
+use super::method::{Answer, Arguments, Call, Kind, Method, Parameter, Type, result, wrong};
 use super::page::Page;
 use super::shape::{Field, Shape};
 use crate::gateway::inspection::past::EndedAt;
@@ -152,6 +152,7 @@ pub(super) const METHODS: &[Method] = &[
         name: "listAll",
         description: "The sessions, connected or not: page by page in the order of their numbers, or with order (queue, messages or bytes) those with the most bytes that wait for the client, messages of the client, or bytes of the client.",
         role: Role::Read,
+        kind: Kind::Look,
         result: LIST,
         parameters: &[
             Parameter::optional("limit", Type::Count),
@@ -164,6 +165,7 @@ pub(super) const METHODS: &[Method] = &[
         name: "get",
         description: "All that is known of a session.",
         role: Role::Read,
+        kind: Kind::Look,
         result: REPORT,
         parameters: &[SESSION],
         run: get,
@@ -172,6 +174,7 @@ pub(super) const METHODS: &[Method] = &[
         name: "close",
         description: "Ends a session, whose client does not come back by itself.",
         role: Role::Operate,
+        kind: Kind::Change,
         result: Shape::Boolean,
         parameters: &[SESSION, Parameter::optional("reason", Type::Text)],
         run: close,
@@ -180,6 +183,7 @@ pub(super) const METHODS: &[Method] = &[
         name: "getEvents",
         description: "What happened to a session, in order, as far as it is retained; also to one that is over.",
         role: Role::Read,
+        kind: Kind::Look,
         result: Shape::List(&EVENT),
         parameters: &[SESSION],
         run: get_events,
@@ -188,6 +192,7 @@ pub(super) const METHODS: &[Method] = &[
         name: "getEnded",
         description: "The sessions that ended, of all users or of one, the last one first: who or what ended each, and how its client was closed.",
         role: Role::Read,
+        kind: Kind::Look,
         result: ENDED_LIST,
         parameters: &[
             Parameter::optional("userId", Type::User),
@@ -200,6 +205,7 @@ pub(super) const METHODS: &[Method] = &[
         name: "trace",
         description: "Shows what passes between a session and its client for so many seconds, with getTrace; 0 ends that.",
         role: Role::Operate,
+        kind: Kind::Change,
         result: TRACED,
         parameters: &[SESSION, Parameter::new("seconds", Type::Seconds)],
         run: trace,
@@ -208,6 +214,7 @@ pub(super) const METHODS: &[Method] = &[
         name: "getTrace",
         description: "The messages of a session that is or was traced, both ways and without secrets; with since those behind the one of this number.",
         role: Role::Operate,
+        kind: Kind::Look,
         result: TRACE,
         parameters: &[SESSION, Parameter::optional("since", Type::Count)],
         run: get_trace,

@@ -56,7 +56,7 @@ impl Wanted {
 
 /// The last changes.
 #[derive(Debug, Default)]
-pub struct Trail(Mutex<Changes>);
+pub struct AuditLog(Mutex<Changes>);
 
 #[derive(Debug, Default)]
 struct Changes {
@@ -64,7 +64,7 @@ struct Changes {
     count: u64,
 }
 
-impl Trail {
+impl AuditLog {
     /// Adds a change, whose number is given here. The oldest go where there are more than `max`.
     pub fn add(&self, change: Change, max: usize) {
         let mut changes = self.0.lock();
@@ -103,17 +103,17 @@ mod tests {
 
     #[test]
     fn last_changes_are_found_by_caller_method_and_argument() {
-        let trail = Trail::default();
+        let audit_log = AuditLog::default();
         for (by, method, user) in [
             ("ops", "user/kick", "1:0"),
             ("ops", "user/ban", "1:1"),
             ("local", "user/kick", "1:2"),
             ("ops", "userx/kick", "1:3"),
         ] {
-            trail.add(change(by, method, user), 3);
+            audit_log.add(change(by, method, user), 3);
         }
         let numbers = |wanted: Wanted, max| {
-            let found = trail.list(&wanted, max);
+            let found = audit_log.list(&wanted, max);
             let numbers = found.iter().map(|change| change.number);
             numbers.collect::<Vec<u64>>()
         };
@@ -131,7 +131,7 @@ mod tests {
         assert_eq!(numbers(Wanted { method, ..any() }, 9), [2]);
         let argument = some("1:2");
         assert_eq!(numbers(Wanted { argument, ..any() }, 9), [3]);
-        trail.add(change("ops", "user/kick", "1:5"), 0);
-        assert_eq!(trail.list(&any(), 9), []);
+        audit_log.add(change("ops", "user/kick", "1:5"), 0);
+        assert_eq!(audit_log.list(&any(), 9), []);
     }
 }
