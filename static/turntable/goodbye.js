@@ -6,7 +6,7 @@
  * @module
  */
 
-import { datagramOf, endpointUrl, isFinal, responseError, takeBatch } from "./transports/transport.js";
+import { BATCH_MAX, datagramOf, endpointUrl, isFinal, responseError, takeBatch } from "./transports/transport.js";
 
 /** @import { Environment } from "./environment.js" */
 /** @import { Sent } from "./sent_log.js" */
@@ -19,7 +19,7 @@ const UNREF_MS = 500;
 const ANSWER_MS = 3000;
 
 /** Maximum bytes of a request that outlives its page; browsers refuse larger ones. */
-const KEEPALIVE_MAX = 60_000;
+export const KEEPALIVE_MAX = 60_000;
 
 /**
  * Whether a request can outlive its page.
@@ -83,11 +83,14 @@ export async function sayGoodbye({ url, environment, fetch }, session, unconfirm
   /** How many of the commands the last request had, and whether it had the goodbye. */
   let count = 0;
   let complete = false;
+  /** How many of them a request may have, and whether the goodbye has one of its own: requests were too large. */
+  let count_max = open.length;
+  let alone = false;
   const tunnel = (/** @type {AbortSignal} */ signal) => {
     // The server takes requests of a limited size; a page that is left can send one.
-    const texts = takeBatch([...open]).map(({ text }) => text);
+    const texts = takeBatch([...open], Math.min(count_max, BATCH_MAX)).map(({ text }) => text);
     count = texts.length;
-    complete = count === open.length || leaving;
+    complete = (count === open.length && (count === 0 || !alone)) || leaving;
     if (complete) texts.push('{"command":"bye","data":{}}');
     const body = `[${texts.map((text) => datagramOf(session, text)).join(",")}]`;
     return fetch(endpointUrl(url, "tunnel/send", { n: open[0]?.number }), {
@@ -112,6 +115,11 @@ export async function sayGoodbye({ url, environment, fetch }, session, unconfirm
       const response = await tunnel(signal);
       if (response.ok && !complete) {
         open = open.slice(count);
+      } else if (response.status === 413 && count > 0) {
+        if (count > 1) count_max = count >> 1;
+        else if (!alone) alone = true;
+        // What is too large alone never arrives; its number counts.
+        else open = open[0].text === undefined ? [] : [{ ...open[0], text: undefined }, ...open.slice(1)];
       } else if (open.length > 0 && !response.ok && response.status !== 410) {
         if (response.status === 429 || response.status >= 500) return false;
         // The server tells a gap, or takes no such request: then `bye` alone.

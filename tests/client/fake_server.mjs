@@ -68,7 +68,7 @@ export async function fake(t, { transports = ["websocket", "tunnel", "poll"], he
     loseRequest: () => false,
     /** Requests to the tunnel for which this is true lose their answers. */
     loseAnswer: () => false,
-    /** The refusal of a request to the tunnel, if any: `{status, code, details?}`, or `{status, foreign}` of a gateway. */
+    /** The refusal of a request with messages, if any: `{status, code, details?}`, or `{status, foreign}` of a gateway. */
     refuse: () => undefined,
     /** Whether every request is lost. */
     away: false,
@@ -235,6 +235,8 @@ export async function fake(t, { transports = ["websocket", "tunnel", "poll"], he
 
   const pollOnce = (request, response, url, body, refuse) => {
     if (server.loseRequest(url, body)) return request.socket.destroy();
+    const refusal = server.refuse(url, body);
+    if (refusal) return refuse(refusal.status, refusal.code, refusal.details);
     const secret = request.headers["turntable-session"];
     let session = secret === undefined ? undefined : server.sessions.get(secret);
     if (secret !== undefined && !session) return refuse(410, "session_expired");

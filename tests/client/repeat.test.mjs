@@ -162,6 +162,47 @@ for (const transports of [["tunnel"], ["longpoll"]]) {
   });
 }
 
+/** The bytes of a text, of which a server with a small `server.max_message_bytes` takes few. */
+const utf8 = (text) => Buffer.byteLength(text);
+const SMALL_BYTES = 8192;
+const TOO_LARGE = { status: 413, code: "too_large" };
+
+for (const transport of ["tunnel", "longpoll", "poll"]) {
+  test(`${transport}: close sends all that is pending and bye where requests are small and text is not ASCII`, async (t) => {
+    const server = await fake(t);
+    const tt = client(t, server, { transports: [transport] });
+    await tt.ready;
+    const { session } = server;
+    server.refuse = (_url, body) => (utf8(body) > SMALL_BYTES ? TOO_LARGE : undefined);
+    const data = numbers(60).map((number) => `${number}${"字".repeat(200)}`);
+    for (const one of data.slice(0, 30)) void tt.request("publish", { channel: "chat", data: one }).catch(() => {});
+    await sleep(0);
+    for (const one of data.slice(30)) void tt.request("publish", { channel: "chat", data: one }).catch(() => {});
+    tt.close();
+    for (let tries = 0; server.sessions.size > 0 && tries < 400; tries += 1) await sleep(5);
+    assert.equal(server.sessions.size, 0);
+    assert.deepEqual(published(session), data);
+    assert.equal(session.commands.at(-1).command, "bye");
+  });
+}
+
+test("a goodbye has all that is not confirmed, in requests that are small enough", async () => {
+  const texts = numbers(60).map((number) => JSON.stringify({ command: "publish", data: `${number}${"字".repeat(number === 20 ? 3000 : 200)}` }));
+  const open = texts.map((text, index) => ({ text, number: index + 1, blank: false, numbered: () => true }));
+  const taken = [];
+  const fetch = async (url, { body }) => {
+    if (utf8(body) > SMALL_BYTES) return new Response('{"error":{"code":"too_large","message":""}}', { status: 413 });
+    const datagrams = JSON.parse(body);
+    const n = new URL(url).searchParams.get("n");
+    if (n !== null) assert.equal(Number(n), taken.length + 1);
+    taken.push(...datagrams.map(({ path, data }) => (path === "/server" ? JSON.stringify(data) : "blank")));
+    return new Response("[]");
+  };
+  const environment = { setTimeout, clearTimeout };
+  assert.equal(await sayGoodbye({ url: "http://game.test/", environment, fetch }, "secret", open), true);
+  assert.deepEqual(taken, [...texts.map((text, index) => (index === 19 ? "blank" : text)), '{"command":"bye","data":{}}']);
+});
+
 /** As browsers do: a request that outlives its page has at most 64 KiB. The server takes no larger one either. */
 function limited(server, lost) {
   return async (url, options = {}) => {
@@ -383,4 +424,5 @@ test("a request has a limited number of messages and bytes, whatever their chara
   assert.equal(takeBatch(queue("x", 500)).length, 100);
   assert.equal(takeBatch(queue("x".repeat(10_000), 9)).length, 3);
   assert.equal(takeBatch(queue("€".repeat(12_000), 9)).length, 1);
+  assert.equal(takeBatch(queue("€".repeat(1_000), 100)).length, 10);
 });

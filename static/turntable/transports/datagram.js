@@ -128,20 +128,31 @@ export class Sender {
       const batch = takeBatch(pending);
       // A page that is left can send one request: the goodbye is more important than the rest.
       if (pageLeaves()) batch.push(...pending.splice(0).slice(-1));
-      if (!(await this.#finishOne(batch))) return;
+      if (!(await this.#finishOne(batch, pending))) return;
     }
   }
 
   /**
    * @param {Outgoing[]} batch
+   * @param {Outgoing[]} pending what follows; a batch that is too large leaves its second half there
    * @returns {Promise<boolean>} whether the server has answered
    */
-  #finishOne(batch) {
+  #finishOne(batch, pending) {
     let first = this.#number(batch);
     return untilAnswered(this.#target.environment, async (signal) => {
-      const n = batch.some(({ entry }) => entry) ? first : undefined;
-      const body = this.#body(batch);
-      const response = await this.#fetch(body, n, { signal, keepalive: outlives(body) });
+      /** @type {any} */
+      let response;
+      /** @type {number | "unknown" | undefined} */
+      let n;
+      for (;;) {
+        n = batch.some(({ entry }) => entry) ? first : undefined;
+        const body = this.#body(batch);
+        response = await this.#fetch(body, n, { signal, keepalive: outlives(body) });
+        if (response.status !== 413 || batch.length < 2) break;
+        pending.unshift(...batch.splice(batch.length >> 1));
+      }
+      // What is too large alone never arrives.
+      if (response.status === 413) return true;
       if (response.status !== 409 && !(response.ok && n === UNKNOWN)) return isFinal(response);
       const details = response.ok ? await response.json() : (await responseError(response)).details;
       if (this.#gap(batch, details)) first = details.accepted + 1;

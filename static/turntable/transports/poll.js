@@ -15,9 +15,9 @@
 
 import { backgroundTimeout } from "../background_timer.js";
 import { parse, stringify } from "../binary.js";
-import { outlives, pageLeaves, untilAnswered } from "../goodbye.js";
+import { KEEPALIVE_MAX, outlives, pageLeaves, untilAnswered } from "../goodbye.js";
 import { entryOf, messageOf } from "./entry.js";
-import { EXPIRED, LOST, NORMAL, RATE_LIMITED, bounced, closeCodeOf, concernsRequest, endpointUrl, isFinal, lastNumber, ownCloseCode, removeDropped, responseError, takeBatch } from "./transport.js";
+import { BATCH_MAX, EXPIRED, LOST, NORMAL, RATE_LIMITED, bounced, closeCodeOf, concernsRequest, endpointUrl, isFinal, lastNumber, ownCloseCode, removeDropped, requestBytes, responseError, takeBatch } from "./transport.js";
 import { inTurns } from "./turn.js";
 
 /** @import { Sent } from "../sent_log.js" */
@@ -155,22 +155,44 @@ class PollConnection {
     const open = this.#state.open;
     this.#state.open = undefined;
     if (this.#session === undefined || messages.length === 0) return;
-    /** @type {Pick<Batch, "number" | "received" | "body">[]} */
-    const batches = open?.session === this.#session ? [open] : [];
-    while (messages.length > 0) {
-      const batch = takeBatch(messages);
-      // A page that is left can send one request: the goodbye is more important than the rest.
-      if (pageLeaves()) batch.push(...messages.splice(0).slice(-1));
-      batches.push({ number: this.#next(), received: undefined, body: this.#body(batch) });
+    let count_max = BATCH_MAX;
+    const finish = async (/** @type {Pick<Batch, "number" | "received" | "body" | "messages">} */ batch) => {
+      if (await this.#finishOne(batch) || batch.messages.length < 2) return;
+      // Fewer may be accepted. What is too large alone never arrives.
+      count_max = batch.messages.length >> 1;
+      messages.unshift(...batch.messages);
+    };
+    const first = open?.session === this.#session ? open : undefined;
+    if (first) {
+      const finished = finish(first);
+      if (!pageLeaves()) await finished;
     }
-    for (const { number, body, received } of batches) {
-      const answered = untilAnswered(this.#target.environment, async (signal) => {
-        const response = await this.#fetch(body, { batch: number, received }, { keepalive: outlives(body), signal });
-        return isFinal(response);
-      });
-      if (!pageLeaves()) await answered;
+    while (messages.length > 0) {
+      const batch = takeBatch(messages, count_max);
+      if (pageLeaves()) {
+        // The requests of a page that is left have one limit: the goodbye is more important than the rest.
+        batch.push(...messages.splice(0).slice(-1));
+        if (requestBytes([{ text: first?.body }, ...batch]) > KEEPALIVE_MAX) batch.splice(0, batch.length - 1);
+      }
+      const finished = finish({ number: this.#next(), received: undefined, body: this.#body(batch), messages: batch });
+      if (!pageLeaves()) await finished;
     }
     this.#abort();
+  }
+
+  /**
+   * Repeats a request until it is answered.
+   * @param {Pick<Batch, "number" | "received" | "body">} batch
+   * @returns {Promise<boolean>} false if it is too large
+   */
+  async #finishOne({ number, body, received }) {
+    let fits = true;
+    await untilAnswered(this.#target.environment, async (signal) => {
+      const response = await this.#fetch(body, { batch: number, received }, { keepalive: outlives(body), signal });
+      fits = response.status !== 413;
+      return !fits || isFinal(response);
+    });
+    return fits;
   }
 
   /** @returns {boolean} whether a request is under way; one is sent if the client polls */

@@ -132,7 +132,7 @@ const BATCH_BYTES = 32768;
 /** Connections on which a gateway may answer for the server before its refusal counts. */
 const BOUNCES_MAX = 2;
 /** Maximum messages per request. */
-const BATCH_MAX = 100;
+export const BATCH_MAX = 100;
 /** Bytes that a request adds to each message, at most. */
 const WRAPPER_BYTES = 120;
 
@@ -228,18 +228,27 @@ export function textAndSize(content, bytes) {
   return { text, bytes: bytes ?? new TextEncoder().encode(text).length };
 }
 
+const encoder = new TextEncoder();
+
+/**
+ * The bytes of messages in a request, about.
+ * @param {{text: string | undefined}[]} messages
+ */
+export function requestBytes(messages) {
+  return messages.reduce((sum, { text = "" }) => sum + WRAPPER_BYTES + encoder.encode(text).length, 0);
+}
+
 /**
  * Removes from the front of `queue` as many messages as fit into one request.
  * @template {{text: string | undefined}} T
  * @param {T[]} queue
+ * @param {number} [count_max]
  * @returns {T[]}
  */
-export function takeBatch(queue) {
+export function takeBatch(queue, count_max = BATCH_MAX) {
   let count = 0;
-  for (let size = 0; count < queue.length && count < BATCH_MAX; count += 1) {
-    const text = queue[count]?.text ?? "";
-    // Only text that is not ASCII is longer than its characters, at most threefold.
-    size += WRAPPER_BYTES + (text.length * 3 > BATCH_BYTES ? new TextEncoder().encode(text).length : text.length);
+  for (let size = 0; count < queue.length && count < count_max; count += 1) {
+    size += requestBytes(queue.slice(count, count + 1));
     if (count > 0 && size > BATCH_BYTES) break;
   }
   return queue.splice(0, count);

@@ -7,6 +7,8 @@
  */
 import type { Environment } from "./environment.js";
 import type { Sent } from "./sent_log.js";
+/** Maximum bytes of a request that outlives its page; browsers refuse larger ones. */
+export declare const KEEPALIVE_MAX = 60000;
 /**
  * Whether a request can outlive its page.
  * @param {string} body

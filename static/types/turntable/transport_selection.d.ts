@@ -6,9 +6,10 @@
  * transports. After two failures, or three of a proven transport, the next one
  * is tried, and after the last the first. Where a transport has worked and an attempt
  * gets no response, the server may be slow: the first such attempt gets all of its time,
- * and a second one. Failures are counted up to a connection that lasted long: something between client and server may cut a transport after
- * it has proven itself, each time. A transport whose connections were cut too often
- * is left for longer (`CutBudget`). No timers, no network.
+ * and a second one. Failures are counted up to a connection that lasted long: something
+ * between client and server may cut a transport after it has proven itself, each time. A
+ * transport whose connections were cut too often is left for longer (`CutBudget`). No
+ * timers, no network.
  * @module
  */
 export declare class TransportSelection {

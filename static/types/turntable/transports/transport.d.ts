@@ -247,6 +247,8 @@ export type Outgoing = {
  * @param {Outgoing[]} queue
  */
 export declare function removeDropped(queue: Outgoing[]): void;
+/** Maximum messages per request. */
+export declare const BATCH_MAX = 100;
 /**
  * The URL of an HTTP endpoint, relative to the WebSocket URL, with its query.
  * @param {string} url
@@ -309,14 +311,22 @@ export declare function textAndSize(content: string | (() => string), bytes: num
     bytes: number;
 };
 /**
+ * The bytes of messages in a request, about.
+ * @param {{text: string | undefined}[]} messages
+ */
+export declare function requestBytes(messages: {
+    text: string | undefined;
+}[]): number;
+/**
  * Removes from the front of `queue` as many messages as fit into one request.
  * @template {{text: string | undefined}} T
  * @param {T[]} queue
+ * @param {number} [count_max]
  * @returns {T[]}
  */
 export declare function takeBatch<T extends {
     text: string | undefined;
-}>(queue: T[]): T[];
+}>(queue: T[], count_max?: number): T[];
 /**
  * A datagram of a command.
  * @param {string} tunnel
