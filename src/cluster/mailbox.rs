@@ -8,6 +8,7 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
+use std::time::Instant;
 
 use prometheus_client::metrics::gauge::Gauge;
 
@@ -164,12 +165,10 @@ impl Mailboxes {
         }
     }
 
-    /// Measures how long messages wait at the worker behind this one, which may be stuck.
-    pub fn probe_next(&self, WorkerId(worker): WorkerId) {
-        let next = (usize::from(worker) + 1).checked_rem(self.workers.len());
-        let next = next.and_then(|next| self.workers.get(next));
-        if let Some(probed) = next.and_then(|next| next.probed.get()) {
-            probed.post();
+    /// Measures how long messages wait at a worker, since a probe was due.
+    pub fn probe(&self, worker: WorkerId, due: Instant) {
+        if let Some(probed) = self.of(worker).and_then(|of| of.probed.get()) {
+            probed.post(due);
         }
     }
 

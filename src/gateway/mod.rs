@@ -63,6 +63,7 @@ use rustc_hash::FxHashMap;
 use crate::clock;
 use crate::cluster::mailbox::Mailboxes;
 use crate::cluster::owners::Owners;
+use crate::cluster::probe::Schedule;
 use crate::gateway::session::ended::EndedSessions;
 use crate::metric::{Label, Latency, Metrics, Worker};
 use crate::portal::Portal;
@@ -254,6 +255,8 @@ pub struct Gateway {
     presence_flushed_ms: u64,
     surveyed_ms: u64,
     mailboxes_surveyed_ms: u64,
+    /// When it measures how long messages wait.
+    probes: Schedule,
     /// How long the machine had slept at the last look, in ms.
     suspended_ms: u64,
     /// What the kernel used for clients that do not read, at the last look.
@@ -326,6 +329,7 @@ impl Gateway {
             presence_flushed_ms: 0,
             surveyed_ms: 0,
             mailboxes_surveyed_ms: 0,
+            probes: Schedule::default(),
             suspended_ms: turntable_sys::suspended_ms(),
             send_buffer_bytes: 0,
             commands,

@@ -369,7 +369,10 @@ impl Gateway {
         if now_ms >= self.mailboxes_surveyed_ms + MAILBOX_SURVEY_MS {
             self.mailboxes_surveyed_ms = now_ms;
             self.shared.mailboxes.survey();
-            self.shared.mailboxes.probe_next(self.id.worker);
+        }
+        let now = std::time::Instant::now();
+        for due in self.probes.take(now, Duration::from_millis(TICK_MS)) {
+            self.shared.mailboxes.probe(self.id.worker, due);
         }
         if now_ms >= self.surveyed_ms + SURVEY_MS {
             self.surveyed_ms = now_ms;

@@ -1,13 +1,22 @@
 //! What the server measures of itself: metrics, and the log of what takes long.
 
 use std::thread::sleep;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde_json::json;
 
-use turntable_testkit::{Client, Server, room};
+use turntable_testkit::{Client, DEADLINE, Server, room};
 
 const SERVICE: &str = "[services.forum]\nproviders = [\"service:forum\"]\ntoken = \"secret\"\n";
+
+/// Waits until a metric has counted something.
+fn await_some(server: &Server, metric: &str) {
+    let until = Instant::now() + DEADLINE;
+    while server.metric(metric) < 1.0 {
+        assert!(Instant::now() < until, "{metric} is 0");
+        sleep(Duration::from_millis(20));
+    }
+}
 
 /// A client that provides `forum:read`.
 fn provider(server: &Server) -> Client {
@@ -65,9 +74,7 @@ fn messages_are_counted_by_name_and_ticks_by_their_lateness() {
     for metric in ["call", "delivery"] {
         for worker in 0..2 {
             let count = format!("turntable_{metric}_lag_ms_count{{worker=\"{worker}\"}}");
-            while server.metric(&count) < 1.0 {
-                sleep(Duration::from_millis(50));
-            }
+            await_some(&server, &count);
         }
     }
 }
@@ -105,9 +112,7 @@ fn calls_to_services_and_commits_of_the_store_are_timed() {
     assert_eq!(server.metric(&bucket("5000.0")), 1.0);
     let set = json!({"userId": "1:1", "attributes": {"mark": 1}});
     assert_eq!(server.rpc("user/setAttributes", &set).status, 200);
-    while server.metric("turntable_store_commit_ms_count") < 1.0 {
-        sleep(Duration::from_millis(20));
-    }
+    await_some(&server, "turntable_store_commit_ms_count");
     assert_eq!(server.metric("turntable_store_waiting"), 0.0);
     assert_eq!(server.metric("turntable_store_waiting_bytes"), 0.0);
     assert!(!server.log().contains("slow: "), "{}", server.log());
@@ -117,11 +122,7 @@ fn calls_to_services_and_commits_of_the_store_are_timed() {
 fn what_takes_long_is_logged_with_its_name_and_time() {
     let server = &Server::configured(SERVICE, &[("log.slow_ms", "50")]);
     let (mut forum, mut mel) = (provider(server), server.user("1:1"));
-    call(&mut mel, &mut forum, 60);
-    let log = server.await_log("slow: a call to the service forum took ");
-    assert!(log.contains(" ms"), "{log}");
-    // The next ones are counted, and one line of each kind is written in ten seconds.
-    call(&mut mel, &mut forum, 60);
+    // How long users take is no matter of the log, and hides no service.
     let offer = json!({"services": {"friends": ["newFriend"]}});
     mel.request("provide", offer);
     let slow = std::thread::scope(|scope| {
@@ -133,7 +134,25 @@ fn what_takes_long_is_logged_with_its_name_and_time() {
         asked.join().unwrap()
     });
     assert_eq!(slow, 200);
-    let log = server.await_log("slow: the call user/call took ");
-    let lines = log.matches("slow: a call to the service forum").count();
-    assert_eq!(lines, 1, "{log}");
+    let _ = server.await_log("slow: the call user/call took ");
+    call(&mut mel, &mut forum, 60);
+    let log = server.await_log("slow: a call to the service forum took ");
+    assert!(log.contains(" ms"), "{log}");
+    // The next ones are counted, and one line of each kind is written in ten seconds.
+    call(&mut mel, &mut forum, 60);
+    let count = "turntable_service_call_ms_count{service=\"forum\"}";
+    server.await_metric(count, 2.0);
+    let log = server.log();
+    assert_eq!(log.matches("slow: a call to").count(), 1, "{log}");
+}
+
+#[test]
+fn stall_of_all_workers_is_measured() {
+    let server = Server::with(&[("server.workers", "1"), ("log.slow_ms", "150")]);
+    server.await_metric("turntable_delivery_lag_ms_count{worker=\"0\"}", 1.0);
+    server.signal("STOP");
+    // A probe is due within a second.
+    sleep(Duration::from_millis(1_300));
+    server.signal("CONT");
+    let _ = server.await_log(" that waited for worker 0 took ");
 }
