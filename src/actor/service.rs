@@ -273,23 +273,30 @@ impl Service {
                     // Its end aborts it.
                     self.running.remove(&number);
                 }
-                Effect::Answer { to, outcome } => self.answer(to, outcome),
+                Effect::Answer {
+                    to,
+                    outcome,
+                    began_ms,
+                } => {
+                    self.measure(began_ms, clock::now_ms());
+                    self.answer(to, outcome);
+                }
                 Effect::Changed => self.report(self.interest.gateways()),
                 Effect::Paused => self.note_pause(),
             }
         }
         self.count(self.model.open() as i64);
-        let answered = self.model.take_answered();
-        if !answered.is_empty() {
-            self.measure(&answered, clock::now_ms());
-        }
     }
 
-    /// Calls that began at these times have their answers.
-    fn measure(&self, began_ms: &[u64], now_ms: u64) {
-        for began_ms in began_ms {
-            let took = Duration::from_millis(now_ms.saturating_sub(*began_ms));
-            self.metrics.duration.observe_duration(took);
+    /// A call that began at this time has its answer; a refused one took no time.
+    fn measure(&self, began_ms: Option<u64>, now_ms: u64) {
+        let Some(began_ms) = began_ms else {
+            return;
+        };
+        let took = Duration::from_millis(now_ms.saturating_sub(began_ms));
+        self.metrics.duration.observe_duration(took);
+        // How long users take is their matter, and many lines of them would hide those of services.
+        if function::parts(&self.name).is_none() {
             slow::note(took, slow::Kind::Service, || {
                 format!("a call to the service {}", self.name)
             });

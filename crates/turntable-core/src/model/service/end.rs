@@ -99,8 +99,6 @@ impl Service {
             return;
         };
         self.deadlines.remove(&(open.deadline_ms, number));
-        let began_ms = open.deadline_ms.saturating_sub(open.timeout_ms);
-        self.answered.push(began_ms);
         match open.at {
             Some(instance) => {
                 if let Some(provider) = self.providers.get_mut(&instance) {
@@ -114,6 +112,7 @@ impl Service {
         effects.push(Effect::Answer {
             to: open.request.origin,
             outcome,
+            began_ms: Some(open.deadline_ms.saturating_sub(open.timeout_ms)),
         });
     }
 }

@@ -134,6 +134,8 @@ pub enum Effect {
         to: Origin,
         /// The answer.
         outcome: Outcome,
+        /// When the call began, Unix ms; `None` for one that was refused.
+        began_ms: Option<u64>,
     },
     /// The state or the functions have changed.
     Changed,
@@ -224,8 +226,6 @@ pub struct Service {
     is_stale: bool,
     /// Answers to no open call of their sender.
     discarded: u64,
-    /// When the calls began that were answered since the last look, Unix ms.
-    answered: Vec<u64>,
 }
 
 /// The service is disabled for the user who calls.
@@ -281,12 +281,6 @@ impl Service {
     #[must_use]
     pub const fn discarded(&self) -> u64 {
         self.discarded
-    }
-
-    /// When the calls began that were answered since the last call of this, Unix ms. Refused
-    /// ones are not among them.
-    pub fn take_answered(&mut self) -> Vec<u64> {
-        std::mem::take(&mut self.answered)
     }
 
     /// When the next call has to be answered, or the next instance gets calls again, Unix ms.
@@ -424,6 +418,7 @@ impl Service {
             effects.push(Effect::Answer {
                 to: request.origin,
                 outcome: Err(error.of("call")),
+                began_ms: None,
             });
             return effects;
         }

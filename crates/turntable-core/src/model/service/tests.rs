@@ -85,6 +85,7 @@ pub(super) fn answered(effects: &[Effect]) -> Vec<(u32, Option<ErrorCode>)> {
         Effect::Answer {
             to: Origin::Session { id, .. },
             outcome,
+            ..
         } => {
             let id = id.as_ref().unwrap().0.parse().unwrap();
             Some((id, outcome.as_ref().err().map(|error| error.code)))
