@@ -4,7 +4,6 @@
 //! once, so that a delivery needs no atomic operation. The management listener encodes
 //! them (`metric/registry.rs`); `docs/metrics.md` lists them.
 
-mod duration;
 mod latency;
 mod registry;
 mod service;
@@ -18,8 +17,7 @@ use turntable_core::key::WorkerId;
 use turntable_core::limit::Limit;
 use turntable_core::reason::{CloseReason, ErrorCode};
 
-pub use duration::Durations;
-pub use latency::{Latency, LatencyBy};
+pub use latency::{Calls, Latency, LatencyBy, RoundTrips, Work};
 pub use service::{ServiceErrorLabel, ServiceLabel, ServiceMetrics};
 
 /// A label with one name.
@@ -141,7 +139,7 @@ pub struct Metrics {
     /// Answers to no open call, by service.
     pub service_discarded: Family<ServiceLabel, Counter>,
     /// How long calls to services took, by service.
-    pub service_duration: LatencyBy<ServiceLabel>,
+    pub service_duration: LatencyBy<ServiceLabel, Calls>,
     /// Avatars, rooms and channels now.
     pub actors: Family<Label, Gauge>,
     /// Invites that can be answered, as their limits count them.
@@ -181,11 +179,11 @@ pub struct Metrics {
     /// Replacements that know again what gateways have of them.
     pub actors_recovered: Counter,
     /// Round trips of the pings to clients in rooms.
-    pub ping_round_trip: Durations,
+    pub ping_round_trip: Latency<RoundTrips>,
     /// The kernel's round trips of the same clients.
-    pub kernel_round_trip: Durations,
+    pub kernel_round_trip: Latency<RoundTrips>,
     /// How far back their timestamps may lie.
-    pub credit: Durations,
+    pub credit: Latency<RoundTrips>,
 }
 
 impl Metrics {

@@ -5,7 +5,7 @@ use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 
-use crate::metric::{Latency, Metrics};
+use crate::metric::{Calls, Latency, Metrics};
 use turntable_core::reason::ErrorCode;
 
 /// The label of a service's metrics. Services are those of the configuration.
@@ -33,7 +33,7 @@ pub struct ServiceMetrics {
     /// Calls that were not answered yet.
     pub open: Gauge,
     /// How long calls took.
-    pub duration: Latency,
+    pub duration: Latency<Calls>,
     /// Answers to no open call.
     pub discarded: Counter,
     errors: Family<ServiceErrorLabel, Counter>,

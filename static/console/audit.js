@@ -37,7 +37,7 @@ export function audit({ api, route, refresh }) {
     { title: "Arguments", class: "name wide", text: given },
     { title: "Outcome", text: ({ error }) => error ?? "done" },
     { title: "Address", class: "name", text: ({ address }) => address ?? "" },
-  ]), { key: ({ number }) => String(number), empty: "No change is remembered.", label: "Changes by operators", testid: "audit-table" });
+  ]), { key: ({ number }) => String(number), empty: "No changes.", label: "Changes by operators", testid: "audit-table" });
   return {
     title: "Audit",
     node: element("div.stack.wide", {}, heading("Audit"), element("section.card.stack", {}, element("div.actions", {}, ...inputs), table.node, more)),

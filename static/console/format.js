@@ -18,8 +18,13 @@ export function bytes(value) {
 
 /** @param {number|undefined} ms */
 export function milliseconds(ms) {
-  if (ms === undefined) return "–";
-  return ms === Infinity ? "> the last bucket" : `${number(ms)} ms`;
+  return ms === undefined ? "–" : `${number(ms)} ms`;
+}
+
+/** A quantile of a histogram, which is known as the limit of a bucket. @param {number|undefined} ms */
+export function within(ms) {
+  if (ms === Infinity) return "> the last bucket";
+  return ms === undefined ? "–" : `≤ ${milliseconds(ms)}`;
 }
 
 /** A length of time: 75 as 1 min 15 s. @param {number} seconds */

@@ -2,10 +2,10 @@
 
 import { element } from "../demo/dom.js";
 import { Figure } from "./chart.js";
-import { bytes, count, milliseconds, number } from "./format.js";
+import { bytes, count, number, within } from "./format.js";
 import { quantile } from "./metrics.js";
 import { link } from "./route.js";
-import { rowsOf, within } from "./services.js";
+import { rowsOf } from "./services.js";
 import { Table } from "./table.js";
 
 /** @typedef {import("./metrics.js").Metrics} Metrics */
@@ -79,8 +79,8 @@ export function overview({ samples, api }) {
     const since = quantile(now, then, 0.5) === undefined ? [] : then;
     const sums = samples.rates((m) => m.sum(`${name}_sum`));
     const means = samples.rates((m) => m.sum(`${name}_count`)).map((rate, index) => (rate > 0 ? sums[index] / rate : 0));
-    figures.latency.show(`≤ ${milliseconds(quantile(now, since, 0.5))}`.replace("≤ –", "–"), quantile(now, since, 0.95) === undefined
-      ? "no client in a room was pinged" : `95 % ≤ ${milliseconds(quantile(now, since, 0.95))}, ${name === PINGS ? "pings" : "kernel"}`, means);
+    figures.latency.show(within(quantile(now, since, 0.5)), quantile(now, since, 0.95) === undefined
+      ? "no client in a room was pinged" : `95 % ${within(quantile(now, since, 0.95))}, ${name === PINGS ? "pings" : "kernel"}`, means);
   };
 
   return {

@@ -2,7 +2,7 @@
 
 import { element } from "../demo/dom.js";
 import { changeButton } from "./confirm.js";
-import { count, milliseconds, number } from "./format.js";
+import { count, number, within } from "./format.js";
 import { quantile } from "./metrics.js";
 import { heading } from "./page.js";
 import { link } from "./route.js";
@@ -14,11 +14,6 @@ import { Facts, Links, Table } from "./table.js";
 const MINUTE_MS = 60_000;
 const LATENCY = "turntable_service_call_ms";
 
-/** A quantile of a histogram, which is known as the limit of a bucket. @param {number|undefined} ms */
-export function within(ms) {
-  return ms === undefined ? "–" : `≤ ${milliseconds(ms)}`;
-}
-
 /** @param {import("./page.js").Page} page  @returns {import("./page.js").View} */
 export function services({ api, samples }) {
   const table = new Table(/** @type {import("./table.js").Column<Service>[]} */ ([
@@ -28,8 +23,8 @@ export function services({ api, samples }) {
     { title: "Waiting calls", class: "number", text: ({ open }) => number(open) },
     { title: "Calls/s", class: "number", text: ({ calls_second }) => number(calls_second) },
     { title: "Calls", class: "number", text: ({ calls }) => number(calls) },
-    { title: "Half take", class: "number", text: ({ latency_ms }) => within(latency_ms), href: () => link("metrics", LATENCY) },
-    { title: "95 % take", class: "number", text: ({ slow_ms }) => within(slow_ms), href: () => link("metrics", LATENCY) },
+    { title: "Median", class: "number", text: ({ latency_ms }) => within(latency_ms), href: () => link("metrics", LATENCY) },
+    { title: "95th percentile", class: "number", text: ({ slow_ms }) => within(slow_ms), href: () => link("metrics", LATENCY) },
     { title: "Errors, last minute", class: "number", text: ({ recent_errors }) => number(recent_errors) },
     { title: "Errors", class: "number", text: ({ errors }) => number(errors), href: () => link("metrics", "turntable_service_errors_total") },
     { title: "Disabled for", class: "number", text: ({ disabled_users }) => count(disabled_users, "user") },
@@ -78,7 +73,7 @@ export function service({ api, samples, route, refresh }) {
       [known.instances, known.open] = [row.instances, row.open];
       facts.show([
         ["State", row.state], ["Instances", number(row.instances)], ["Waiting calls", number(row.open)],
-        ["Calls", `${number(row.calls)}, ${number(row.calls_second)}/s`], ["Take", `half ${within(row.latency_ms)}, 95 % ${within(row.slow_ms)}`], ["Errors", `${number(row.errors)}, ${number(row.recent_errors)} in the last minute`],
+        ["Calls", `${number(row.calls)}, ${number(row.calls_second)}/s`], ["Median", within(row.latency_ms)], ["95th percentile", within(row.slow_ms)], ["Errors", `${number(row.errors)}, ${number(row.recent_errors)} in the last minute`],
         ["Disabled for", count(row.disabled_users, "user")],
       ]);
       const samplesOf = samples.last?.byName.get("turntable_service_errors_total") ?? [];

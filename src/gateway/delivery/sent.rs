@@ -6,27 +6,10 @@
 use prometheus_client::metrics::counter::Counter;
 
 use crate::metric::{Label, Metrics};
+use turntable_core::packet::ServerPacket;
 
 /// The names of the server's messages.
-const NAMES: [&str; 17] = [
-    "idyou",
-    "welcome",
-    "userchange",
-    "invite",
-    "invitereply",
-    "joined",
-    "memberchange",
-    "game",
-    "message",
-    "call",
-    "reply",
-    "error",
-    "attributes",
-    "service",
-    "time",
-    "goaway",
-    "profiles",
-];
+const NAMES: [(&str, u8); ServerPacket::MESSAGES.len()] = ServerPacket::MESSAGES;
 
 /// Where a name is in a text frame of version 1, behind the longest header of a frame.
 const NAME_WITHIN: usize = 64;
@@ -49,26 +32,8 @@ impl Sent {
         let begin = frame.get(header..frame.len().min(NAME_WITHIN))?;
         let rest = begin.strip_prefix(HEAD)?;
         let end = rest.iter().position(|byte| *byte == b'"')?;
-        Some(match rest.get(..end)? {
-            b"idyou" => 0,
-            b"welcome" => 1,
-            b"userchange" => 2,
-            b"invite" => 3,
-            b"invitereply" => 4,
-            b"joined" => 5,
-            b"memberchange" => 6,
-            b"game" => 7,
-            b"message" => 8,
-            b"call" => 9,
-            b"reply" => 10,
-            b"error" => 11,
-            b"attributes" => 12,
-            b"service" => 13,
-            b"time" => 14,
-            b"goaway" => 15,
-            b"profiles" => 16,
-            _ => return None,
-        })
+        let name = rest.get(..end)?;
+        NAMES.iter().position(|(known, _)| known.as_bytes() == name)
     }
 
     /// So many messages of a name were put into outboxes.
@@ -93,7 +58,7 @@ pub(crate) struct SentCounters([Counter; NAMES.len()]);
 
 impl SentCounters {
     pub(crate) fn new(metrics: &Metrics) -> Self {
-        Self(NAMES.map(|name| metrics.sent.get_or_create(&Label { name }).clone()))
+        Self(NAMES.map(|(name, _)| metrics.sent.get_or_create(&Label { name }).clone()))
     }
 }
 
@@ -101,11 +66,14 @@ impl SentCounters {
 #[allow(clippy::unwrap_used, clippy::indexing_slicing)]
 mod tests {
     use super::*;
+    use turntable_core::packet::{ErrorBody, ReplyData};
+    use turntable_core::reason::ErrorCode;
     use turntable_wire::frame::text_frame;
+    use turntable_wire::json_v1;
 
     #[test]
     fn each_name_has_its_place() {
-        for (at, name) in NAMES.iter().enumerate() {
+        for (at, (name, _)) in ServerPacket::MESSAGES.iter().enumerate() {
             for data in [10, 200, 70_000] {
                 let data = "x".repeat(data);
                 let text = format!("{{\"command\":\"{name}\",\"data\":\"{data}\"}}");
@@ -116,6 +84,20 @@ mod tests {
         for text in ["", "{}", r#"{"command":"other"}"#, r#"{"command":"game"#] {
             let frame = text_frame(|out| out.extend_from_slice(text.as_bytes()));
             assert_eq!(Sent::place(&frame), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn messages_as_they_are_sent_have_their_places() {
+        let error = ErrorBody::new(ErrorCode::Internal, "fault");
+        for packet in [
+            ServerPacket::IdYou,
+            ServerPacket::Reply(ReplyData::Done),
+            ServerPacket::Error(Box::new(error)),
+        ] {
+            let frame = text_frame(|out| json_v1::encode(&packet, None, out));
+            let place = Sent::place(&frame).unwrap();
+            assert_eq!(NAMES[place], packet.name());
         }
     }
 
