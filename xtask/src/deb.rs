@@ -79,10 +79,11 @@ fn package(root: &Path, binary: &Path, out: &Path, packing: Packing) -> Result<P
     let fields = format!(
         "Package: turntable\nVersion: {version}\nArchitecture: {architecture}\n\
          Maintainer: the authors of turntable <turntable@localhost>\n\
-         Installed-Size: {}\nDepends: libc6, libgcc-s1, systemd | adduser\nSection: net\n\
+         Installed-Size: {}\nDepends: {}, libgcc-s1, systemd | adduser\nSection: net\n\
          Priority: optional\nDescription: presence, game rooms and channels for browsers\n \
          An actor-based game and presence server, with a client library for browsers.\n",
-        bytes.div_ceil(1_024)
+        bytes.div_ceil(1_024),
+        libc(&read(binary)?)
     );
     control.add("control", fields.as_bytes(), 0o644)?;
     control.add("conffiles", b"/etc/turntable/config.toml\n", 0o644)?;
@@ -100,6 +101,22 @@ fn package(root: &Path, binary: &Path, out: &Path, packing: Packing) -> Result<P
     ];
     fs::write(&path, ar(&members))?;
     Ok(path)
+}
+
+/// The dependency on the C library: the newest version of which the binary needs a symbol.
+fn libc(binary: &[u8]) -> String {
+    let version = |name: &[u8]| -> Option<Vec<u32>> {
+        let text = std::str::from_utf8(name.strip_prefix(b"GLIBC_")?).ok()?;
+        text.split('.').map(|part| part.parse().ok()).collect()
+    };
+    let names = binary.split(|byte| *byte == 0);
+    match names.filter_map(version).max() {
+        None => "libc6".to_owned(),
+        Some(newest) => {
+            let parts: Vec<String> = newest.iter().map(u32::to_string).collect();
+            format!("libc6 (>= {})", parts.join("."))
+        }
+    }
 }
 
 /// Adds all that is installed. Returns its size in bytes.
@@ -142,6 +159,10 @@ fn add_files(data: &mut Archive, root: &Path, binary: &Path, out: &Path) -> Resu
     let changes = read(&root.join("CHANGELOG.md"))?;
     add(&format!("{doc}/changelog.gz"), &gzip(&changes)?, 0o644)?;
     let pages = out.join("man");
+    if pages.exists() {
+        // Those of a version before may have other names.
+        fs::remove_dir_all(&pages)?;
+    }
     ask(binary, &["man", "--out", &pages.to_string_lossy()])?;
     for page in sorted(&pages)? {
         let name = name(&page)?;
@@ -266,6 +287,7 @@ fn ar(members: &[(&str, Vec<u8>)]) -> Vec<u8> {
 #[allow(clippy::unwrap_used, clippy::panic)]
 mod tests {
     use std::io::{BufRead as _, BufReader};
+    use std::os::unix::fs::PermissionsExt as _;
     use std::process::Stdio;
 
     use super::*;
@@ -288,6 +310,35 @@ mod tests {
         }
     }
 
+    /// Runs the script behind the installation in the folder `root`, with programs that do nothing in
+    /// place of the system's; systemd does not start the server.
+    fn configure(script: &Path, root: &Path) {
+        let programs = root.join("programs");
+        fs::create_dir_all(&programs).unwrap();
+        fs::create_dir_all(root.join("run/systemd/system")).unwrap();
+        for (name, does) in [
+            ("systemd-sysusers", "exit 0"),
+            ("chgrp", "exit 0"),
+            ("systemctl", "[ \"$1\" != try-restart ]"),
+        ] {
+            let program = programs.join(name);
+            fs::write(&program, format!("#!/bin/sh\n{does}\n")).unwrap();
+            fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).unwrap();
+        }
+        let path = std::env::var("PATH").unwrap();
+        let path = format!("{}:{path}", programs.display());
+        let mut command = Command::new("sh");
+        command.arg(script).arg("configure");
+        output(command.env("PATH", path).env("DPKG_ROOT", root));
+    }
+
+    #[test]
+    fn library_is_as_new_as_its_newest_symbol() {
+        let text = b"\0GLIBC_2.9\0GLIBC_2.34\0GLIBC_PRIVATE\0GLIBC_2.2.5\0";
+        assert_eq!(libc(text), "libc6 (>= 2.34)");
+        assert_eq!(libc(b"static"), "libc6");
+    }
+
     #[test]
     fn package_is_unpacked_by_dpkg_and_its_server_starts() {
         let built = std::env::current_exe().unwrap();
@@ -303,10 +354,14 @@ mod tests {
         let binary = folder.join("turntable");
         without_symbols(&built, &binary);
         let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
+        let old = folder.join("out/man/turntable-old.1");
+        fs::create_dir_all(old.parent().unwrap()).unwrap();
+        fs::write(&old, "").unwrap();
         let package = package(root, &binary, &folder.join("out"), Packing::Quick).unwrap();
         let dpkg = || Command::new("dpkg-deb");
         let fields = output(dpkg().arg("--field").arg(&package));
         assert!(fields.contains("Package: turntable\n"), "{fields}");
+        assert!(fields.contains("Depends: libc6 (>= 2."), "{fields}");
         let list = output(dpkg().arg("--contents").arg(&package));
         for file in [
             "-rwxr-xr-x root/root",
@@ -323,6 +378,7 @@ mod tests {
         }
         let control = folder.join("control");
         output(dpkg().arg("--control").arg(&package).arg(&control));
+        assert!(!list.contains("turntable-old"), "{list}");
         let conffiles = fs::read_to_string(control.join("conffiles")).unwrap();
         let installed = folder.join("root");
         output(dpkg().arg("--extract").arg(&package).arg(&installed));
@@ -330,6 +386,11 @@ mod tests {
         for script in ["postinst", "prerm", "postrm"] {
             output(Command::new("sh").arg("-n").arg(control.join(script)));
         }
+        configure(&control.join("postinst"), &installed);
+        let mode = fs::metadata(&config).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o640);
+        // Its administrator has removed it.
+        configure(&control.join("postinst"), &folder.join("empty"));
         let program = installed.join("usr/bin/turntable");
         output(Command::new(&program).arg("check").arg(&config));
         let mut server = Command::new(&program)
