@@ -5,6 +5,7 @@
 use std::collections::BTreeSet;
 use std::fs;
 
+use turntable::config::{Config, key};
 use turntable::metric::{Label, Metrics, Worker};
 use turntable_core::key::WorkerId;
 use turntable_core::limit::Limit;
@@ -303,4 +304,36 @@ fn expect_tests(document: &str, min: usize) {
         let exists = source.contains(&format!("fn {name}()"));
         assert!(exists, "{document} names {file}::{name}");
     }
+}
+
+/// The sections of the generated tables that stand for many.
+fn is_template(section: &str) -> bool {
+    ["NAME", "PATTERN", "tunnel.formats."]
+        .iter()
+        .any(|part| section.contains(part))
+}
+
+#[test]
+fn defaults_in_the_tables_of_keys_are_the_servers() {
+    let page = read("docs/configuration.md");
+    let whole = toml::Value::try_from(Config::default()).unwrap();
+    let (mut section, mut is_skipped, mut count) = (Vec::new(), true, 0);
+    for line in page.lines() {
+        if let Some(name) = line.strip_prefix("### `[") {
+            let name = name.trim_end_matches("]`");
+            is_skipped = is_template(name);
+            section = key::split(name).unwrap();
+        } else if line.starts_with("## ") {
+            is_skipped = true;
+        } else if let Some(row) = line.strip_prefix("| `").filter(|_| !is_skipped) {
+            let (name, rest) = row.split_once("` | ").unwrap();
+            let shown = rest.split('`').nth(1).unwrap().replace("\\|", "|");
+            let shown: toml::Table = format!("value = {shown}").parse().unwrap();
+            let mut path = section.iter().map(String::as_str).chain([name]);
+            let default = path.try_fold(&whole, |table, name| table.get(name));
+            assert_eq!(default, shown.get("value"), "{section:?} {name}");
+            count += 1;
+        }
+    }
+    assert!(count > 150, "{count}");
 }

@@ -16,6 +16,9 @@ const BEGIN: &str =
     "<!-- Written by `cargo xtask docs-config` from config.toml: change that. -->\n";
 const END: &str = "<!-- The end of what is written. -->\n";
 
+/// The begins of the templates whose values are examples. Those of others are defaults.
+const EXAMPLES: [&str; 3] = ["roles.NAME", "attributes.schema.NAME", "tunnel.formats."];
+
 const SOURCE: &str = "config.toml";
 const PAGE: &str = "docs/configuration.md";
 
@@ -75,6 +78,7 @@ fn render(source: &str) -> String {
 struct Tables {
     text: String,
     has_rows: bool,
+    has_examples: bool,
     is_skipped: bool,
 }
 
@@ -92,6 +96,7 @@ impl Tables {
             let _ = write!(self.text, "\n{}\n", cell(about));
         }
         self.has_rows = false;
+        self.has_examples = EXAMPLES.iter().any(|of| name.starts_with(of));
     }
 
     fn key(&mut self, key: &str, value: &str, about: &str) {
@@ -99,7 +104,12 @@ impl Tables {
             return;
         }
         if !self.has_rows {
-            self.text += "\n| key | type | default | what it is |\n|---|---|---|---|\n";
+            let what = match self.has_examples {
+                true => "example",
+                false => "default",
+            };
+            let _ = writeln!(self.text, "\n| key | type | {what} | what it is |");
+            self.text += "|---|---|---|---|\n";
             self.has_rows = true;
         }
         let (kind, value, about) = (kind(value), cell(value), cell(about));
@@ -176,6 +186,9 @@ mod tests {
         let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
         let (page, written) = pages(root).unwrap();
         assert!(page == written, "run `cargo xtask docs-config`");
+        for line in written.lines() {
+            assert!(!line.ends_with("|  |"), "without a text: {line}");
+        }
         for part in [
             "### `[games.NAME]`",
             "| `tick_ms` | number | `0` |",
@@ -191,6 +204,16 @@ mod tests {
         let expected = "### `[a]`\n\nWhat it is.\n\n| key | type | default | what it is |\n\
                         |---|---|---|---|\n| `count` | number | `1` | How many. 0 to 2. |\n\n";
         assert_eq!(render(source), expected);
+    }
+
+    #[test]
+    fn values_of_some_templates_are_examples() {
+        let text =
+            render("# Each.\n#\n# [roles.NAME]\n# games = [\"a\"]  games\n[roles.default]\n");
+        assert!(
+            text.contains("| key | type | example | what it is |"),
+            "{text}"
+        );
     }
 
     #[test]
