@@ -211,6 +211,8 @@ scene("hostile names, messages and reasons are text in every view", async (stage
   for (const [view, id, text] of [
     ["users/1%3A666", "user-attributes", "<img src=x"],
     ["users/1%3A667", "user-facts", "<img src=x"],
+    ["audit", "audit-table", "<img src=x"],
+    [`audit?by=${encodeURIComponent(HOSTILE)}`, "title", "Audit"],
     ["channels", "channels-table", path],
     [`channels/${encodeURIComponent(path)}`, "channel-history", "<img src=x"],
     [`users?find=${encodeURIComponent(HOSTILE)}`, "open-user", "<img src=x"],

@@ -14,7 +14,7 @@ const TOKENS = {
   TURNTABLE_MANAGEMENT__TOKENS__READER: `{ token = "${READER}", role = "read" }`,
   TURNTABLE_MANAGEMENT__TOKENS__BOSS: `{ token = "${ADMIN}", role = "admin" }`,
 };
-const VIEWS = ["", "users", "users/1%3A100", "channels", "channels/chat%2Flobby", "services", "services/forum", "sessions", "games", "games/strike%2Fyard", "configuration", "methods", "methods/user/ban", "metrics"];
+const VIEWS = ["", "users", "users/1%3A100", "channels", "channels/chat%2Flobby", "services", "services/forum", "sessions", "games", "games/strike%2Fyard", "configuration", "methods", "methods/user/ban", "metrics", "audit"];
 const SCREENS = { desktop: { width: 1280, height: 800 }, landscape: { width: 740, height: 360 }, phone: { width: 360, height: 640 } };
 
 scene("the page has a form for the token, sends it as a header, and may do what its role may", async (stage) => {
@@ -94,6 +94,7 @@ for (const [name, viewport] of Object.entries(SCREENS)) {
       await mel.attributes.set({ name: "Melanie".repeat(20) });
       await mel.join("strike/yard", { game: "strike" });
       await (await mel.channel("chat/lobby")).publish({ text: "x".repeat(300) });
+      await call(stage.server, "user/ban", { userId: "1:101", seconds: 60, reason: "x".repeat(90) });
       const page = await openConsole(stage, "", { viewport, dark, touch: name !== "desktop" });
       await page.reads("connections", /^1$/);
       for (const view of VIEWS) {

@@ -177,3 +177,23 @@ scene("a key of the configuration is found, changed once its effect is shown, an
   const { wide } = await overflow(page);
   assert.ok(wide <= 0);
 });
+
+scene("the audit view lists changes, all of them or by what is entered", async (stage) => {
+  const { server } = stage;
+  await call(server, "user/ban", { userId: "1:5", seconds: 60, reason: "rude" });
+  await call(server, "user/unban", { userId: "1:6" });
+  const page = await openConsole(stage, "audit");
+  await page.reads("audit-table", "reason: rude");
+  await page.reads("audit-table", "userId: 1:6");
+  const shows = async (/** @type {string} */ filter, /** @type {string} */ value, /** @type {string} */ shown, /** @type {string} */ hidden) => {
+    await page.see(`audit-${filter}`).fill(value);
+    await page.see(`audit-${filter}`).press("Enter");
+    await page.see("audit-table").filter({ hasText: shown, hasNotText: hidden }).waitFor();
+  };
+  await shows("argument", "1:6", "user/unban", "rude");
+  await shows("argument", "", "rude", "nobody");
+  await shows("method", "user/ban", "rude", "user/unban");
+  await page.see("audit-by").fill("somebody");
+  await page.see("audit-by").press("Enter");
+  await page.page.getByText("No changes.").waitFor();
+});

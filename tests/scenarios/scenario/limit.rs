@@ -74,8 +74,7 @@ pub async fn too_many_errors_close_connection<T: Transport>() {
     let before = client.expect_close(4006).await;
     let errors = before.iter().filter(|one| one.data["code"] == "not_found");
     let errors = errors.count();
-    // A library may report the close before the last messages in front of it.
-    let least = match T::supports(Feature::CloseCode) {
+    let least = match T::REPORTS_IN_ORDER {
         true => 5,
         false => 0,
     };

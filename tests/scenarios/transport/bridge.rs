@@ -137,6 +137,9 @@ impl<K: Kind> Transport for Bridge<K> {
         Mode::Websocket | Mode::Upgrade => Some(&[("session.resume_ms", "3000")]),
     };
 
+    // A library may report a close before the last messages in front of it.
+    const REPORTS_IN_ORDER: bool = false;
+
     fn supports(feature: Feature) -> bool {
         match feature {
             // A library sends valid packets only, and reports the reason of a close in

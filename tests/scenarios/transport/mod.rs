@@ -105,6 +105,9 @@ pub trait Transport: Sized {
 
     fn supports(feature: Feature) -> bool;
 
+    /// Whether its client reports the end of a connection behind all that came before.
+    const REPORTS_IN_ORDER: bool = true;
+
     /// Whether its client is available on this machine. If not, its scenarios say
     /// SKIPPED and pass.
     fn is_available() -> bool {
