@@ -8,6 +8,7 @@ use std::path::Path;
 use super::Config;
 use super::check::Conflict;
 use super::problem::ConfigError;
+use crate::plain_file;
 use turntable_core::model::game::{Game, GameSettings, Games};
 
 /// The maximum length of a game's name, in bytes.
@@ -100,7 +101,6 @@ impl Config {
     /// [`ConfigError`] if a schema can no longer be read or compiled; loading the
     /// configuration has checked it before.
     pub fn games(&self) -> Result<Games, ConfigError> {
-        let read = |path: &Path| std::fs::read_to_string(path);
-        Ok(prepare(&self.games, &read)?)
+        Ok(prepare(&self.games, &|path| plain_file::read_text(path))?)
     }
 }

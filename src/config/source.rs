@@ -1,6 +1,6 @@
 //! The texts of all layers of a configuration: what a server that runs composes again.
 
-use std::io::{self, Read as _};
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -15,9 +15,6 @@ use super::problem::{ConfigError, Problem};
 use super::saved;
 use crate::management::configuration::Layer;
 use crate::plain_file;
-
-/// The most bytes of a file: a mistaken name should not fill the memory.
-const FILE_BYTES_MAX: u64 = 4 * 1024 * 1024;
 
 /// A configuration file.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -65,7 +62,7 @@ impl Sources {
         let file = match file {
             None => None,
             Some(path) => Some(SourceFile {
-                text: read_text(&path)
+                text: plain_file::read_text(&path)
                     .map_err(|error| unread(&path, &error))?
                     .into(),
                 path,
@@ -161,7 +158,7 @@ impl Sources {
         let mut layers = self.layers(table);
         layers.add_api(&self.api);
         let folder = self.file.as_ref().and_then(|file| file.path.parent());
-        let read = |path: &Path| read_text(path);
+        let read = |path: &Path| plain_file::read_text(path);
         let (config, written) = layers.finish(folder.unwrap_or(Path::new("")), &read)?;
         Ok(Composed {
             config,
@@ -189,22 +186,6 @@ impl Sources {
 /// Whether a variable enables something that only debug builds contain.
 fn is_for_tests(name: &str) -> bool {
     cfg!(debug_assertions) && name.starts_with("TURNTABLE_TEST_")
-}
-
-/// The content of a file.
-///
-/// # Errors
-/// One that cannot be read, is no plain file, is longer than a configuration may be, or is no
-/// text.
-pub fn read_text(path: &Path) -> io::Result<String> {
-    let mut text = String::new();
-    let file = plain_file::open(path)?;
-    let count = file.take(FILE_BYTES_MAX + 1).read_to_string(&mut text)?;
-    if count as u64 > FILE_BYTES_MAX {
-        let message = format!("it has more than {FILE_BYTES_MAX} bytes");
-        return Err(io::Error::new(io::ErrorKind::InvalidData, message));
-    }
-    Ok(text)
 }
 
 /// The problem of a file that cannot be read.

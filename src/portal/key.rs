@@ -38,7 +38,7 @@ impl Key {
     /// # Errors
     /// A sentence that names the file and not its content.
     pub(super) fn read(path: &str) -> anyhow::Result<Self> {
-        let bytes = crate::plain_file::read(Path::new(path))
+        let bytes = crate::plain_file::read_bounded(Path::new(path))
             .map_err(|error| anyhow::anyhow!("cannot read the key file {path}: {error}"))?;
         let bytes = bytes.trim_ascii();
         anyhow::ensure!(

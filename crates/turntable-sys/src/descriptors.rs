@@ -3,6 +3,9 @@
 use std::io;
 use std::os::fd::{AsRawFd as _, BorrowedFd, RawFd};
 
+/// A flag for opening a file: a pipe without a writer is opened at once.
+pub const OPEN_WITHOUT_WAITING: i32 = libc::O_NONBLOCK;
+
 /// Copies descriptors to the numbers from `first` on, where the next program finds them: what
 /// had those numbers is closed, and the copies stay open over `exec`.
 ///

@@ -13,7 +13,7 @@ mod send_buffer;
 mod since_boot;
 mod suspended;
 
-pub use descriptors::hand_over;
+pub use descriptors::{OPEN_WITHOUT_WAITING, hand_over};
 pub use ignored::ignore_restart_signals;
 pub use memory::release_free_memory;
 pub use program_pages::release_program_pages;

@@ -8,9 +8,9 @@ use std::time::Duration;
 
 use super::{Cause, LiveConfiguration, SERVER, State, refused};
 use crate::clock;
-use crate::config::source::read_text;
 use crate::config::watch::{Found, Stamp, Watch};
 use crate::management::configuration::{Applied, Refusal, Source};
+use crate::plain_file::read_text;
 use turntable_core::packet::ErrorBody;
 
 /// Between two readings that have to be equal, and how often they may differ.

@@ -410,3 +410,12 @@ proptest::proptest! {
         }
     }
 }
+
+#[test]
+fn schema_that_is_no_plain_file_is_refused_when_games_are_made() {
+    let mut config = Config::default();
+    let game = config.games.values_mut().next().unwrap();
+    game.schema = Some("/dev/zero".into());
+    let error = config.games().unwrap_err().to_string();
+    assert!(error.contains("it is no plain file"), "{error}");
+}
