@@ -235,3 +235,16 @@ export async function cuttingProxy(t, url) {
     },
   };
 }
+
+/** A page with its document and its network, until the test ends. */
+export function page(t) {
+  const document = Object.assign(new EventTarget(), { visibilityState: "visible" });
+  const network = Object.assign(new EventTarget(), { type: "wifi" });
+  const navigator = Object.assign(Object.create(globalThis.navigator ?? null), { connection: network });
+  for (const [name, value] of Object.entries({ document, navigator })) {
+    const before = Object.getOwnPropertyDescriptor(globalThis, name);
+    Object.defineProperty(globalThis, name, { value, configurable: true });
+    t.after(() => (before ? Object.defineProperty(globalThis, name, before) : delete globalThis[name]));
+  }
+  return { document, network };
+}

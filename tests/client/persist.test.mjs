@@ -2,7 +2,6 @@
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { setTimeout as sleep } from "node:timers/promises";
 import { connect } from "../../static/turntable.js";
 import { environment } from "../../static/turntable/environment.js";
 import { fake } from "./fake_server.mjs";
@@ -217,7 +216,8 @@ for (const [name, make] of [["with Web Locks", locks], ["without Web Locks", () 
     assert.equal(tab.items.size, 1);
     const copy = new Tab(t, server, { copy: tab.items, locks: shared }).page();
     await copy.tt.ready;
-    await sleep(20);
+    // Had one taken the other's session over, that one would hear of it in front of its answer.
+    await Promise.all([first, copy].map(({ tt }) => tt.request("lookup", [])));
     assert.notEqual(copy.tt.session, first.tt.session);
     assert.deepEqual([first.tt.state, first.how, copy.how], ["online", [], []]);
   });
@@ -247,7 +247,7 @@ test("a client whose session is taken over starts a new one, once", async (t) =>
   const reset = tt.once("reset");
   session.connection.replaced();
   await reset;
-  await sleep(30);
+  await tt.request("lookup", []);
   assert.deepEqual([how, tt.state], [["reset"], "online"]);
   assert.equal(server.sessions.size, 2);
 });

@@ -6,7 +6,7 @@ import { CLOSE_CODES, connect } from "../../static/turntable.js";
 import { socketUrl } from "../../static/turntable/address.js";
 import { addressed } from "../../static/turntable/options.js";
 import { endpointUrl } from "../../static/turntable/transports/transport.js";
-import { ManualEnvironment, WebSocket, client, online, reconnect, serve } from "./harness.mjs";
+import { ManualEnvironment, WebSocket, client, online, page, reconnect, serve } from "./harness.mjs";
 
 /** Fake WebSockets that the test opens and closes. */
 function sockets() {
@@ -368,19 +368,6 @@ for (const [name, reach] of [["offline", "is silent"], ["online", "works"]]) {
     assert.equal(made[0].closed, reach === "works" ? undefined : 4008);
     tt.close();
   });
-}
-
-/** A page with its document and its network, until the test ends. */
-function page(t) {
-  const document = Object.assign(new EventTarget(), { visibilityState: "visible" });
-  const network = Object.assign(new EventTarget(), { type: "wifi" });
-  const navigator = Object.assign(Object.create(globalThis.navigator ?? null), { connection: network });
-  for (const [name, value] of Object.entries({ document, navigator })) {
-    const before = Object.getOwnPropertyDescriptor(globalThis, name);
-    Object.defineProperty(globalThis, name, { value, configurable: true });
-    t.after(() => (before ? Object.defineProperty(globalThis, name, before) : delete globalThis[name]));
-  }
-  return { document, network };
 }
 
 const CHANGES = {
