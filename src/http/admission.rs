@@ -284,36 +284,33 @@ pub fn is_tls(request: &HttpRequest) -> bool {
     socket.is_some_and(|socket| socket.peer().is_tls)
 }
 
-/// Tells the operator which line would let a client in that was refused for the
-/// name it used.
+/// Logs which key of the configuration admits a client that was refused for the name that it
+/// used, or for the origin of its page.
 pub fn advise(foreign: &Foreign) {
-    let (limit, who, key, value) = match foreign {
-        Foreign::Host(host) => {
-            let name = origin::name_of(host);
-            (
-                &HOSTS,
-                "for this name; if it is the server's",
-                "hosts",
-                name,
-            )
-        }
-        Foreign::Origin(origin) if origin == "null" => {
-            if let Some(left_out) = ORIGINS.admit(clock::now_ms()) {
-                log::info!(
-                    "a request of a page without an origin (a file, or a sandboxed frame) was refused; \
-                     serve the page over HTTP{left_out}"
-                );
-            }
-            return;
-        }
-        Foreign::Origin(origin) => {
-            let who = "of a page of this origin; if it may connect";
-            (&ORIGINS, who, "allowed_origins", &**origin)
-        }
+    let limit = match foreign {
+        Foreign::Host(_) => &HOSTS,
+        Foreign::Origin(_) => &ORIGINS,
         _ => return,
     };
-    if let Some(left_out) = limit.admit(clock::now_ms()) {
-        log::info!("a request was refused {who}, add to [server]: {key} = [{value:?}]{left_out}");
+    let Some(left_out) = limit.admit(clock::now_ms()) else {
+        return;
+    };
+    match foreign {
+        Foreign::Host(host) => log::info!(
+            "refused a request for another host; if that is this server, add to [server]: \
+             hosts = [{:?}]{left_out}",
+            origin::name_of(host)
+        ),
+        Foreign::Origin(origin) if origin == "null" => log::info!(
+            "refused a request of a page without an origin (a file, or a sandboxed frame); serve \
+             the page over HTTP{left_out}"
+        ),
+        Foreign::Origin(origin) => log::info!(
+            "refused a request of a page of another origin; if that may connect, add to \
+             [server]: allowed_origins = [{:?}]{left_out}",
+            &**origin
+        ),
+        _ => {}
     }
 }
 

@@ -154,6 +154,37 @@ fn only_same_origin_may_connect_by_default() {
 }
 
 #[test]
+fn refused_page_is_in_the_log_with_the_key_that_admits_it() {
+    for (origin, expected) in [
+        (
+            "http://games.example",
+            "refused a request of a page of another origin; if that may connect, add to \
+             [server]: allowed_origins = [\"http://games.example\"]",
+        ),
+        (
+            "null",
+            "refused a request of a page without an origin (a file, or a sandboxed frame); serve \
+             the page over HTTP",
+        ),
+    ] {
+        let server = Server::start();
+        let refused = request(
+            server.address,
+            &handshake("/ws", &format!("Origin: {origin}\r\n")),
+        );
+        assert_eq!(refused.status, 403);
+        let _ = server.await_log(expected);
+    }
+    let server = Server::start();
+    let foreign = handshake("/ws", "").replace("Host: localhost", "Host: other.example");
+    assert_eq!(request(server.address, &foreign).status, 403);
+    let _ = server.await_log(
+        "refused a request for another host; if that is this server, add to [server]: \
+         hosts = [\"other.example\"]",
+    );
+}
+
+#[test]
 fn configured_origins_are_allowed_beside_the_own() {
     let list = "[\"https://game.example\", \"https://*.pages.example\", \"same-host\"]";
     let server = Server::with(&[("server.allowed_origins", list)]);
