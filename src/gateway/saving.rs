@@ -9,6 +9,7 @@
 //! gateway announces them to the owners. Those that had a connection and are not resumed in
 //! time lose it then.
 
+use std::cell::RefCell;
 use std::collections::BTreeSet;
 
 use actix::{Context, Handler, Message};
@@ -17,14 +18,14 @@ use rustc_hash::FxHashSet;
 use crate::clock;
 use crate::gateway::Gateway;
 use crate::gateway::drain::RETURNS_PER_MS;
-use crate::gateway::session::export::EntryExport;
+use crate::gateway::session::export::{EntryExport, SavedSessions, SharedTexts};
 use crate::gateway::turn::Timer;
 use crate::gateway::work::Effect;
 use turntable_core::backup::{AnnouncedSession, AvatarBackup};
 use turntable_core::call::AvatarCall;
 use turntable_core::delivery::Topic;
 use turntable_core::key::{Generation, SessionSlot};
-use turntable_core::session::export::LifeExport;
+use turntable_core::session::export::{ImportError, LifeExport};
 
 /// How long clients may take to come back before their sessions have lost their connection, in
 /// ms; and as long as so many take that come back over a time.
@@ -53,13 +54,13 @@ pub struct EndIntake;
 
 /// Makes values of all sessions. The gateway does nothing more.
 #[derive(Debug, Clone, Copy, Message)]
-#[rtype(result = "Vec<EntryExport>")]
+#[rtype(result = "Option<SavedSessions>")]
 pub struct SaveSessions;
 
 /// Makes sessions of values. Returns how many came.
 #[derive(Debug, Message)]
 #[rtype(result = "usize")]
-pub struct RestoreSessions(pub Vec<EntryExport>);
+pub struct RestoreSessions(pub Vec<SavedSessions>);
 
 impl Handler<IsQuiet> for Gateway {
     type Result = bool;
@@ -81,51 +82,45 @@ impl Handler<EndIntake> for Gateway {
 }
 
 impl Handler<SaveSessions> for Gateway {
-    type Result = Vec<EntryExport>;
+    type Result = Option<SavedSessions>;
 
-    fn handle(&mut self, _: SaveSessions, _: &mut Context<Self>) -> Vec<EntryExport> {
+    fn handle(&mut self, _: SaveSessions, _: &mut Context<Self>) -> Option<SavedSessions> {
         for connection in self.connections.keys() {
             self.push_effects([Effect::Lose(connection)]);
             self.run();
         }
+        let collected = RefCell::default();
         let slots = self.sessions.slots().into_iter();
         let saved = slots.filter_map(|slot| {
-            let mut export = self.export_session(slot)?;
+            let mut export = self.export_with(slot, Some(&collected))?;
             if self.saving.unreported.contains(&slot) {
                 export.session.life = LifeExport::Attached;
             }
             Some(export)
         });
-        saved.collect()
+        Some(SavedSessions {
+            sessions: saved.collect(),
+            texts: collected.into_inner().into_texts(),
+        })
     }
 }
 
 impl Handler<RestoreSessions> for Gateway {
     type Result = usize;
 
-    fn handle(
-        &mut self,
-        RestoreSessions(exports): RestoreSessions,
-        _: &mut Context<Self>,
-    ) -> usize {
-        let wanted = exports.len();
+    fn handle(&mut self, RestoreSessions(saved): RestoreSessions, _: &mut Context<Self>) -> usize {
+        let wanted: usize = saved.iter().map(|all| all.sessions.len()).sum();
         let (mut count, mut first_error) = (0, None);
-        for export in exports {
-            let was_attached = export.session.life == LifeExport::Attached;
-            let key = export.session.key;
-            match self.restore_session(export) {
-                Ok(slot) => {
-                    count += 1;
-                    self.announce_session(slot);
-                    // The avatar drops what a session watches that it does not know.
-                    self.hide_unknown(slot);
-                    if was_attached && self.sessions.holds(slot) {
-                        self.saving.unreported.insert(slot);
+        for SavedSessions { texts, sessions } in saved {
+            let mut shared = SharedTexts::of(texts);
+            for export in sessions {
+                let key = export.session.key;
+                match self.restore(export, &mut shared) {
+                    Ok(()) => count += 1,
+                    Err(error) => {
+                        log::debug!("session {key:?} is not restored: {error}");
+                        first_error.get_or_insert(error);
                     }
-                }
-                Err(error) => {
-                    log::debug!("session {key:?} is not restored: {error}");
-                    first_error.get_or_insert(error);
                 }
             }
         }
@@ -141,6 +136,23 @@ impl Handler<RestoreSessions> for Gateway {
 }
 
 impl Gateway {
+    /// A session of the process before goes on here.
+    fn restore(
+        &mut self,
+        export: EntryExport,
+        shared: &mut SharedTexts,
+    ) -> Result<(), ImportError> {
+        let was_attached = export.session.life == LifeExport::Attached;
+        let slot = self.restore_session(export, shared)?;
+        self.announce_session(slot);
+        // The avatar drops what a session watches that it does not know.
+        self.hide_unknown(slot);
+        if was_attached && self.sessions.holds(slot) {
+            self.saving.unreported.insert(slot);
+        }
+        Ok(())
+    }
+
     /// A session lost its connection, or has one again. Returns whether its owners hear of it.
     pub(crate) fn is_reported(&mut self, session: SessionSlot, connected: bool) -> bool {
         if self.saving.is_on && !connected {

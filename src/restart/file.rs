@@ -274,13 +274,14 @@ mod tests {
     use std::os::unix::fs::PermissionsExt as _;
 
     use super::*;
+    use crate::gateway::session::export::SavedSessions;
 
     const NOW: u64 = 1_700_000_000_000;
 
     fn state() -> State {
         State {
             saved_ms: NOW,
-            sessions: vec![Vec::new(), Vec::new()],
+            sessions: vec![SavedSessions::default(), SavedSessions::default()],
             ..State::default()
         }
     }

@@ -41,7 +41,8 @@ pub async fn gather(parts: &Parts) -> State {
     quiet(&parts.shared, until).await;
     let mut sessions = Vec::new();
     for gateway in parts.shared.peers.gateways() {
-        sessions.push(gateway.send(SaveSessions).await.unwrap_or_default());
+        let saved = gateway.send(SaveSessions).await.ok().flatten();
+        sessions.push(saved.unwrap_or_default());
     }
     State {
         saved_ms: clock::now_ms(),

@@ -23,7 +23,7 @@ use serde::{Deserialize, Serialize};
 use crate::actor::directory::Directory;
 use crate::actor::saving::SavedOwners;
 use crate::gateway::Shared;
-use crate::gateway::session::export::EntryExport;
+use crate::gateway::session::export::SavedSessions;
 pub use gather::gather;
 use turntable_core::key::WorkerId;
 
@@ -36,7 +36,7 @@ pub struct State {
     /// Unix ms when it was saved.
     pub saved_ms: u64,
     /// The sessions of each gateway.
-    pub sessions: Vec<Vec<EntryExport>>,
+    pub sessions: Vec<SavedSessions>,
     /// Users, rooms and channels.
     pub owners: SavedOwners,
 }
@@ -45,7 +45,7 @@ impl State {
     /// How many sessions there are.
     #[must_use]
     pub fn sessions(&self) -> usize {
-        self.sessions.iter().map(Vec::len).sum()
+        self.sessions.iter().map(|all| all.sessions.len()).sum()
     }
 }
 

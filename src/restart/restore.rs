@@ -34,7 +34,8 @@ pub async fn restore(mut state: State, parts: &Parts, workers: usize) -> Counts 
         tokio::time::sleep(LOOK).await;
     }
     let gap_ms = clock::now_ms().saturating_sub(state.saved_ms);
-    for export in state.sessions.iter_mut().flatten() {
+    let saved = state.sessions.iter_mut();
+    for export in saved.flat_map(|saved| &mut saved.sessions) {
         export.session.pass_time(gap_ms);
     }
     let wanted = state.sessions();
@@ -52,7 +53,7 @@ pub async fn restore(mut state: State, parts: &Parts, workers: usize) -> Counts 
         if let Some(now) = number.checked_rem(gateways.len())
             && let Some(now) = sessions.get_mut(now)
         {
-            now.extend(of_gateway);
+            now.push(of_gateway);
         }
     }
     let mut restored = 0;

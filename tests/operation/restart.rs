@@ -399,3 +399,50 @@ fn sessions_of_a_killed_server_are_over() {
     let server = folder.server();
     expect_expired(&server, &secret, 0);
 }
+
+#[test]
+fn message_that_many_have_not_acknowledged_is_saved_once() {
+    let folder = Folder::new();
+    let mut server = folder.server();
+    let mut sessions: Vec<Session<'_>> = (0..20)
+        .map(|number| Session::begin(&server, &format!("2:{number}")))
+        .collect();
+    for session in &mut sessions {
+        session.request("joinchannel", json!({"channel": "lobby"}));
+    }
+    let mut publisher = Session::begin(&server, "1:9");
+    let long = "x".repeat(20_000);
+    for number in 0..4 {
+        let data = json!(format!("{number}{long}"));
+        channel::publish(&mut publisher.client, "lobby", data);
+    }
+    let known: Vec<(Value, u64)> = sessions
+        .iter_mut()
+        .map(|session| {
+            for _ in 0..4 {
+                session.client.expect("message");
+            }
+            (session.secret.clone(), session.received)
+        })
+        .collect();
+    server.signal("TERM");
+    for session in &mut sessions {
+        goes_away(session);
+    }
+    goes_away(&mut publisher);
+    drop((sessions, publisher));
+    server.wait();
+    let state = fs::metadata(folder.path("users.db.state")).unwrap();
+    // Each of two workers has each of the four.
+    assert!(state.len() < 8 * 21_000 + 100_000, "{} bytes", state.len());
+
+    let server = folder.server();
+    for (secret, received) in known {
+        let (mut client, welcome) = resume(&server, &secret, received);
+        assert_eq!(welcome["data"]["resumed"], true, "{welcome}");
+        for number in 0..4 {
+            let data = client.await_command("message")["data"].take();
+            assert!(data.as_str().unwrap().starts_with(&number.to_string()));
+        }
+    }
+}

@@ -24,6 +24,11 @@ fn stored() -> PathBuf {
     root().join("tests/operation/state_1.bin")
 }
 
+/// Long enough to be once in the state.
+fn first() -> serde_json::Value {
+    json!("first ".repeat(20))
+}
+
 #[test]
 fn state_of_version_1_is_read_and_written_as_it_was() {
     let bytes = fs::read(stored()).unwrap();
@@ -36,6 +41,11 @@ fn state_of_version_1_is_read_and_written_as_it_was() {
         owners.channels.len(),
     ];
     assert_eq!(counts, [3, 3, 1, 1]);
+    let mut saved = state.sessions.iter();
+    assert!(
+        saved.any(|saved| !saved.texts.is_empty()),
+        "shared messages"
+    );
     assert!(encode(&state).unwrap() == bytes, "the same bytes");
 }
 
@@ -58,7 +68,7 @@ fn state_of_version_1_is_restored() {
         "{joined}"
     );
     let history: [serde_json::Value; 1] = channel::published(&mut late);
-    assert_eq!(history, ["first"]);
+    assert_eq!(history, [first()]);
     let joined = room::join(&mut late, "table", "1:8");
     assert_eq!(joined["members"]["1:1"]["state"], "joined", "{joined}");
 }
@@ -85,7 +95,7 @@ fn make_state() {
     room::act(&mut a.client, "table", "1:1", json!("before"));
     a.expect("game");
     let mut publisher = server.user("1:9");
-    channel::publish(&mut publisher, "lobby", json!("first"));
+    channel::publish(&mut publisher, "lobby", first());
     publisher.bye();
     a.expect("message");
     let body = json!([{"f": "$av:idme", "args": "1:4"}]).to_string();

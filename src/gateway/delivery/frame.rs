@@ -84,8 +84,7 @@ impl Message {
     }
 
     /// A message of another gateway.
-    fn imported(text: &str, id: Option<MessageId>) -> Self {
-        let v1 = frame::text_frame(|out| out.extend_from_slice(text.as_bytes()));
+    fn imported(v1: Arc<[u8]>, id: Option<MessageId>) -> Self {
         Self::of(v1, id.unwrap_or_default(), None)
     }
 
@@ -96,6 +95,11 @@ impl Message {
             shared,
             others: OnceCell::new(),
         }
+    }
+
+    /// The complete text frame.
+    pub(crate) const fn v1(&self) -> &Arc<[u8]> {
+        &self.v1
     }
 
     /// The v1 text.
@@ -198,20 +202,20 @@ impl Frame {
         }))
     }
 
-    /// A message by its v1 text, with its id where that may have
+    /// A message by its complete v1 text frame, with its id where that may have
     /// been sent.
-    pub(crate) fn imported(text: &str, id: Option<MessageId>) -> Self {
-        Self::Message(Rc::new(Message::imported(text, id)))
+    pub(crate) fn imported(v1: Arc<[u8]>, id: Option<MessageId>) -> Self {
+        Self::Message(Rc::new(Message::imported(v1, id)))
     }
 
-    /// A `userchange` by its v1 text, with the changes in it.
+    /// A `userchange` by its complete v1 text frame, with the changes in it.
     pub(crate) fn imported_changes(
-        text: &str,
+        v1: Arc<[u8]>,
         id: Option<MessageId>,
         changes: Vec<Change>,
     ) -> Self {
         Self::Changes(Rc::new(Changes {
-            message: Message::imported(text, id),
+            message: Message::imported(v1, id),
             changes: changes.into(),
         }))
     }

@@ -11,8 +11,10 @@
 //! no others until it is resumed. The states of services are in the `welcome` of the resume.
 
 mod names;
+mod shared;
 mod value;
 
+use std::cell::RefCell;
 use std::rc::Rc;
 
 use rustc_hash::FxHashSet;
@@ -44,6 +46,8 @@ use turntable_core::session::membership::ChannelMembership;
 use turntable_core::session::outbox::OutboxFrame as _;
 
 pub use crate::gateway::service::ProvidingExport;
+pub use shared::SavedSessions;
+pub(crate) use shared::{Collected, SharedTexts};
 pub use value::{AnsweredExport, EntryExport};
 
 /// Where a session comes from.
@@ -70,12 +74,14 @@ impl SessionEntry {
         &self,
         watches: &Watches,
         answered: Option<&Answered>,
+        collected: Option<&RefCell<Collected>>,
         now_ms: u64,
     ) -> Option<EntryExport> {
         let watching: FxHashSet<UserNumber> = self.session.watching.iter().copied().collect();
         let names = Names {
             watches,
             watching: &watching,
+            collected,
         };
         if self.queue.is_some() {
             return None;
@@ -123,7 +129,7 @@ impl SessionEntry {
         watches: &mut Watches,
         now_ms: u64,
         settings: &GatewaySettings,
-        origin: Origin,
+        (origin, shared): (Origin, &mut SharedTexts),
     ) -> Result<Arrived, ImportError> {
         let limits = limits(settings);
         export.check(&limits)?;
@@ -134,7 +140,7 @@ impl SessionEntry {
         let (roles, functions) = (&export.session.roles, &export.session.functions);
         let permissions = settings.permissions.of(roles, functions);
         let names_messages = export.unnumbered.is_some();
-        let mut arrival = Arrival::new(watches, subscriber, &export.ids, names_messages);
+        let mut arrival = Arrival::new(watches, subscriber, &export.ids, names_messages, shared);
         let imported = Session::import(
             export.session,
             now_ms,
@@ -253,12 +259,22 @@ impl Gateway {
     /// for their turns.
     #[must_use]
     pub fn export_session(&self, session: SessionSlot) -> Option<EntryExport> {
+        self.export_with(session, None)
+    }
+
+    /// The same, with references to the messages that other sessions have too; those are
+    /// `collected`.
+    pub(crate) fn export_with(
+        &self,
+        session: SessionSlot,
+        collected: Option<&RefCell<Collected>>,
+    ) -> Option<EntryExport> {
         let entry = self.sessions.get(session)?;
         let connection = entry.session.connection();
         let connection = connection.and_then(|key| self.connections.get(key));
         let answered = connection.and_then(|connection| connection.transport.answered());
         let (watches, now_ms) = (&self.subscriptions.watches, clock::now_ms());
-        let mut export = entry.export(watches, answered, now_ms)?;
+        let mut export = entry.export(watches, answered, collected, now_ms)?;
         let topics = self.subscriptions.topics.of(session.into()).iter();
         let rooms = topics.filter_map(|topic| match topic {
             Topic::Room(room) => Some(room.clone()),
@@ -284,7 +300,7 @@ impl Gateway {
     /// # Errors
     /// [`ImportError`] where the value is beyond what one session may have.
     pub fn import_session(&mut self, export: EntryExport) -> Result<SessionSlot, ImportError> {
-        self.import_from(export, Origin::Gateway)
+        self.import_from(export, Origin::Gateway, &mut SharedTexts::default())
     }
 
     /// The same for a session of an earlier process, all of which come before anything else
@@ -294,14 +310,19 @@ impl Gateway {
     ///
     /// # Errors
     /// As [`Self::import_session`].
-    pub fn restore_session(&mut self, export: EntryExport) -> Result<SessionSlot, ImportError> {
-        self.import_from(export, Origin::Process)
+    pub(crate) fn restore_session(
+        &mut self,
+        export: EntryExport,
+        shared: &mut SharedTexts,
+    ) -> Result<SessionSlot, ImportError> {
+        self.import_from(export, Origin::Process, shared)
     }
 
     fn import_from(
         &mut self,
         mut export: EntryExport,
         origin: Origin,
+        shared: &mut SharedTexts,
     ) -> Result<SessionSlot, ImportError> {
         let rooms = std::mem::take(&mut export.rooms);
         let awaited = std::mem::take(&mut export.awaited);
@@ -309,7 +330,14 @@ impl Gateway {
         let slot = self.sessions.next_key();
         let (watches, now_ms) = (&mut self.subscriptions.watches, clock::now_ms());
         let settings = &self.settings;
-        let arrived = SessionEntry::import(export, slot.into(), watches, now_ms, settings, origin)?;
+        let arrived = SessionEntry::import(
+            export,
+            slot.into(),
+            watches,
+            now_ms,
+            settings,
+            (origin, shared),
+        )?;
         let Arrived {
             entry,
             effects,

@@ -1,6 +1,8 @@
 //! Users and messages of a session between a gateway's tables and a value.
 
+use std::cell::RefCell;
 use std::fmt;
+use std::sync::Arc;
 
 use rustc_hash::FxHashSet;
 use serde::de::{Error, MapAccess, Visitor};
@@ -8,18 +10,23 @@ use serde::{Deserialize, Deserializer};
 
 use crate::gateway::delivery::change_log::Change;
 use crate::gateway::delivery::frame::Frame;
+use crate::gateway::session::export::shared::{Collected, SharedTexts, is_reference};
 use crate::gateway::subscription::topic::Subscriber;
 use crate::gateway::subscription::watch::Watches;
+use turntable_core::frame::text_of;
 use turntable_core::id::{MessageId, UserId};
 use turntable_core::key::UserNumber;
 use turntable_core::packet::Presence;
 use turntable_core::session::export::{Exporter, Importer};
-use turntable_wire::json_v1;
+use turntable_wire::{frame, json_v1};
 
 /// Names of one gateway in a value.
 pub(super) struct Names<'a> {
     pub(super) watches: &'a Watches,
     pub(super) watching: &'a FxHashSet<UserNumber>,
+    /// Where messages that other sessions have too go; they go with the session where there is
+    /// no such place.
+    pub(super) collected: Option<&'a RefCell<Collected>>,
 }
 
 impl Exporter<Frame> for Names<'_> {
@@ -28,7 +35,11 @@ impl Exporter<Frame> for Names<'_> {
     }
 
     fn texts(&self, frame: &Frame, texts: &mut Vec<Box<str>>) {
-        if let Frame::Log(log) = frame {
+        let collected = self.collected;
+        let reference = collected.and_then(|all| all.borrow_mut().reference(frame));
+        if let Some(reference) = reference {
+            texts.push(reference);
+        } else if let Frame::Log(log) = frame {
             for changes in log.iter() {
                 let again = self.watches.frame_again(changes, self.watching);
                 texts.extend(again.as_message().map(|message| message.text().into()));
@@ -49,6 +60,8 @@ pub(super) struct Arrival<'a> {
     /// The place of the next message.
     place: u64,
     names_messages: bool,
+    /// What references stand for.
+    shared: &'a mut SharedTexts,
 }
 
 impl Importer<Frame> for Arrival<'_> {
@@ -75,10 +88,18 @@ impl Importer<Frame> for Arrival<'_> {
             _ => None,
         };
         self.place += 1;
-        let parts = json_v1::split(text)?;
+        let v1: Arc<[u8]> = if is_reference(text) {
+            match self.shared.presence(text) {
+                Some(v1) => v1,
+                None => return self.shared.frame(text, id),
+            }
+        } else {
+            frame::text_frame(|out| out.extend_from_slice(text.as_bytes()))
+        };
+        let parts = json_v1::split(text_of(&v1))?;
         // A client that names messages does so with these, too.
         if parts.command != "userchange" || self.names_messages {
-            return Some(Frame::imported(text, id));
+            return Some(Frame::imported(v1.clone(), id));
         }
         let States(states) = serde_json::from_str(parts.data.get()).ok()?;
         let changes = states.into_iter().filter_map(|(user, presence)| {
@@ -86,7 +107,8 @@ impl Importer<Frame> for Arrival<'_> {
             let is_watched = self.watching.contains(&number);
             is_watched.then(|| Change::new(number, presence))
         });
-        Some(Frame::imported_changes(text, id, changes.collect()))
+        let changes = changes.collect();
+        Some(Frame::imported_changes(v1.clone(), id, changes))
     }
 }
 
@@ -98,6 +120,7 @@ impl<'a> Arrival<'a> {
         subscriber: Subscriber,
         ids: &'a [(u64, u128)],
         names_messages: bool,
+        shared: &'a mut SharedTexts,
     ) -> Self {
         Self {
             watches,
@@ -107,6 +130,7 @@ impl<'a> Arrival<'a> {
             ids,
             place: 0,
             names_messages,
+            shared,
         }
     }
 

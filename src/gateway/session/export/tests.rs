@@ -1,6 +1,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod number;
+mod shared;
 
 use std::sync::Arc;
 
