@@ -16,6 +16,7 @@ mod restoring;
 mod serve;
 mod service;
 mod settings;
+mod signals;
 mod supervisor;
 mod user;
 

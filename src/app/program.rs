@@ -1,6 +1,7 @@
 //! The program that this process is, and that it becomes by a restart in place.
 
 use std::ffi::OsString;
+use std::fmt;
 use std::io::Read;
 use std::net::SocketAddr;
 use std::os::unix::process::CommandExt as _;
@@ -38,6 +39,12 @@ pub(super) struct Program {
     arguments: Vec<OsString>,
     /// The configuration file.
     file: Option<PathBuf>,
+}
+
+impl fmt::Display for Program {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.path.display().fmt(f)
+    }
 }
 
 impl Program {

@@ -6,9 +6,11 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
+use sd_notify::NotifyState;
 
 use super::listeners::{self, Changed, HandedOver};
 use super::program::{Addresses, Program};
+use super::signals::Signals;
 use super::{Running, supervisor};
 use crate::restart::{self, file};
 
@@ -46,15 +48,24 @@ impl Running {
         self.end_parts().await;
     }
 
-    /// Opens the listeners of the next program that are at other addresses than now.
+    /// Opens the listeners of the next program that are at other addresses than now, after a look
+    /// whether sessions can be saved.
     ///
     /// # Errors
-    /// An address that is taken.
-    pub(super) fn open_changed(&self, addresses: Addresses) -> anyhow::Result<Changed> {
+    /// An address that is taken, or a state that cannot be written.
+    pub(super) fn prepare_restart(&self, addresses: Addresses) -> anyhow::Result<Changed> {
+        match &self.state_path {
+            Some(state) => file::check_writable(state)
+                .with_context(|| format!("{} cannot be written", state.display()))?,
+            None => log::warn!(
+                "sessions end with the restart: store.path or store.save_sessions is not set"
+            ),
+        }
         listeners::open_changed(&self.listeners, addresses)
     }
 
-    /// Stops and begins anew in the same process, as `program`.
+    /// Stops and begins anew in the same process, as `program`; where a signal that ends the
+    /// server came meanwhile, it stops as [`Self::stop_for_next`] does.
     ///
     /// # Errors
     /// Why that is not possible. Then the process has to end.
@@ -62,7 +73,7 @@ impl Running {
         mut self,
         program: &Program,
         changed: Changed,
-        shutdown: Duration,
+        (signals, shutdown): (&mut Signals, Duration),
     ) -> anyhow::Result<()> {
         // They are open already: nothing here can fail for want of files.
         let listeners = HandedOver::new(std::mem::take(&mut self.listeners), changed);
@@ -81,6 +92,11 @@ impl Running {
         }
         self.settings.webhooks.stop(super::LAST_WEBHOOKS).await;
         self.store.stop();
+        if signals.has_ended().await {
+            log::info!("shutting down instead: a signal came");
+            supervisor::notify(&[NotifyState::Stopping]);
+            return Ok(());
+        }
         let error = program.become_it(&listeners);
         Err(error).context("the program cannot be started in place")
     }

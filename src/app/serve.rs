@@ -1,17 +1,16 @@
 //! The server of the binary: from its start to a signal that ends it.
 
-use std::io::{IsTerminal as _, Write as _};
-
+use std::io::Write as _;
 use std::time::Duration;
 
-use anyhow::{Context as _, ensure};
+use anyhow::ensure;
 use sd_notify::NotifyState;
-use tokio::signal::unix::{Signal, SignalKind};
 use tokio::sync::mpsc::UnboundedReceiver;
 
 use super::configuration::SERVER;
 use super::listeners::{Changed, Inherited};
 use super::program::{Checking, Program};
+use super::signals::{Event, Signals};
 use super::supervisor::{extending, notify};
 use super::{Extensions, Running, files};
 use crate::config::source::Sources;
@@ -67,9 +66,9 @@ pub fn run(sources: Sources, services: LocalServices) -> anyhow::Result<()> {
         drop(requests);
         let shutdown = running.shutdown();
         if let Some(listeners) = next {
-            log::info!("restarting in place: asking clients to reconnect");
+            log::info!("restarting in place as {program}: asking clients to reconnect");
             notify(&[NotifyState::Reloading]);
-            let restarted = running.restart_in_place(&program, listeners, shutdown);
+            let restarted = running.restart_in_place(&program, listeners, (&mut signals, shutdown));
             return restarted.await;
         }
         notify(&[NotifyState::Stopping]);
@@ -102,7 +101,7 @@ async fn serve(
                 checking.requests.push(request);
             }
             addresses = Checking::done(&mut checking) => {
-                let listeners = addresses.and_then(|addresses| running.open_changed(addresses));
+                let listeners = addresses.and_then(|addresses| running.prepare_restart(addresses));
                 let listeners = listeners.map_err(|error| format!("{error:#}"));
                 if let Err(why) = &listeners {
                     log::error!("not restarted, the server goes on: {why}");
@@ -129,55 +128,6 @@ async fn reload(running: &Running) {
     // It is in the log whether it succeeds.
     let _ = actix_rt::task::spawn_blocking(reload).await;
     notify(&[NotifyState::Ready]);
-}
-
-/// What a signal requests.
-enum Event {
-    End,
-    Reload,
-    Restart,
-}
-
-/// The signals that a server handles.
-struct Signals {
-    interrupt: Signal,
-    terminate: Signal,
-    hang_up: Signal,
-    restart: Signal,
-    /// Users who close the terminal of a server want it to end.
-    has_terminal: bool,
-}
-
-impl Signals {
-    fn new() -> anyhow::Result<Self> {
-        let signal = |kind| tokio::signal::unix::signal(kind).context("signals are not handled");
-        Ok(Self {
-            interrupt: signal(SignalKind::interrupt())?,
-            terminate: signal(SignalKind::terminate())?,
-            hang_up: signal(SignalKind::hangup())?,
-            restart: signal(SignalKind::user_defined2())?,
-            has_terminal: std::io::stdin().is_terminal(),
-        })
-    }
-
-    async fn next(&mut self) -> Event {
-        let has_terminal = self.has_terminal;
-        tokio::select! {
-            _ = self.interrupt.recv() => Event::End,
-            _ = self.terminate.recv() => Event::End,
-            _ = self.hang_up.recv() => if has_terminal { Event::End } else { Event::Reload },
-            _ = self.restart.recv() => Event::Restart,
-        }
-    }
-
-    /// The next one that ends the server. Others wait.
-    async fn end(&mut self) {
-        tokio::select! {
-            _ = self.interrupt.recv() => {}
-            _ = self.terminate.recv() => {}
-            _ = self.hang_up.recv(), if self.has_terminal => {}
-        }
-    }
 }
 
 /// Writes the addresses to standard output, for scripts that wait for them.

@@ -28,6 +28,8 @@ const READ: &[u32] = &[VERSION];
 
 const MAGIC: &[u8; 8] = b"TTSTATE\0";
 const HEAD_BYTES: usize = 24;
+/// A disk without so much space has none for a state.
+const PROBE_BYTES: usize = 1 << 20;
 /// What a file that is not whole yet is called, behind its name.
 const NEW_SUFFIX: &str = ".new";
 /// What it is called while it is restored.
@@ -156,6 +158,21 @@ pub fn write(path: &Path, state: &State) -> io::Result<usize> {
     }
     folder_of(path)?.sync_all()?;
     Ok(bytes.len())
+}
+
+/// Whether a state can be written here: looked at before clients are sent away.
+///
+/// # Errors
+/// The system's error.
+pub fn check_writable(path: &Path) -> io::Result<()> {
+    if path.is_dir() {
+        return Err(io::ErrorKind::IsADirectory.into());
+    }
+    let new = behind(path, NEW_SUFFIX);
+    let _ = fs::remove_file(&new);
+    let written = write_new(&new, &[0; PROBE_BYTES]);
+    let _ = fs::remove_file(&new);
+    written
 }
 
 fn write_new(new: &Path, bytes: &[u8]) -> io::Result<()> {
@@ -316,6 +333,17 @@ mod tests {
         // The next one is restored.
         write(&path, &state()).unwrap();
         assert_eq!(read(&path, NOW, 1_000), Some(state()));
+    }
+
+    #[test]
+    fn place_of_a_state_is_checked_before_there_is_one() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("users.db.state");
+        check_writable(&path).unwrap();
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
+        fs::create_dir(&path).unwrap();
+        assert!(check_writable(&path).is_err());
+        assert!(check_writable(&folder.path().join("gone/users.db.state")).is_err());
     }
 
     #[test]

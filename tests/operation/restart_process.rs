@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::json;
 
+use turntable_testkit::session::{Session, resume};
 use turntable_testkit::workspace::turntable;
 use turntable_testkit::{Server, http};
 
@@ -31,6 +32,14 @@ impl Own {
         let text = format!(
             "[server]\nlisten = \"{listen}\"\nworkers = 1\n[management]\nlisten = \"127.0.0.1:0\"\n"
         );
+        fs::write(self.path("config.toml"), text).unwrap();
+    }
+
+    /// The same with a store.
+    fn configure_store(&self) {
+        self.configure(free());
+        let mut text = fs::read_to_string(self.path("config.toml")).unwrap();
+        text += &format!("[store]\npath = \"{}\"\n", self.path("users.db").display());
         fs::write(self.path("config.toml"), text).unwrap();
     }
 
@@ -118,6 +127,58 @@ fn signals_do_not_end_the_next_program_before_it_handles_them() {
         }
     }
     assert_eq!(server.manage("/health/live").status, 200);
+}
+
+#[test]
+fn signal_that_ends_the_server_during_a_restart_ends_it_with_its_sessions_saved() {
+    let own = Own::new();
+    own.configure_store();
+    for signal in ["TERM", "INT"] {
+        let mut server = own.server_of(turntable());
+        // It does not close its connection, so the restart waits for it.
+        let mut user = Session::begin(&server, "1:1");
+        server.signal("USR2");
+        user.expect("goaway");
+        server.signal(signal);
+        let (secret, received) = (user.secret.clone(), user.received);
+        drop(user);
+        assert_eq!(server.wait().code(), Some(0), "{}", server.log());
+        let log = server.log();
+        assert!(log.contains("shutting down instead"), "{log}");
+        let server = own.server_of(turntable());
+        let _ = server.await_log("restored 1 of 1 sessions");
+        let (client, welcome) = resume(&server, &secret, received);
+        assert_eq!(welcome["data"]["resumed"], true, "{signal}: {welcome}");
+        client.bye();
+    }
+}
+
+#[test]
+fn restart_is_refused_where_sessions_cannot_be_saved() {
+    let own = Own::new();
+    own.configure_store();
+    let server = own.server_of(turntable());
+    let mut user = server.user("1:1");
+    fs::create_dir(own.path("users.db.state")).unwrap();
+    let answer = server.rpc("node/restart", &json!({}));
+    assert_eq!(answer.status, 409, "{}", answer.text());
+    let why = "users.db.state cannot be written: is a directory";
+    assert!(answer.text().contains(why), "{}", answer.text());
+    user.expect_nothing_pending();
+    fs::remove_dir(own.path("users.db.state")).unwrap();
+    assert_eq!(server.rpc("node/restart", &json!({})).status, 200);
+    let _ = server.await_log("restored 1 of 1 sessions");
+}
+
+#[test]
+fn restart_without_a_store_says_that_sessions_end() {
+    let own = Own::new();
+    own.configure(free());
+    let server = own.server_of(turntable());
+    assert_eq!(server.rpc("node/restart", &json!({})).status, 200);
+    let _ = server.await_log("sessions end with the restart: store.path");
+    let program = format!("restarting in place as {}", built().display());
+    let _ = server.await_log(&program);
 }
 
 #[test]
