@@ -59,13 +59,22 @@ export function count(count, one, many = `${one}s`) {
 }
 
 /**
+ * A text in which line breaks, and characters that nobody sees or that turn others around, are escapes: it is what
+ * it looks like. Joiners stay, which names and emoji of many have.
+ * @param {string} text
+ */
+export function visible(text) {
+  return text.replace(/(?![\u200c\u200d])[\p{Cc}\p{Cf}\u2028\u2029]/gu, (character) => `\\u{${character.codePointAt(0)?.toString(16)}}`);
+}
+
+/**
  * JSON text with line breaks. Its tokens stay as they are, so that no digit is lost.
  * @param {string} text
  */
 export function pretty(text) {
   let [out, depth] = ["", 0];
   const line = () => `\n${"  ".repeat(depth)}`;
-  const tokens = text.match(/"(?:[^"\\]|\\.)*"|[[\]{},:]|[^\s[\]{},:"]+/g) ?? [];
+  const tokens = (text.match(/"(?:[^"\\]|\\.)*"|[[\]{},:]|[^\s[\]{},:"]+/g) ?? []).map(visible);
   tokens.forEach((token, index) => {
     if (token === "{" || token === "[") {
       depth += 1;

@@ -4,6 +4,7 @@
  */
 
 import { element } from "../demo/dom.js";
+import { visible } from "./format.js";
 import { link } from "./route.js";
 
 /**
@@ -42,5 +43,5 @@ export function card(title, ...content) {
 
 /** The heading of a view, with what can be done beside it. @param {string} title  @param {...Node} actions */
 export function heading(title, ...actions) {
-  return element("div.row.spread.heading", {}, element("h1.name", { "data-testid": "title" }, title), element("div.row", {}, ...actions));
+  return element("div.row.spread.heading", {}, element("h1.name", { "data-testid": "title" }, visible(title)), element("div.row", {}, ...actions));
 }

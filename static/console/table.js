@@ -4,6 +4,7 @@
  */
 
 import { element } from "../demo/dom.js";
+import { visible } from "./format.js";
 
 /**
  * A column: what a row shows there, where that links to, and how it looks. With `node`
@@ -71,10 +72,11 @@ export class Table {
 /**
  * Writes a text, as a link if there is an address, unless it is there already.
  * @param {HTMLElement} node
- * @param {string} text
+ * @param {string} given
  * @param {string} [href]
  */
-export function write(node, text, href) {
+export function write(node, given, href) {
+  const text = visible(given);
   const link = node.firstElementChild;
   if (href === undefined) {
     if (link || node.textContent !== text) node.textContent = text;

@@ -204,9 +204,14 @@ scene("hostile names, messages and reasons are text in every view", async (stage
   const chat = await eve.channel("chat/<img>").catch(() => eve.channel("chat/eve"));
   await chat.publish({ text: HOSTILE });
   await call(server, "user/ban", { userId: "1:667", seconds: 0, reason: HOSTILE });
+  const backwards = await client(server, "1:\u202elive");
+  await call(server, "user/ban", { userId: "1:668", seconds: 0, reason: "first\nsecond" });
   const page = await openConsole(stage, "users");
   await page.reads("bans-table", "<img src=x");
   await page.reads("users-table", "1:666");
+  // What nobody sees, or what turns others around, is an escape.
+  await page.reads("users-table", "1:\\u{202e}live");
+  await page.reads("bans-table", "first\\u{a}second");
   const path = (await call(server, "channel/listAll"))[0];
   for (const [view, id, text] of [
     ["users/1%3A666", "user-attributes", "<img src=x"],
@@ -232,5 +237,6 @@ scene("hostile names, messages and reasons are text in every view", async (stage
   await page.see("confirm").click();
   await page.page.locator("dialog .field-error").filter({ hasText: "attributes" }).waitFor();
   await isText(page);
+  backwards.close();
   eve.close();
 });
