@@ -1,8 +1,8 @@
 //! From a server whose clients are away to a value.
 //!
 //! What acts on others is saved before those. Between two steps the mailboxes are emptied, and
-//! owners get the answers of the store that they wait for, so that no call and no message is on
-//! its way past a value.
+//! owners get the answers of the store that they wait for, so that no call and no message in
+//! flight is missing from the values.
 
 use std::time::{Duration, Instant};
 
@@ -67,7 +67,7 @@ async fn quiet(shared: &Shared, until: Instant) {
         }
         in_a_row = if is_quiet { in_a_row + 1 } else { 0 };
         if !is_quiet && Instant::now() >= until {
-            log::warn!("the server does not come to rest; what is on its way may be lost");
+            log::warn!("calls between workers have not ended in time; those in flight may be lost");
             return;
         }
         tokio::time::sleep(LOOK).await;
