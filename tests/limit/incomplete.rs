@@ -15,6 +15,13 @@ use turntable_testkit::{Client, DEADLINE, Frame, Opcode, Server};
 const CLOSED_RATE_LIMITED: &str = "turntable_connections_closed_total{name=\"rate_limited\"}";
 const SOCKETIO: &str = "/socket.io/";
 
+/// Room for three half-sent bodies of one address, in bytes. Each counts 32,768 at its
+/// head and a few more with its first part; a bound near a multiple of this would refuse
+/// one or two, by how those of two workers cross.
+const BODIES_OF_ADDRESS: &str = "131000";
+/// Room for seven of all addresses, in bytes.
+const BODIES_OF_ALL: &str = "262000";
+
 /// A server with the least bounds: 131,072 bytes for each address, twice that in all.
 fn bounded() -> Server {
     Server::with(&[
@@ -53,11 +60,10 @@ fn half_sent_body(server: &Server, bytes: usize) -> HttpConnection {
 #[test]
 fn half_sent_bodies_of_one_address_are_bounded() {
     let server = Server::with(&[
-        ("server.incomplete_bytes_per_address_max", "131072"),
+        ("server.incomplete_bytes_per_address_max", BODIES_OF_ADDRESS),
         ("server.max_message_bytes", "60000"),
     ]);
     let reached = limit_reached("server.incomplete_bytes_per_address_max");
-    // Each has 32,768 bytes and a few more: three of them have room.
     let half_sent: Vec<HttpConnection> = (0..10).map(|_| half_sent_body(&server, 1)).collect();
     server.await_metric(&reached, 7.0);
     let answer = half_sent_body(&server, 1).answer();
@@ -75,8 +81,8 @@ fn half_sent_bodies_of_one_address_are_bounded() {
 #[test]
 fn half_sent_bodies_of_one_client_behind_a_proxy_are_bounded() {
     let server = Server::with(&[
-        ("server.incomplete_bytes_per_address_max", "131072"),
-        ("server.incomplete_bytes_max", "262144"),
+        ("server.incomplete_bytes_per_address_max", BODIES_OF_ADDRESS),
+        ("server.incomplete_bytes_max", BODIES_OF_ALL),
         ("server.max_message_bytes", "60000"),
         ("server.trusted_proxies", "[\"127.0.0.1\"]"),
     ]);
@@ -102,8 +108,8 @@ fn half_sent_bodies_of_one_client_behind_a_proxy_are_bounded() {
 #[test]
 fn half_sent_bodies_of_all_addresses_are_bounded() {
     let server = Server::with(&[
-        ("server.incomplete_bytes_per_address_max", "131072"),
-        ("server.incomplete_bytes_max", "262144"),
+        ("server.incomplete_bytes_per_address_max", BODIES_OF_ADDRESS),
+        ("server.incomplete_bytes_max", BODIES_OF_ALL),
         ("server.max_message_bytes", "60000"),
     ]);
     let half_sent = |host: u8| {
@@ -113,7 +119,6 @@ fn half_sent_bodies_of_all_addresses_are_bounded() {
         );
         connection
     };
-    // Each has 32,768 bytes and a few more: seven of them have room, and none more of any address.
     let reached = limit_reached("server.incomplete_bytes_max");
     let unfinished: Vec<HttpConnection> = (1..=10).map(half_sent).collect();
     server.await_metric(&reached, 3.0);
