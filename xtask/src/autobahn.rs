@@ -76,8 +76,7 @@ pub(crate) fn run(machine: &Machine) -> Result<Report> {
             failed: found.failed().count() + found.missing().count(),
             skipped: 0,
         },
-        note: None,
-        figures: Vec::new(),
+        ..Report::default()
     })
 }
 
@@ -100,7 +99,7 @@ fn skipped(reason: &anyhow::Error) -> Report {
         note: Some(format!(
             "SKIPPED, CONFORMANCE TO RFC 6455 WAS NOT CHECKED: {reason:#}"
         )),
-        figures: Vec::new(),
+        ..Report::default()
     }
 }
 

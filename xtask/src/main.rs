@@ -7,6 +7,7 @@ mod autobahn;
 mod bench_peers;
 mod deb;
 mod docs_config;
+mod failure;
 mod fuzz;
 mod licence;
 mod machine;

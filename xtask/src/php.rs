@@ -29,6 +29,6 @@ pub(crate) fn run(machine: &Machine) -> Result<Report> {
     Ok(Report {
         tally,
         note,
-        figures: Vec::new(),
+        ..Report::default()
     })
 }

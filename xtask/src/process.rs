@@ -8,21 +8,30 @@ use std::thread;
 
 use anyhow::{Context, Result, bail};
 
+use crate::failure::Failures;
 use crate::tally::{Runner, Tally};
 
-/// What a program has said and how it ended.
+/// How a program ended and what it has said.
 pub(crate) struct Run {
     pub(crate) status: ExitStatus,
-    pub(crate) tally: Tally,
-    /// Figures of its tests, for the report.
-    pub(crate) figures: Vec<String>,
+    pub(crate) said: Said,
 }
 
-/// Runs `command` to its end, counts its tests and collects their figures.
+/// What the report has of a program's output.
+#[derive(Debug, Default)]
+pub(crate) struct Said {
+    pub(crate) tally: Tally,
+    /// Figures of its tests.
+    pub(crate) figures: Vec<String>,
+    /// What its failed tests have said.
+    pub(crate) failures: Vec<String>,
+}
+
+/// Runs `command` to its end, counts its tests and collects what the report has of them.
 ///
+/// # Errors
 /// If the program cannot be started. A failed program is not an error here: see the
 /// status.
-/// the status.
 pub(crate) fn tallied(command: &mut Command, runner: Runner) -> Result<Run> {
     println!("    $ {}", shown(command));
     let mut child = command
@@ -32,16 +41,17 @@ pub(crate) fn tallied(command: &mut Command, runner: Runner) -> Result<Run> {
         .spawn()
         .with_context(|| format!("{} cannot be started", shown(command)))?;
     let (stdout, stderr) = (child.stdout.take(), child.stderr.take());
-    let (tally, figures) = thread::scope(|scope| {
+    let said = thread::scope(|scope| {
         let errors = scope.spawn(|| passed_on(stderr, runner));
-        let (mut tally, figures) = passed_on(stdout, runner);
-        tally += errors.join().unwrap_or_default().0;
-        (tally, figures)
+        let mut said = passed_on(stdout, runner);
+        let errors = errors.join().unwrap_or_default();
+        said.tally += errors.tally;
+        said.failures.extend(errors.failures);
+        said
     });
     Ok(Run {
         status: child.wait()?,
-        tally,
-        figures,
+        said,
     })
 }
 
@@ -85,23 +95,25 @@ fn shown(command: &Command) -> String {
     variables.chain(words).collect::<Vec<_>>().join(" ")
 }
 
-fn passed_on(stream: Option<impl Read>, runner: Runner) -> (Tally, Vec<String>) {
-    let mut tally = Tally::default();
-    let mut figures = Vec::new();
+fn passed_on(stream: Option<impl Read>, runner: Runner) -> Said {
+    let mut said = Said::default();
     let Some(stream) = stream else {
-        return (tally, figures);
+        return said;
     };
+    let mut failures = Failures::of(runner);
     let mut reader = BufReader::new(stream);
     let mut line = Vec::new();
     // Output that is not UTF-8 must not end the loop, because a full pipe would block the
     // child: bytes, not `lines()`.
     while matches!(reader.read_until(b'\n', &mut line), Ok(1..)) {
         let text = String::from_utf8_lossy(&line);
-        tally += runner.count(&text);
-        figures.extend(runner.figure(&text));
+        said.tally += runner.count(&text);
+        said.figures.extend(runner.figure(&text));
+        failures.read(&text);
         // A closed standard output (`| head`) does not stop the run.
         let _ = write!(std::io::stdout().lock(), "    {text}");
         line.clear();
     }
-    (tally, figures)
+    said.failures = failures.into_lines();
+    said
 }

@@ -14,7 +14,7 @@ use crate::autobahn;
 use crate::licence;
 use crate::machine::Machine;
 use crate::php;
-use crate::process;
+use crate::process::{self, Run};
 use crate::rust_tests;
 use crate::server::Server;
 use crate::tally::{Runner, Tally};
@@ -29,12 +29,15 @@ pub(crate) struct Step {
 }
 
 /// The result of a step.
+#[derive(Default)]
 pub(crate) struct Report {
     pub(crate) tally: Tally,
     /// A warning for the user although nothing failed.
     pub(crate) note: Option<String>,
     /// What its tests measured.
     pub(crate) figures: Vec<String>,
+    /// What its failed tests have said.
+    pub(crate) failures: Vec<String>,
 }
 
 impl Report {
@@ -43,7 +46,7 @@ impl Report {
         Self {
             tally: Tally::ONE_FAILED,
             note: Some(why),
-            figures: Vec::new(),
+            ..Self::default()
         }
     }
 }
@@ -258,8 +261,7 @@ pub(crate) const STEPS: &[Step] = &[
 fn one() -> Report {
     Report {
         tally: Tally::ONE_PASSED,
-        note: None,
-        figures: Vec::new(),
+        ..Report::default()
     }
 }
 
@@ -270,11 +272,12 @@ fn check(command: &mut Command) -> Result<Report> {
 
 /// A command that runs tests.
 pub(crate) fn tests(command: &mut Command, runner: Runner) -> Result<Report> {
-    let run = process::tallied(command, runner)?;
+    let Run { status, said } = process::tallied(command, runner)?;
     Ok(Report {
-        tally: judged(run.status, run.tally),
+        tally: judged(status, said.tally),
         note: None,
-        figures: run.figures,
+        figures: said.figures,
+        failures: said.failures,
     })
 }
 
@@ -302,7 +305,7 @@ fn licences(machine: &Machine) -> Result<Report> {
              --locked); licences were checked against deny.toml without it"
                 .to_owned(),
         ),
-        figures: Vec::new(),
+        ..Report::default()
     })
 }
 

@@ -121,7 +121,7 @@ fn sum(counts: &str, separator: char) -> Tally {
 }
 
 /// The line without its terminal colour sequences (`ESC [ .. m`).
-fn without_colours(line: &str) -> String {
+pub(crate) fn without_colours(line: &str) -> String {
     let mut plain = String::with_capacity(line.len());
     let mut inside = false;
     for c in line.chars() {

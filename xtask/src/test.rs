@@ -30,6 +30,7 @@ struct Outcome {
     took: Duration,
     remark: Option<String>,
     figures: Vec<String>,
+    failures: Vec<String>,
 }
 
 /// # Errors
@@ -107,6 +108,7 @@ fn perform(step: &Step, machine: &Machine, before: &[Outcome]) -> Outcome {
         took: start.elapsed(),
         remark: report.note,
         figures: report.figures,
+        failures: report.failures,
     }
 }
 
@@ -143,6 +145,14 @@ fn print_summary(outcomes: &[Outcome], took: Duration) -> Tally {
     }
     for figure in figures {
         println!("{figure}");
+    }
+    for outcome in outcomes {
+        if !outcome.failures.is_empty() {
+            println!("\n==> failed tests of {}", outcome.name);
+        }
+        for line in &outcome.failures {
+            println!("{line}");
+        }
     }
     println!("\n==> summary ({:.0} s)", took.as_secs_f64());
     let mut total = Tally::default();
