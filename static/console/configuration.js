@@ -37,7 +37,7 @@ export function configuration({ api, route, refresh }) {
     { title: "When", text: ({ at_ms }) => moment(at_ms) },
     { title: "Who", class: "name", text: ({ by }) => by },
     { title: "How", text: ({ source, of }) => (of === undefined ? source : `${source} to ${of}`) },
-    { title: "What changed", class: "name wide", text: ({ changed }) => changed.map(line).join("\n") || "nothing" },
+    { title: "What changed", class: "name wide", text: ({ changed }) => (changed.length === 0 ? "nothing" : changed.map(line)) },
     { title: "", class: "number", node: ({ version }) => rollback(version) },
   ]), { key: ({ version }) => String(version), empty: "No version is remembered.", label: "Versions", testid: "config-history" });
 

@@ -68,6 +68,14 @@ export function visible(text) {
 }
 
 /**
+ * A text as it is shown; each entry of an array is a line of its own.
+ * @param {string|string[]} text
+ */
+export function shown(text) {
+  return [text].flat().map(visible).join("\n");
+}
+
+/**
  * JSON text with line breaks. Its tokens stay as they are, so that no digit is lost.
  * @param {string} text
  */

@@ -4,15 +4,15 @@
  */
 
 import { element } from "../demo/dom.js";
-import { visible } from "./format.js";
+import { shown } from "./format.js";
 
 /**
- * A column: what a row shows there, where that links to, and how it looks. With `node`
+ * A column: what a row shows there (an array has a line in each entry), where that links to, and how it looks. With `node`
  * the cell is made once for a row.
  * @template Row
  * @typedef {object} Column
  * @property {string} title
- * @property {(row: Row) => string|number|undefined} [text]
+ * @property {(row: Row) => string|number|string[]|undefined} [text]
  * @property {(row: Row) => string|undefined} [href]
  * @property {(row: Row) => Node} [node]
  * @property {string} [class]
@@ -65,18 +65,18 @@ export class Table {
   fill(cell, column, row) {
     if (!column.text) return;
     const text = column.text(row);
-    write(cell, text === undefined || text === "" ? "–" : String(text), column.href?.(row));
+    write(cell, text === undefined || text === "" ? "–" : Array.isArray(text) ? text : String(text), column.href?.(row));
   }
 }
 
 /**
  * Writes a text, as a link if there is an address, unless it is there already.
  * @param {HTMLElement} node
- * @param {string} given
+ * @param {string|string[]} given  an array has a line in each entry
  * @param {string} [href]
  */
 export function write(node, given, href) {
-  const text = visible(given);
+  const text = shown(given);
   const link = node.firstElementChild;
   if (href === undefined) {
     if (link || node.textContent !== text) node.textContent = text;
@@ -88,7 +88,10 @@ export function write(node, given, href) {
   }
 }
 
-/** A list of names and values: `facts.show([["State", "online"], ["Room", "yard", "#/..."]])`. */
+/**
+ * A list of names and values: `facts.show([["State", "online"], ["Room", "yard", "#/..."]])`. A value that is an array has
+ * a line in each entry.
+ */
 export class Facts {
   /** @param {string} [testid] */
   constructor(testid) {
@@ -97,7 +100,7 @@ export class Facts {
     this.values = new Map();
   }
 
-  /** @param {[string, string|number, string?][]} list */
+  /** @param {[string, string|number|string[], string?][]} list */
   show(list) {
     const names = list.map(([name]) => name);
     if (names.join("\n") !== [...this.values.keys()].join("\n")) {
@@ -106,7 +109,7 @@ export class Facts {
     }
     for (const [name, value, href] of list) {
       const node = this.values.get(name);
-      if (node) write(node, String(value), href);
+      if (node) write(node, Array.isArray(value) ? value : String(value), href);
     }
   }
 }

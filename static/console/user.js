@@ -115,7 +115,7 @@ export function user({ api, route, refresh }) {
         ["State", presence.state ?? "–"],
         ["Connected sessions", presence.devices ?? 0],
         ["Last seen", presence.last_seen === undefined ? "–" : moment(presence.last_seen)],
-        ["Note", presence.note === undefined ? "–" : pretty(JSON.stringify(presence.note))],
+        ["Note", presence.note === undefined ? "–" : pretty(JSON.stringify(presence.note)).split("\n")],
         ["Ban", ban ? `${ban.until_ms === undefined ? "until unban" : `until ${moment(ban.until_ms)}`}${ban.reason ? `: ${ban.reason}` : ""}` : "none"],
       ]);
       sessions.show(list);

@@ -65,6 +65,8 @@ scene("a user is found in two clicks, with sessions, attributes and channels", a
   await page.reads("user-sessions", "websocket");
   await page.reads("user-attributes", "Melanie");
   await page.reads("user-channels", "chat/lobby");
+  await mel.friends.status("busy", { until: "six" });
+  await page.reads("user-facts", '{\n  "until": "six"\n}');
   await screenshot(page, "user");
   // The view is live, and the selection is in the address.
   await mel.attributes.set({ level: 8 });

@@ -166,6 +166,12 @@ scene("a key of the configuration is found, changed once its effect is shown, an
   assert.match(page.page.url(), /differs=1/);
   await screenshot(page, "configuration");
   assert.equal(await page.page.locator('[data-key="presence.lookup_max"]').count(), 0);
+  // Each key that one change had is on a line of its own.
+  await call(server, "config/set", { config: { "presence.watch_max": 78, "presence.lookup_max": 55 } });
+  await page.until(() => {
+    const cells = [...document.querySelectorAll('[data-testid="config-history"] td:nth-child(5)')].map((cell) => cell.textContent.split("\n"));
+    return cells.some((lines) => lines.length === 2 && lines.every((line) => /^presence\.(watch|lookup)_max: \d+ → \d+ /.test(line)));
+  });
   const versions = await call(server, "config/getHistory");
   await page.see(`rollback-${versions.at(-1).version}`).click();
   await page.reads("confirm-effect", "presence.watch_max");
