@@ -117,9 +117,12 @@ export async function sayGoodbye({ url, environment, fetch }, session, unconfirm
         open = open.slice(count);
       } else if (response.status === 413 && count > 0) {
         if (count > 1) count_max = count >> 1;
-        else if (!alone) alone = true;
-        // What is too large alone never arrives; its number counts.
-        else open = open[0].text === undefined ? [] : [{ ...open[0], text: undefined }, ...open.slice(1)];
+        else if (complete && !alone) alone = true;
+        else {
+          // What is too large alone never arrives; its number counts. The others may go together again.
+          open = open[0].text === undefined ? [] : [{ ...open[0], text: undefined }, ...open.slice(1)];
+          [count_max, alone] = [open.length, false];
+        }
       } else if (open.length > 0 && !response.ok && response.status !== 410) {
         if (response.status === 429 || response.status >= 500) return false;
         // The server tells a gap, or takes no such request: then `bye` alone.

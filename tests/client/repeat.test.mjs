@@ -190,7 +190,9 @@ test("a goodbye has all that is not confirmed, in requests that are small enough
   const texts = numbers(60).map((number) => JSON.stringify({ command: "publish", data: `${number}${"字".repeat(number === 20 ? 3000 : 200)}` }));
   const open = texts.map((text, index) => ({ text, number: index + 1, blank: false, numbered: () => true }));
   const taken = [];
+  let requests = 0;
   const fetch = async (url, { body }) => {
+    requests += 1;
     if (utf8(body) > SMALL_BYTES) return new Response('{"error":{"code":"too_large","message":""}}', { status: 413 });
     const datagrams = JSON.parse(body);
     const n = new URL(url).searchParams.get("n");
@@ -201,6 +203,8 @@ test("a goodbye has all that is not confirmed, in requests that are small enough
   const environment = { setTimeout, clearTimeout };
   assert.equal(await sayGoodbye({ url: "http://game.test/", environment, fetch }, "secret", open), true);
   assert.deepEqual(taken, [...texts.map((text, index) => (index === 19 ? "blank" : text)), '{"command":"bye","data":{}}']);
+  // Those behind the one that is too large go together again.
+  assert.ok(requests < 24, `${requests} requests`);
 });
 
 /** As browsers do: a request that outlives its page has at most 64 KiB. The server takes no larger one either. */
