@@ -17,7 +17,7 @@
  */
 
 import { outlives, pageLeaves, untilAnswered } from "../goodbye.js";
-import { LOST, bounced, closeCodeOf, concernsRequest, datagramOf, endpointUrl, isFinal, lastNumber, removeDropped, responseError, takeBatch } from "./transport.js";
+import { LOST, bounced, closeCodeOf, concernsRequest, datagramOf, endpointUrl, halve, isFinal, lastNumber, removeDropped, responseError, takeBatch } from "./transport.js";
 
 /** @import { Outgoing, ResponseError, Target, TransportHooks } from "./transport.js" */
 
@@ -148,8 +148,7 @@ export class Sender {
         n = batch.some(({ entry }) => entry) ? first : undefined;
         const body = this.#body(batch);
         response = await this.#fetch(body, n, { signal, keepalive: outlives(body) });
-        if (response.status !== 413 || batch.length < 2) break;
-        pending.unshift(...batch.splice(batch.length >> 1));
+        if (response.status !== 413 || !halve(batch, pending)) break;
       }
       // What is too large alone never arrives.
       if (response.status === 413) return true;
@@ -240,11 +239,7 @@ export class Sender {
       await this.#wait(error.details.retry_ms);
       return "repeat";
     }
-    if (status === 413 && batch.length > 1) {
-      // The rest goes back to the front of the queue.
-      this.#queue.unshift(...batch.splice(batch.length >> 1));
-      return "repeat";
-    }
+    if (status === 413 && halve(batch, this.#queue)) return "repeat";
     if (status === 410) return this.#over();
     if (status === 429 || status >= 500) {
       this.#fail(closeCodeOf(status), error.message);

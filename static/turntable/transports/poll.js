@@ -17,7 +17,7 @@ import { backgroundTimeout } from "../background_timer.js";
 import { parse, stringify } from "../binary.js";
 import { KEEPALIVE_MAX, outlives, pageLeaves, untilAnswered } from "../goodbye.js";
 import { entryOf, messageOf } from "./entry.js";
-import { BATCH_MAX, EXPIRED, LOST, NORMAL, RATE_LIMITED, bounced, closeCodeOf, concernsRequest, endpointUrl, isFinal, lastNumber, ownCloseCode, removeDropped, requestBytes, responseError, takeBatch } from "./transport.js";
+import { BATCH_MAX, EXPIRED, LOST, NORMAL, RATE_LIMITED, bounced, closeCodeOf, concernsRequest, endpointUrl, halve, isFinal, lastNumber, ownCloseCode, removeDropped, requestBytes, responseError, takeBatch } from "./transport.js";
 import { inTurns } from "./turn.js";
 
 /** @import { Sent } from "../sent_log.js" */
@@ -156,11 +156,14 @@ class PollConnection {
     this.#state.open = undefined;
     if (this.#session === undefined || messages.length === 0) return;
     let count_max = BATCH_MAX;
-    const finish = async (/** @type {Pick<Batch, "number" | "received" | "body" | "messages">} */ batch) => {
-      if (await this.#finishOne(batch) || batch.messages.length < 2) return;
-      // Fewer may be accepted. What is too large alone never arrives.
-      count_max = batch.messages.length >> 1;
-      messages.unshift(...batch.messages);
+    const next = (/** @type {Outgoing[]} */ batch) => finish({ number: this.#next(), received: undefined, body: this.#body(batch), messages: batch });
+    /** @type {(batch: Pick<Batch, "number" | "received" | "body" | "messages">) => Promise<void>} */
+    const finish = async (batch) => {
+      if (await this.#finishOne(batch)) return;
+      // Fewer may be accepted, also of what follows. Those behind one that is too large alone may go together again.
+      const halved = halve(batch.messages, messages);
+      count_max = halved ? batch.messages.length : BATCH_MAX;
+      if (halved) await next(batch.messages);
     };
     const first = open?.session === this.#session ? open : undefined;
     if (first) {
@@ -174,7 +177,7 @@ class PollConnection {
         batch.push(...messages.splice(0).slice(-1));
         if (requestBytes([{ text: first?.body }, ...batch]) > KEEPALIVE_MAX) batch.splice(0, batch.length - 1);
       }
-      const finished = finish({ number: this.#next(), received: undefined, body: this.#body(batch), messages: batch });
+      const finished = next(batch);
       if (!pageLeaves()) await finished;
     }
     this.#abort();

@@ -255,6 +255,19 @@ export function takeBatch(queue, count_max = BATCH_MAX) {
 }
 
 /**
+ * A request was too large: what is behind its first half goes back to the front of the queue.
+ * @template T
+ * @param {T[]} batch of the request
+ * @param {T[]} queue
+ * @returns {boolean} false if the request has one message: what is too large alone never arrives
+ */
+export function halve(batch, queue) {
+  if (batch.length < 2) return false;
+  queue.unshift(...batch.splice(batch.length >> 1));
+  return true;
+}
+
+/**
  * A datagram of a command.
  * @param {string} tunnel
  * @param {string | undefined} text undefined: it counts, and has no effect (docs/protocol.md, Repeating commands)

@@ -328,6 +328,14 @@ export declare function takeBatch<T extends {
     text: string | undefined;
 }>(queue: T[], count_max?: number): T[];
 /**
+ * A request was too large: what is behind its first half goes back to the front of the queue.
+ * @template T
+ * @param {T[]} batch of the request
+ * @param {T[]} queue
+ * @returns {boolean} false if the request has one message: what is too large alone never arrives
+ */
+export declare function halve<T>(batch: T[], queue: T[]): boolean;
+/**
  * A datagram of a command.
  * @param {string} tunnel
  * @param {string | undefined} text undefined: it counts, and has no effect (docs/protocol.md, Repeating commands)
