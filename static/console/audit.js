@@ -1,6 +1,6 @@
 /** What operators changed, the last one first: who, what, with which arguments, and how it ended. */
 
-import { element } from "../demo/dom.js";
+import { element } from "./dom.js";
 import { moment } from "./format.js";
 import { heading } from "./page.js";
 import { change, link } from "./route.js";

@@ -1,6 +1,6 @@
 /** One channel: who is subscribed, what it retains, and a message to all of them. */
 
-import { element } from "../demo/dom.js";
+import { element } from "./dom.js";
 import { changeButton } from "./confirm.js";
 import { count, moment } from "./format.js";
 import { heading } from "./page.js";

@@ -1,6 +1,6 @@
 /** The channels that have subscribers or retained messages. */
 
-import { element } from "../demo/dom.js";
+import { element, setText } from "./dom.js";
 import { startingWith } from "./list.js";
 import { heading } from "./page.js";
 import { change, link } from "./route.js";
@@ -27,7 +27,7 @@ export function channels({ api, route, refresh }) {
   const offer = () => {
     open.hidden = find() === "";
     open.setAttribute("href", link("channels", find()));
-    open.textContent = `Open ${find()}`;
+    setText(open, `Open ${find()}`);
   };
   input.addEventListener("input", () => {
     change({ find: find() });

@@ -1,6 +1,6 @@
 /** A small chart of the last minutes: a line, drawn from 0 to the largest value. */
 
-import { element } from "../demo/dom.js";
+import { element } from "./dom.js";
 
 const SVG = "http://www.w3.org/2000/svg";
 const WIDTH = 120;

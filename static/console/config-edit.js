@@ -1,6 +1,6 @@
 /** Changes one key of the configuration: what would change is checked while it is entered, and applied once it is confirmed. */
 
-import { element } from "../demo/dom.js";
+import { element, setText } from "./dom.js";
 import { argument } from "./form.js";
 import { toast } from "./toast.js";
 
@@ -37,7 +37,7 @@ export function edit(api, { key, value, layer }, version) {
   let timer;
   const fail = (/** @type {any} */ failure) => {
     error.hidden = false;
-    error.textContent = failure.message;
+    setText(error, failure.message);
     apply.disabled = true;
   };
   const check = async () => {
@@ -48,7 +48,8 @@ export function edit(api, { key, value, layer }, version) {
       if (own !== checks) return;
       /** @type {{changed: import("./configuration.js").Changed[], warnings: string[]}} */
       const { changed, warnings } = JSON.parse(text);
-      diff.textContent = [...changed.map(line), ...warnings].join("\n") || "nothing";
+      const lines = [...changed.map(line), ...warnings];
+      setText(diff, lines.length === 0 ? "nothing" : lines);
       error.hidden = true;
       apply.disabled = changed.length === 0;
     } catch (failure) {

@@ -1,6 +1,6 @@
 /** The configuration in force: each key with its value and where that comes from; the versions, and who made them. */
 
-import { element } from "../demo/dom.js";
+import { element } from "./dom.js";
 import { changeButton } from "./confirm.js";
 import { edit, line } from "./config-edit.js";
 import { count, moment } from "./format.js";

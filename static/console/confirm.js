@@ -3,7 +3,7 @@
  * and the fields that are still open.
  */
 
-import { element } from "../demo/dom.js";
+import { element, setText } from "./dom.js";
 import { Fields } from "./form.js";
 import { toast } from "./toast.js";
 
@@ -30,7 +30,7 @@ export function confirm(api, { method, given = {}, title, effect, submit = title
   const fields = new Fields(params);
   const request = element("pre.request", { "data-testid": "confirm-request" });
   const preview = () => {
-    request.textContent = `POST /rpc/${method}\n${shown ?? fields.json(given, { masked: true })}`;
+    setText(request, [`POST /rpc/${method}`, ...(shown ?? fields.json(given, { masked: true })).split("\n")]);
   };
   const error = element("p.field-error", { role: "alert", hidden: true });
   const yes = /** @type {HTMLButtonElement} */ (element("button.primary", { type: "submit", "data-testid": "confirm", class: dangerous ? "primary danger" : undefined }, submit));
@@ -61,7 +61,7 @@ export function confirm(api, { method, given = {}, title, effect, submit = title
       toast(`${title}: done, the server answered ${result.length > 200 ? "at length" : result}`);
     } catch (/** @type {any} */ failure) {
       error.hidden = false;
-      error.textContent = failure.message;
+      setText(error, failure.message);
       yes.disabled = false;
     }
   });

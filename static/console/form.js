@@ -3,7 +3,7 @@
  * that they stand for.
  */
 
-import { element } from "../demo/dom.js";
+import { element } from "./dom.js";
 
 /** @typedef {import("./api.js").Parameter} Parameter */
 

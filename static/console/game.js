@@ -1,6 +1,6 @@
 /** One room: who is in it and how late they are, its clock, its settings, and its actions as they come. */
 
-import { element } from "../demo/dom.js";
+import { element } from "./dom.js";
 import { changeButton } from "./confirm.js";
 import { bytes, count, duration, moment, number, pretty } from "./format.js";
 import { heading } from "./page.js";

@@ -1,6 +1,6 @@
 /** The rooms that there are, with their games. */
 
-import { element } from "../demo/dom.js";
+import { element } from "./dom.js";
 import { before } from "./list.js";
 import { bytes, moment, number } from "./format.js";
 import { heading } from "./page.js";

@@ -4,12 +4,13 @@
  * itself (`page.js`).
  */
 
-import { byId } from "../demo/dom.js";
+import { byId, setText } from "./dom.js";
 import { Api } from "./api.js";
 import { audit } from "./audit.js";
 import { channel } from "./channel.js";
 import { channels } from "./channels.js";
 import { configuration } from "./configuration.js";
+import { visible } from "./format.js";
 import { game } from "./game.js";
 import { games } from "./games.js";
 import { methods } from "./methods.js";
@@ -73,7 +74,7 @@ function show() {
   else if (missing.length > 0) shown = absent(view.title, missing);
   else shown = (view.one && route.path.length > 1 ? view.one : view.list)({ api, samples, route, refresh });
   byId("view").replaceChildren(shown.node);
-  document.title = `${shown.title} · turntable console`;
+  document.title = `${visible(shown.title)} · turntable console`;
   for (const link of document.querySelectorAll("#nav a")) {
     if (link.getAttribute("data-view") === name) {
       link.setAttribute("aria-current", "page");
@@ -112,7 +113,7 @@ function report(error) {
 function problem(text) {
   const node = byId("problem");
   node.hidden = text === "";
-  if (node.textContent !== text) node.textContent = text;
+  setText(node, text);
 }
 
 /** Looks at the metrics and the health, then at what the view shows. */

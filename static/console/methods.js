@@ -1,6 +1,6 @@
 /** Every method of the server as a form, made from its definition (`GET /api`). */
 
-import { element } from "../demo/dom.js";
+import { element, setText } from "./dom.js";
 import { confirm } from "./confirm.js";
 import { Fields } from "./form.js";
 import { pretty } from "./format.js";
@@ -47,7 +47,7 @@ function form(api, name, method, texts) {
     element("details", {}, element("summary", {}, "The same call by a program"), request));
   const preview = () => {
     const body = fields.json({}, { masked: true });
-    request.textContent = `curl -d '${body.replaceAll("'", "'\\''")}' ${new URL(`rpc/${name}`, location.href.replace(/#.*/, "")).href}`;
+    setText(request, `curl -d '${body.replaceAll("'", "'\\''")}' ${new URL(`rpc/${name}`, location.href.replace(/#.*/, "")).href}`.split("\n"));
   };
   preview();
   node.addEventListener("input", preview);
@@ -69,7 +69,7 @@ function form(api, name, method, texts) {
       result.textContent = pretty(text);
     } catch (/** @type {any} */ failure) {
       error.hidden = false;
-      error.textContent = failure.code ? `${failure.code}: ${failure.message}` : failure.message;
+      setText(error, failure.code ? `${failure.code}: ${failure.message}` : failure.message);
     }
   });
   return {

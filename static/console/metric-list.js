@@ -1,6 +1,6 @@
 /** All metrics with what they count, live. */
 
-import { element } from "../demo/dom.js";
+import { element } from "./dom.js";
 import { number } from "./format.js";
 import { heading } from "./page.js";
 import { link } from "./route.js";

@@ -1,6 +1,6 @@
 /** The overview: how the server is, in one screen. Each number links to what it counts. */
 
-import { element } from "../demo/dom.js";
+import { element } from "./dom.js";
 import { Figure } from "./chart.js";
 import { bytes, count, number, within } from "./format.js";
 import { quantile } from "./metrics.js";

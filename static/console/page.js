@@ -3,8 +3,7 @@
  * it is shown, `update` is called every two seconds.
  */
 
-import { element } from "../demo/dom.js";
-import { visible } from "./format.js";
+import { element } from "./dom.js";
 import { link } from "./route.js";
 
 /**
@@ -43,5 +42,5 @@ export function card(title, ...content) {
 
 /** The heading of a view, with what can be done beside it. @param {string} title  @param {...Node} actions */
 export function heading(title, ...actions) {
-  return element("div.row.spread.heading", {}, element("h1.name", { "data-testid": "title" }, visible(title)), element("div.row", {}, ...actions));
+  return element("div.row.spread.heading", {}, element("h1.name", { "data-testid": "title" }, title), element("div.row", {}, ...actions));
 }

@@ -1,6 +1,6 @@
 /** The past of sessions: what happened to one, in order, and why those ended that are over. */
 
-import { element } from "../demo/dom.js";
+import { element } from "./dom.js";
 import { duration, milliseconds, moment, number } from "./format.js";
 import { link } from "./route.js";
 import { Table } from "./table.js";

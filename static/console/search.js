@@ -3,7 +3,7 @@
  * `/` sets the focus to it; the arrows select, Enter opens.
  */
 
-import { element } from "../demo/dom.js";
+import { element } from "./dom.js";
 import { before, begin, startingWith } from "./list.js";
 import { link } from "./route.js";
 

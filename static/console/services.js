@@ -1,6 +1,6 @@
 /** The services of the configuration: up or down, how they answer, and their switch. */
 
-import { element } from "../demo/dom.js";
+import { element } from "./dom.js";
 import { changeButton } from "./confirm.js";
 import { count, number, within } from "./format.js";
 import { quantile } from "./metrics.js";

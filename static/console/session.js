@@ -1,6 +1,6 @@
 /** One session: its connection, what waits for it, and what it is in. */
 
-import { element } from "../demo/dom.js";
+import { element } from "./dom.js";
 import { changeButton } from "./confirm.js";
 import { bytes, duration, milliseconds, moment, number } from "./format.js";
 import { heading } from "./page.js";

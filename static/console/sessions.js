@@ -1,6 +1,6 @@
 /** All sessions: by number, or those that wait, send or receive the most. */
 
-import { element } from "../demo/dom.js";
+import { element } from "./dom.js";
 import { bytes, moment, number } from "./format.js";
 import { heading } from "./page.js";
 import { endedTable, pastPart } from "./past.js";

@@ -3,8 +3,7 @@
  * neither the focus nor the selection of a text is lost while it is live.
  */
 
-import { element } from "../demo/dom.js";
-import { shown } from "./format.js";
+import { element, setText } from "./dom.js";
 
 /**
  * A column: what a row shows there (an array has a line in each entry), where that links to, and how it looks. With `node`
@@ -76,16 +75,11 @@ export class Table {
  * @param {string} [href]
  */
 export function write(node, given, href) {
-  const text = shown(given);
-  const link = node.firstElementChild;
-  if (href === undefined) {
-    if (link || node.textContent !== text) node.textContent = text;
-  } else if (link instanceof HTMLAnchorElement) {
-    if (link.textContent !== text) link.textContent = text;
-    if (link.getAttribute("href") !== href) link.setAttribute("href", href);
-  } else {
-    node.replaceChildren(element("a", { href }, text));
-  }
+  if (href === undefined) return setText(node, given);
+  if (!(node.firstElementChild instanceof HTMLAnchorElement)) node.replaceChildren(element("a"));
+  const link = /** @type {HTMLAnchorElement} */ (node.firstElementChild);
+  setText(link, given);
+  if (link.getAttribute("href") !== href) link.setAttribute("href", href);
 }
 
 /**

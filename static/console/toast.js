@@ -1,6 +1,6 @@
 /** A message at the edge of the page, for some seconds. */
 
-import { byId, element } from "../demo/dom.js";
+import { byId, element } from "./dom.js";
 
 const SHOWN_MS = 6000;
 

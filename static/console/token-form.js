@@ -1,6 +1,6 @@
 /** Asks for the token, where the listener needs one. It is in no address and goes with the tab. */
 
-import { element } from "../demo/dom.js";
+import { element } from "./dom.js";
 
 /** @param {import("./api.js").Api} api  @param {() => Promise<void>} start  @returns {HTMLElement} */
 export function tokenForm(api, start) {

@@ -1,6 +1,6 @@
 /** What passes between a session and its client, both ways, while it is traced. The server masks secrets. */
 
-import { element } from "../demo/dom.js";
+import { element, setText } from "./dom.js";
 import { changeButton } from "./confirm.js";
 import { bytes, moment, pretty } from "./format.js";
 import { change } from "./route.js";
@@ -90,7 +90,9 @@ function rowOf({ at_ms, direction, bytes: size, text, truncated }) {
     element("span.size", {}, bytes(size)))));
   details.addEventListener("toggle", () => {
     if (details.open && details.children.length === 1) {
-      details.append(element("pre", { tabindex: "0" }, pretty(text) + (truncated ? " …" : "")));
+      const whole = element("pre", { tabindex: "0" });
+      setText(whole, (pretty(text) + (truncated ? " …" : "")).split("\n"));
+      details.append(whole);
     }
   });
   return element("li.frame", { "data-direction": direction }, details);

@@ -1,6 +1,6 @@
 /** One user: presence, sessions, attributes, channels and rooms; what can be done with it. */
 
-import { element } from "../demo/dom.js";
+import { element } from "./dom.js";
 import { changeButton } from "./confirm.js";
 import { count, duration, moment, pretty } from "./format.js";
 import { before } from "./list.js";

@@ -1,6 +1,6 @@
 /** The users that have sessions, by id; a field finds those whose id begins with a text. */
 
-import { element } from "../demo/dom.js";
+import { element, setText } from "./dom.js";
 import { begin, presenceOf } from "./list.js";
 import { card, heading } from "./page.js";
 import { change, link } from "./route.js";
@@ -35,7 +35,7 @@ export function users({ api, route, refresh }) {
   const offer = () => {
     open.hidden = find() === "";
     open.setAttribute("href", link("users", find()));
-    open.textContent = `Open ${find()}`;
+    setText(open, `Open ${find()}`);
   };
   const show = () => {
     change({ find: find() });

@@ -223,6 +223,7 @@ scene("hostile names, messages and reasons are text in every view", async (stage
     ["channels", "channels-table", path],
     [`channels/${encodeURIComponent(path)}`, "channel-history", "<img src=x"],
     [`users?find=${encodeURIComponent(HOSTILE)}`, "open-user", "<img src=x"],
+    [`channels?find=${encodeURIComponent(HOSTILE)}`, "open-channel", "<img src=x"],
     [`metrics/${encodeURIComponent(HOSTILE)}`, "title", "<img src=x"],
     [`methods/user/kick?userId=${encodeURIComponent(HOSTILE)}`, "title", "user/kick"],
     [encodeURIComponent(HOSTILE), "absent", "<img src=x"],
@@ -238,6 +239,25 @@ scene("hostile names, messages and reasons are text in every view", async (stage
   page.allow(/400|Failed to load resource/);
   await page.see("confirm").click();
   await page.page.locator("dialog .field-error").filter({ hasText: "attributes" }).waitFor();
+  await isText(page);
+  // A user whose name reorders text: in a search, in a channel, and in a dialog that changes something.
+  await page.see("cancel").click();
+  await backwards.channel(path);
+  await page.page.goto(`${server.management_url}/#/channels/${encodeURIComponent(path)}`);
+  await page.reads("channel-members", "1:\\u{202e}live");
+  await isText(page);
+  await page.page.keyboard.press("/");
+  await page.page.keyboard.type("1:\u202eliv");
+  await page.reads("result", "1:\\u{202e}live");
+  await isText(page);
+  await page.see("result").first().click();
+  await page.reads("title", "1:\\u{202e}live");
+  await page.see("kick").click();
+  await page.reads("confirm-effect", "of 1:\\u{202e}live.");
+  assert.match(await page.see("confirm-request").textContent(), /"1:\\u\{202e\}live"/);
+  await isText(page);
+  await page.see("confirm").click();
+  await page.reads("toast", "Kick 1:\\u{202e}live: done");
   await isText(page);
   backwards.close();
   eve.close();
