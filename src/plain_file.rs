@@ -9,8 +9,8 @@ use std::path::Path;
 /// The most bytes of such a file: a mistaken name should not fill the memory.
 const BYTES_MAX: u64 = 4 * 1024 * 1024;
 
-/// Opens a file of any size for reading.
-fn open_any(path: &Path) -> io::Result<File> {
+/// Opens a file for reading.
+fn open(path: &Path) -> io::Result<File> {
     // To open a pipe waits for somebody who writes to it, but for this flag. It is looked at once it
     // is open: another one may have taken its name before.
     let mut options = OpenOptions::new();
@@ -22,25 +22,13 @@ fn open_any(path: &Path) -> io::Result<File> {
     }
 }
 
-/// Opens a file for reading.
-///
-/// # Errors
-/// One that is no plain file or too large, or the system's error.
-pub(crate) fn open(path: &Path) -> io::Result<File> {
-    let file = open_any(path)?;
-    match file.metadata()?.len() > BYTES_MAX {
-        true => Err(too_large()),
-        false => Ok(file),
-    }
-}
-
 /// The content of a file that the server itself has written, of any size.
 ///
 /// # Errors
 /// One that is no plain file, or the system's error.
 pub(crate) fn read(path: &Path) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
-    open_any(path)?.read_to_end(&mut bytes)?;
+    open(path)?.read_to_end(&mut bytes)?;
     Ok(bytes)
 }
 
@@ -50,10 +38,10 @@ pub(crate) fn read(path: &Path) -> io::Result<Vec<u8>> {
 /// One that is no plain file or too large, or the system's error.
 pub(crate) fn read_bounded(path: &Path) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
-    // It may grow meanwhile.
+    // What is read counts: a file may grow meanwhile, and one of the system may have more than its length.
     open(path)?.take(BYTES_MAX + 1).read_to_end(&mut bytes)?;
     match bytes.len() as u64 > BYTES_MAX {
-        true => Err(too_large()),
+        true => Err(wrong(&format!("it has more than {BYTES_MAX} bytes"))),
         false => Ok(bytes),
     }
 }
@@ -65,10 +53,6 @@ pub(crate) fn read_bounded(path: &Path) -> io::Result<Vec<u8>> {
 pub(crate) fn read_text(path: &Path) -> io::Result<String> {
     let text = String::from_utf8(read_bounded(path)?);
     text.map_err(|_| wrong("it is no text in UTF-8"))
-}
-
-fn too_large() -> io::Error {
-    wrong(&format!("it has more than {BYTES_MAX} bytes"))
 }
 
 fn wrong(message: &str) -> io::Error {
@@ -112,11 +96,7 @@ mod tests {
             .unwrap()
             .set_len(BYTES_MAX + 1)
             .unwrap();
-        for error in [
-            read_text(&file).err(),
-            read_bounded(&file).err(),
-            open(&file).err(),
-        ] {
+        for error in [read_text(&file).err(), read_bounded(&file).err()] {
             assert_eq!(error.unwrap().to_string(), "it has more than 4194304 bytes");
         }
         assert_eq!(read(&file).unwrap().len() as u64, BYTES_MAX + 1);

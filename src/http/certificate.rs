@@ -1,8 +1,6 @@
 //! The certificate of a listener, read from its files.
 
 use std::fmt;
-use std::fs::File;
-use std::io::BufReader;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -66,9 +64,8 @@ fn describe(error: &pem::Error, what: &str) -> String {
     }
 }
 
-fn open(path: &str) -> Result<BufReader<File>, pem::Error> {
-    let file = plain_file::open(Path::new(path)).map_err(pem::Error::Io)?;
-    Ok(BufReader::new(file))
+fn read(path: &str) -> Result<Vec<u8>, pem::Error> {
+    plain_file::read_bounded(Path::new(path)).map_err(pem::Error::Io)
 }
 
 impl Certificate {
@@ -84,16 +81,16 @@ impl Certificate {
         let wrong = |error: pem::Error| {
             CertificateError::new("certificate", certificate, describe(&error, "certificate"))
         };
-        let file = open(certificate).map_err(wrong)?;
-        let chain: Result<Vec<_>, _> = CertificateDer::pem_reader_iter(file).collect();
+        let text = read(certificate).map_err(wrong)?;
+        let chain: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&text).collect();
         let chain = chain.map_err(wrong)?;
         let Some(own) = chain.first() else {
             return Err(wrong(pem::Error::NoItemsFound));
         };
         let valid_s = validity(own)
             .map_err(|error| CertificateError::new("certificate", certificate, error))?;
-        let secret = open(key)
-            .and_then(PrivateKeyDer::from_pem_reader)
+        let secret = read(key)
+            .and_then(|text| PrivateKeyDer::from_pem_slice(&text))
             .map_err(|error| CertificateError::new("key", key, describe(&error, "private key")))?;
         let config = config(chain.clone(), secret).map_err(|error| {
             let message = match error {

@@ -86,3 +86,18 @@ fn what_is_wrong_with_the_files_is_named() {
     }
     assert_eq!(problems(&[("tls", &own)]), [""; 0]);
 }
+
+#[test]
+fn file_that_is_longer_than_its_length_is_not_read_to_its_end() {
+    // Files of the system have the length 0, whatever is in them.
+    const LONG: &str = "/proc/kallsyms";
+    if !fs::read(LONG).is_ok_and(|bytes| bytes.len() > 4 * 1024 * 1024) {
+        return;
+    }
+    let settings = TlsSettings {
+        certificate: LONG.to_owned(),
+        key: LONG.to_owned(),
+    };
+    let error = Certificate::read(&settings).unwrap_err();
+    assert!(error.to_string().contains("it has more than 4194304 bytes"));
+}
