@@ -11,3 +11,26 @@ pub(crate) enum Kind {
     /// It changes something that lasts.
     Change,
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::SERVICES;
+    use super::Kind;
+    use crate::management::role::Role;
+
+    #[test]
+    fn methods_that_show_something_need_the_role_read_but_for_three_that_show_what_is_private() {
+        let mut above = Vec::new();
+        for (service, methods) in SERVICES {
+            for method in *methods {
+                let name = format!("{service}/{}", method.name);
+                match (method.role, method.kind) {
+                    (Role::Read, kind) => assert_eq!(kind, Kind::Look, "{name}"),
+                    (_, Kind::Look) => above.push(name),
+                    (_, Kind::Message | Kind::Change) => {}
+                }
+            }
+        }
+        assert_eq!(above, ["audit/listAll", "config/check", "session/getTrace"]);
+    }
+}
