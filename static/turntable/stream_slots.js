@@ -31,9 +31,45 @@ const ANSWER_MS = 100;
 export function streamSlots({ url, environment, locks, BroadcastChannel }) {
   const { host } = new URL(url);
   const name = `turntable stream ${host}`;
-  if (locks) return lockSlots(name, locks, () => isMultiplexed(host));
-  if (BroadcastChannel) return channelSlots(name, BroadcastChannel, environment, () => isMultiplexed(host));
+  if (locks) return oneSlot(lockSlots(name, locks), () => isMultiplexed(host));
+  if (BroadcastChannel) return oneSlot(channelSlots(name, BroadcastChannel, environment), () => isMultiplexed(host));
   return undefined;
+}
+
+/**
+ * @typedef {object} Taker
+ * @property {(wanted: () => boolean) => Promise<boolean>} take whether a slot was taken, and is this page's now.
+ *   wanted: whether the claim was not released meanwhile
+ * @property {() => void} free
+ */
+
+/**
+ * A client has one slot at most: claims at once share their outcome, and a release ends the claim under way too.
+ * @param {Taker} taker
+ * @param {() => boolean} unlimited
+ * @returns {StreamSlots}
+ */
+function oneSlot({ take, free }, unlimited) {
+  /** @type {{outcome: Promise<boolean>} | undefined} */
+  let claim;
+  return {
+    claim: () => {
+      if (claim) return claim.outcome;
+      if (unlimited()) return Promise.resolve(true);
+      /** @type {{outcome: Promise<boolean>}} */
+      const own = { outcome: Promise.resolve(false) };
+      claim = own;
+      own.outcome = take(() => claim === own).then((taken) => {
+        if (!taken && claim === own) claim = undefined;
+        return taken && claim === own;
+      });
+      return own.outcome;
+    },
+    release: () => {
+      claim = undefined;
+      free();
+    },
+  };
 }
 
 /**
@@ -49,30 +85,28 @@ function isMultiplexed(host) {
 /**
  * @param {string} name
  * @param {any} locks
- * @param {() => boolean} unlimited
- * @returns {StreamSlots}
+ * @returns {Taker}
  */
-function lockSlots(name, locks, unlimited) {
+function lockSlots(name, locks) {
   /** @type {(() => void) | undefined} */
   let release;
-  const take = (/** @type {number} */ slot) =>
+  const takeOne = (/** @type {number} */ slot, /** @type {() => boolean} */ wanted) =>
     new Promise((resolve) => {
       const taken = (/** @type {any} */ lock) => {
-        if (!lock) return resolve(false);
+        if (!lock || !wanted()) return resolve(false);
         return new Promise((done) => {
           release = () => done(undefined);
           resolve(true);
         });
       };
-      Promise.resolve(locks.request(`${name} ${slot}`, { ifAvailable: true }, taken)).catch(() => resolve(true));
+      Promise.resolve(locks.request(`${name} ${slot}`, { ifAvailable: true }, taken)).catch(() => resolve(wanted()));
     });
   return {
-    claim: async () => {
-      if (release || unlimited()) return true;
-      for (let slot = 1; slot <= SLOTS; slot += 1) if (await take(slot)) return true;
+    take: async (wanted) => {
+      for (let slot = 1; slot <= SLOTS && wanted(); slot += 1) if (await takeOne(slot, wanted)) return true;
       return false;
     },
-    release: () => {
+    free: () => {
       release?.();
       release = undefined;
     },
@@ -83,25 +117,22 @@ function lockSlots(name, locks, unlimited) {
  * @param {string} name
  * @param {any} BroadcastChannel
  * @param {Environment} environment
- * @param {() => boolean} unlimited
- * @returns {StreamSlots}
+ * @returns {Taker}
  */
-function channelSlots(name, BroadcastChannel, environment, unlimited) {
+function channelSlots(name, BroadcastChannel, environment) {
   /** Open while this page has a slot, or asks for one. @type {any} */
   let channel;
-  let holds = false;
   const close = () => {
     channel?.close();
     channel = undefined;
-    holds = false;
   };
   return {
-    claim: async () => {
-      if (holds || unlimited()) return true;
+    take: async (wanted) => {
       const own = environment.random();
+      let holds = false;
       /** Pages that have a slot or are first. @type {Set<number>} */
       const others = new Set();
-      channel ??= new BroadcastChannel(name);
+      channel = new BroadcastChannel(name);
       channel.onmessage = (/** @type {any} */ { data }) => {
         // Of pages that ask at once those with lower numbers are first.
         if (data.ask !== undefined && (holds || own < data.ask)) channel?.postMessage({ to: data.ask, page: own });
@@ -110,10 +141,11 @@ function channelSlots(name, BroadcastChannel, environment, unlimited) {
       };
       channel.postMessage({ ask: own });
       await new Promise((resolve) => environment.setTimeout(() => resolve(undefined), ANSWER_MS));
-      if (others.size < SLOTS && channel) holds = true;
-      else close();
+      if (!wanted()) return false;
+      holds = others.size < SLOTS;
+      if (!holds) close();
       return holds;
     },
-    release: close,
+    free: close,
   };
 }

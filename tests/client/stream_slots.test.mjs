@@ -2,6 +2,7 @@
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { connect } from "../../static/turntable.js";
 import { streamSlots } from "../../static/turntable/stream_slots.js";
 import { environment } from "../../static/turntable/environment.js";
 
@@ -58,6 +59,49 @@ for (const [name, platform] of Object.entries(PLATFORMS)) {
     assert.ok(granted >= 1 && granted <= SLOTS, `${granted}`);
   });
 }
+
+for (const [name, platform] of Object.entries(PLATFORMS)) {
+  const pages = (host) => {
+    const shared = platform();
+    return () => streamSlots({ url: `ws://${host}-${name.replace(" ", "-")}.test/ws`, environment: environment(), ...shared });
+  };
+
+  test(`${name}: a slot that is released while it is claimed is free`, async (t) => {
+    const page = pages("released");
+    const closed = page();
+    const claims = [closed.claim()];
+    closed.release();
+    // Another claim of the same page counts anew.
+    claims.push(closed.claim());
+    closed.release();
+    assert.deepEqual(await Promise.all(claims), [false, false]);
+    const others = Array.from({ length: SLOTS }, page);
+    t.after(() => others.forEach((other) => other.release()));
+    for (const other of others) assert.equal(await other.claim(), true);
+  });
+
+  test(`${name}: claims at once take one slot`, async (t) => {
+    const page = pages("at-once");
+    const first = page();
+    const others = Array.from({ length: SLOTS - 1 }, page);
+    t.after(() => [first, ...others].forEach((other) => other.release()));
+    assert.deepEqual(await Promise.all([first.claim(), first.claim()]), [true, true]);
+    for (const other of others) assert.equal(await other.claim(), true);
+  });
+}
+
+test("a client that is closed while it connects leaves no slot behind", async () => {
+  const shared = { locks: locks() };
+  const options = { ...shared, user: "1:1", transports: ["tunnel", "poll"], EventSource: null, fetch: () => new Promise(() => {}) };
+  for (let count = 0; count < SLOTS; count += 1) {
+    // A component framework may mount twice.
+    const tt = connect("http://closed.test", options);
+    tt.ready.catch(() => {});
+    tt.close();
+  }
+  const page = () => streamSlots({ url: "ws://closed.test/ws", environment: environment(), BroadcastChannel: undefined, ...shared });
+  for (let count = 0; count < SLOTS; count += 1) assert.equal(await page().claim(), true);
+});
 
 test("without Web Locks and BroadcastChannel nothing is limited", () => {
   assert.equal(streamSlots({ url: "ws://a/ws", environment: environment(), locks: undefined, BroadcastChannel: undefined }), undefined);
