@@ -67,6 +67,8 @@ struct State {
     /// The content of the file as it was read last.
     disk: Option<Arc<str>>,
     refused: Option<Refusal>,
+    /// Why what is in force could not be saved; `None` where it is saved, or never is.
+    unsaved: Option<String>,
 }
 
 /// How a configuration comes.
@@ -121,6 +123,7 @@ impl LiveConfiguration {
                 in_force: config,
                 versions,
                 refused: None,
+                unsaved: None,
             }),
             settings,
             shared,
@@ -159,7 +162,7 @@ impl LiveConfiguration {
             state.add_version(cause, changed);
             let written = is_saved.then(|| self.stage(&state.saved())).flatten();
             if let Some(Err(error)) = written.map(|staged| staged.and_then(Staged::commit)) {
-                log::warn!("the versions of the configuration could not be saved: {error}");
+                state.unsaved = Some(unsaved(&error));
             }
         }
         self.show_version(&state);
@@ -255,7 +258,7 @@ impl LiveConfiguration {
         Ok(Applied {
             version: state.versions.last(),
             restart: waiting.map(|change| change.key.clone()).collect(),
-            warnings: config::warnings(&state.wanted),
+            warnings: state.warnings(),
             changed,
         })
     }
@@ -284,21 +287,17 @@ impl LiveConfiguration {
             versions: state.versions.clone(),
             disk: state.disk.clone(),
             refused: None,
+            unsaved: state.unsaved.clone(),
         };
         let mut staged = None;
         if is_new {
             after.add_version(cause, changed.clone());
-            staged = self.stage(&after.saved()).transpose().or_else(|error| {
-                let message = format!("it cannot be saved: {error}");
-                match cause.source {
-                    // What a call sets would be lost.
-                    Source::Set => Err(ErrorBody::new(ErrorCode::Unavailable, message)),
-                    _ => {
-                        log::warn!("the versions of the configuration: {message}");
-                        Ok(None)
-                    }
-                }
-            })?;
+            staged = self.stage(&after.saved());
+        }
+        if let (Source::Set, Some(Err(error))) = (cause.source, &staged) {
+            // What a call sets would be lost.
+            let message = format!("it cannot be saved: {error}");
+            return Err(ErrorBody::new(ErrorCode::Unavailable, message));
         }
         let reads_files = matches!(cause.source, Source::Reload | Source::Signal);
         let applied = self.settings.apply(config, &self.shared, reads_files);
@@ -309,8 +308,8 @@ impl LiveConfiguration {
             log_filter::apply(&config.log);
         }
         *state = after;
-        if let Some(Err(error)) = staged.map(Staged::commit) {
-            log::error!("the configuration in force could not be saved: {error}");
+        if let Some(written) = staged.map(|staged| staged.and_then(Staged::commit)) {
+            state.unsaved = written.err().map(|error| unsaved(&error));
         }
         Ok(is_new.then_some(changed))
     }
@@ -416,6 +415,16 @@ impl State {
         }
         log::info!("{text}");
     }
+}
+
+/// A sentence about versions that could not be saved, for answers; it is in the log, too.
+fn unsaved(error: &std::io::Error) -> String {
+    let message = format!(
+        "the versions of the configuration could not be saved: {error}; the next start has \
+         those that were saved before"
+    );
+    log::error!("{message}");
+    message
 }
 
 /// Where clients reach a server, as a URL.

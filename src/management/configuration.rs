@@ -240,9 +240,10 @@ pub trait Configuration: fmt::Debug + Send + Sync {
     /// Puts the file and the keys of an earlier version in force again.
     ///
     /// # Errors
-    /// `not_found` for one that is not remembered, or why it cannot be in force now; then
-    /// nothing has changed.
-    fn rollback(&self, version: u64, by: &str) -> Result<Applied, ErrorBody>;
+    /// `conflict` where the version in force is not the expected one, `not_found` for one
+    /// that is not remembered, or why it cannot be in force now; then nothing has changed.
+    fn rollback(&self, version: u64, expected: Option<u64>, by: &str)
+    -> Result<Applied, ErrorBody>;
 
     /// How it is.
     fn status(&self) -> Status;

@@ -57,7 +57,7 @@ export function configuration({ api, route, refresh }) {
       const later = known.versions.filter((entry) => entry.version > version).flatMap(({ changed }) => changed.map(({ key }) => key));
       const keys = [...new Set(later)];
       return {
-        method: "config/rollback", given: { version }, title: `Roll back to version ${version}`, submit: "Roll back", dangerous: true,
+        method: "config/rollback", given: { version, expected: known.version }, title: `Roll back to version ${version}`, submit: "Roll back", dangerous: true,
         effect: keys.length === 0
           ? `Version ${version} is what is in force: nothing changes.`
           : `Puts version ${version} in force again, as a new version. ${count(keys.length, "key")} changed since then: ${keys.slice(0, 12).join(", ")}${keys.length > 12 ? ", …" : ""}.`,

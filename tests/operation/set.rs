@@ -212,7 +212,10 @@ fn rollback_restores_the_file_and_the_keys_of_a_version() {
     fs::write(&file, "presence.watch_max = 3\n").unwrap();
     assert_eq!(call(&server, "reload", &json!({}))["version"], 3);
     set(&server, &json!({"session.rooms_max": 4}));
-    let back = call(&server, "rollback", &json!({"version": 2}));
+    let stale = post(&server, "rollback", &json!({"version": 2, "expected": 3}));
+    assert_eq!(stale.error(), (409, "conflict".to_owned()));
+    assert_eq!(value(&server, "session.rooms_max"), 4);
+    let back = call(&server, "rollback", &json!({"version": 2, "expected": 4}));
     assert_eq!(back["version"], 5);
     let change = |key: &str, from: u64, to: u64, layer: &str| json!({"key": key, "from": from, "to": to, "layer": layer, "restart": false});
     assert_eq!(
@@ -304,6 +307,41 @@ fn keys_and_versions_outlive_a_server_with_a_store() {
     assert_eq!(back["version"], 5);
     assert_eq!(value(&server, "presence.watch_max"), 7);
     assert_eq!(get(server.management, "/health/ready").status, 200);
+}
+
+#[test]
+fn versions_that_cannot_be_saved_are_in_the_answers_until_they_are() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name);
+    let file = path("config.toml");
+    let store = format!("[store]\npath = {:?}\n", path("users.db"));
+    fs::write(&file, &store).unwrap();
+    let server = Server::of_file(&file, &[("management.watch_file", "false")]);
+    let warns = |answer: &Value| {
+        answer["warnings"]
+            .to_string()
+            .contains("could not be saved")
+    };
+    let status = || call(&server, "getStatus", &json!({}));
+    // A folder is in the way of the file that is written.
+    let obstacle = path("users.db.config.new");
+    fs::create_dir(&obstacle).unwrap();
+    let lost = post(&server, "set", &json!({"config": {"session.rooms_max": 2}}));
+    assert_eq!(lost.error(), (503, "unavailable".to_owned()));
+    assert!(!warns(&status()));
+    fs::write(&file, format!("presence.watch_max = 3\n{store}")).unwrap();
+    let reloaded = call(&server, "reload", &json!({}));
+    assert_eq!(reloaded["version"], 2);
+    assert!(warns(&reloaded) && warns(&status()), "{reloaded}");
+    let back = call(&server, "rollback", &json!({"version": 1}));
+    assert!(warns(&back), "{back}");
+    fs::remove_dir(&obstacle).unwrap();
+    assert!(!warns(&set(&server, &json!({"session.rooms_max": 2}))));
+    assert!(!warns(&status()));
+    // It is written, and cannot take its place.
+    fs::remove_file(path("users.db.config")).unwrap();
+    fs::create_dir(path("users.db.config")).unwrap();
+    assert!(warns(&set(&server, &json!({"session.rooms_max": 3}))));
 }
 
 #[test]

@@ -38,6 +38,28 @@ impl State {
         }
     }
 
+    /// Checks the version that a caller has seen.
+    ///
+    /// # Errors
+    /// `conflict` where another one is in force.
+    fn expect(&self, expected: Option<u64>) -> Result<(), ErrorBody> {
+        let version = self.versions.last();
+        match expected.filter(|expected| *expected != version) {
+            None => Ok(()),
+            Some(expected) => {
+                let message = format!("version {version} is in force, not {expected}");
+                Err(ErrorBody::new(ErrorCode::Conflict, message))
+            }
+        }
+    }
+
+    /// What an operator should know about what is in force.
+    pub(super) fn warnings(&self) -> Vec<String> {
+        let mut warnings = config::warnings(&self.wanted);
+        warnings.extend(self.unsaved.clone());
+        warnings
+    }
+
     /// Whether the file, as it was read last, is not the one in force.
     fn file_differs(&self) -> bool {
         let file = self.sources.file.as_ref().map(|file| &file.text);
@@ -97,11 +119,7 @@ impl Configuration for LiveConfiguration {
         by: &str,
     ) -> Result<Applied, ErrorBody> {
         let mut state = self.state.lock();
-        let version = state.versions.last();
-        if let Some(expected) = expected.filter(|expected| *expected != version) {
-            let message = format!("version {version} is in force, not {expected}");
-            return Err(ErrorBody::new(ErrorCode::Conflict, message));
-        }
+        state.expect(expected)?;
         let next = state.with_keys(keys)?;
         let cause = Cause {
             source: Source::Set,
@@ -121,8 +139,14 @@ impl Configuration for LiveConfiguration {
         newest.map(|known| known.version.clone()).collect()
     }
 
-    fn rollback(&self, version: u64, by: &str) -> Result<Applied, ErrorBody> {
+    fn rollback(
+        &self,
+        version: u64,
+        expected: Option<u64>,
+        by: &str,
+    ) -> Result<Applied, ErrorBody> {
         let mut state = self.state.lock();
+        state.expect(expected)?;
         let snapshot = state.versions.get(version).cloned().ok_or_else(|| {
             let message = format!("version {version} is not remembered; see config.getHistory");
             ErrorBody::new(ErrorCode::NotFound, message)
@@ -152,7 +176,7 @@ impl Configuration for LiveConfiguration {
             is_stored: self.saved_path.is_some(),
             restart: waiting.into_iter().map(|change| change.key).collect(),
             refused: state.refused.clone(),
-            warnings: config::warnings(&state.wanted),
+            warnings: state.warnings(),
         }
     }
 }

@@ -110,11 +110,14 @@ pub(super) const METHODS: &[Method] = &[
     },
     Method {
         name: "rollback",
-        description: "Puts the file and the keys of an earlier version in force again, as a new version. The file itself is not written. Returns what changed.",
+        description: "Puts the file and the keys of an earlier version in force again, as a new version. The file itself is not written. With expected only if that version is in force. Returns what changed.",
         role: Role::Admin,
         kind: Kind::Change,
         result: APPLIED,
-        parameters: &[Parameter::new("version", Type::Count)],
+        parameters: &[
+            Parameter::new("version", Type::Count),
+            Parameter::optional("expected", Type::Count),
+        ],
         run: rollback,
     },
     Method {
@@ -207,8 +210,12 @@ fn get_history(management: &Management, _: Arguments) -> Call<'_> {
 
 fn rollback(management: &Management, mut arguments: Arguments) -> Call<'_> {
     Box::pin(async move {
-        let (by, version) = (arguments.caller(), arguments.count()?);
-        on_thread(management, move |config| config.rollback(version, &by)).await
+        let by = arguments.caller();
+        let (version, expected) = (arguments.count()?, arguments.optional_count()?);
+        on_thread(management, move |config| {
+            config.rollback(version, expected, &by)
+        })
+        .await
     })
 }
 
