@@ -3,6 +3,7 @@
 //! A subcommand is a clap `Args` struct and a `run` function in a file of its
 //! own; it is listed here in [`Task`] and nowhere else.
 
+mod api;
 mod autobahn;
 mod bench_peers;
 mod deb;

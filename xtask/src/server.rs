@@ -13,6 +13,8 @@ use crate::machine::Machine;
 pub(crate) struct Server {
     /// The address of the listener `server`.
     pub(crate) url: String,
+    /// The address of the listener `management`.
+    pub(crate) management: String,
     child: Child,
 }
 
@@ -47,14 +49,23 @@ impl Server {
             .with_context(|| machine.server().display().to_string())?;
         let stdout = child.stdout.take().context("a piped standard output")?;
         let mut lines = BufReader::new(stdout).lines().map_while(Result::ok);
-        let url = lines.find_map(|line| Some(line.strip_prefix("listening server ")?.to_owned()));
-        let Some(url) = url else {
+        // It prints both, in this order.
+        let mut listener = |name: &str| {
+            let prefix = format!("listening {name} ");
+            lines.find_map(|line| Some(line.strip_prefix(&prefix)?.to_owned()))
+        };
+        let urls = listener("server").zip(listener("management"));
+        let Some((url, management)) = urls else {
             bail!("the server ended before it listened: {}", child.wait()?);
         };
         // Other output must not fill the pipe.
         thread::spawn(move || lines.for_each(drop));
         println!("    a server listens on {url}");
-        Ok(Self { url, child })
+        Ok(Self {
+            url,
+            management,
+            child,
+        })
     }
 }
 

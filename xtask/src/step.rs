@@ -10,6 +10,7 @@ use std::process::{Command, ExitStatus};
 
 use anyhow::{Context, Result, bail};
 
+use crate::api;
 use crate::autobahn;
 use crate::licence;
 use crate::machine::Machine;
@@ -215,6 +216,12 @@ pub(crate) const STEPS: &[Step] = &[
         about: "RFC 6455: the Autobahn suite against the server (needs Python 2.7)",
         needs: &["build"],
         run: autobahn::run,
+    },
+    Step {
+        name: "api",
+        about: "schemathesis drives the management API by its OpenAPI document (needs Python 3.11)",
+        needs: &["build"],
+        run: api::run,
     },
     Step {
         name: "browser",

@@ -9,7 +9,7 @@ use std::net::SocketAddr;
 use serde::Serialize;
 
 use super::method::{Argument, Arguments, Call, Kind, Method, Parameter, Type, result, wrong};
-use super::page::Page;
+use super::page::{LIMIT, Page};
 use super::shape::{Field, Shape};
 use crate::clock;
 use crate::management::Management;
@@ -47,7 +47,7 @@ pub(super) const METHODS: &[Method] = &[Method {
     kind: Kind::Look,
     result: LIST,
     parameters: &[
-        Parameter::optional("limit", Type::Count),
+        LIMIT,
         Parameter::optional("after", Type::Text),
         Parameter::optional("by", Type::Text),
         Parameter::optional("method", Type::Text),

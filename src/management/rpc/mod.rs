@@ -17,6 +17,7 @@ pub(crate) mod method;
 mod node;
 mod openapi;
 mod page;
+mod parameter;
 mod positional;
 mod service;
 mod session;

@@ -29,42 +29,76 @@ const CODES: &[ErrorCode] = &[
     ErrorCode::ServiceDown,
 ];
 
+/// A character of an id, as JSON Schema has it: no control character, no blank, none of these.
+macro_rules! plain {
+    ($but:literal) => {
+        concat!(
+            "[^\\u0000-\\u0020\\u007f-\\u00a0\\u1680\\u2000-\\u200a\\u2028\\u2029\\u202f\\u205f\\u3000",
+            $but,
+            "]"
+        )
+    };
+}
+
 /// A schema of components.
 fn reference(name: &str) -> Value {
     json!({"$ref": format!("#/components/schemas/{name}")})
 }
 
-impl Type {
-    fn schema(self) -> Value {
-        match self {
-            Self::User => reference("User"),
-            Self::Users => json!({"type": "array", "items": reference("User")}),
-            Self::Text => json!({"type": ["string", "number"]}),
-            Self::Secret => json!({"type": "string", "format": "password"}),
-            Self::Seconds => json!({
-                "type": "integer", "minimum": 0, "description": "seconds",
+/// A user: its realm, which may be left out, and its name.
+const USER_PATTERN: &str = concat!(
+    "^([0-9A-Za-z_-]{1,32}:",
+    plain!(""),
+    "{1,128}|",
+    plain!(":"),
+    "{1,128})$"
+);
+/// A channel: up to 16 segments.
+const CHANNEL_PATTERN: &str = concat!(
+    "^/?",
+    plain!("*>/"),
+    "{1,64}(/",
+    plain!("*>/"),
+    "{1,64}){0,15}$"
+);
+
+impl Parameter {
+    fn schema(&self) -> Value {
+        match self.of {
+            Type::User => reference("User"),
+            Type::Users => json!({"type": "array", "items": reference("User")}),
+            Type::Text => match self.pattern {
+                Some(pattern) => json!({"type": "string", "pattern": pattern}),
+                None => json!({"type": ["string", "number"]}),
+            },
+            Type::Secret => json!({"type": ["string", "number"], "format": "password"}),
+            Type::Seconds => json!({
+                "type": "integer", "minimum": self.least, "maximum": u64::MAX, "description": "seconds",
             }),
-            Self::Count => json!({"type": "integer", "minimum": 0}),
-            Self::Channel => reference("Channel"),
-            Self::Any => json!({}),
-            Self::Object => json!({"type": "object"}),
+            Type::Count => json!({
+                "type": "integer", "minimum": self.least, "maximum": u64::MAX,
+            }),
+            Type::Channel => reference("Channel"),
+            Type::Any => json!({}),
+            Type::Object => json!({"type": "object"}),
         }
     }
 
     /// The schema of a part of a path.
-    fn schema_in_path(self) -> Value {
-        match self {
-            Self::Any => json!({
+    fn schema_in_path(&self) -> Value {
+        match self.of {
+            Type::Any => json!({
                 "type": "string", "minLength": 1, "description": "JSON, or a string if it is none",
             }),
-            Self::Object => json!({
+            Type::Object => json!({
                 "type": "string", "minLength": 1, "description": "a JSON object",
             }),
-            Self::Users => json!({
+            Type::Users => json!({
                 "type": "string", "minLength": 1, "description": "a JSON list, or one user",
             }),
-            Self::Text | Self::Secret => json!({"type": "string", "minLength": 1}),
-            of => of.schema(),
+            Type::Text if self.pattern.is_some() => self.schema(),
+            Type::Text | Type::Secret => json!({"type": "string", "minLength": 1}),
+            _ => self.schema(),
         }
     }
 }
@@ -109,8 +143,8 @@ fn post(service: &str, method: &Method) -> Value {
     let body = shape::object(parameters.map(|parameter| {
         let schema = match parameter.is_optional && parameter.of != Type::Any {
             // Null is as if it were left out.
-            true => json!({"anyOf": [parameter.of.schema(), {"type": "null"}]}),
-            false => parameter.of.schema(),
+            true => json!({"anyOf": [parameter.schema(), {"type": "null"}]}),
+            false => parameter.schema(),
         };
         (parameter.name, schema, parameter.is_optional)
     }));
@@ -134,7 +168,7 @@ fn get(service: &str, method: &Method, arguments: &[Parameter]) -> Value {
             "name": parameter.name,
             "in": "path",
             "required": true,
-            "schema": parameter.of.schema_in_path(),
+            "schema": parameter.schema_in_path(),
         })
     });
     json!({"get": {
@@ -186,11 +220,12 @@ pub(super) fn document() -> Value {
             "User": {
                 "description": "A user id, REALM:NAME; without a realm it has portal.default_realm.",
                 "type": ["string", "number"],
+                "pattern": USER_PATTERN,
             },
             "Channel": {
-                "description": "The path of a channel.",
-                "type": "string",
-                "minLength": 1,
+                "description": "The path of a channel: segments of 1 to 64 bytes, joined by /.",
+                "type": ["string", "number"],
+                "pattern": CHANNEL_PATTERN,
             },
             "Error": shape::object(
                 [("error", error(), false)].into_iter(),
@@ -212,7 +247,7 @@ fn error() -> Value {
 }
 
 #[cfg(test)]
-#[allow(clippy::indexing_slicing)]
+#[allow(clippy::indexing_slicing, clippy::unwrap_used)]
 mod tests {
     use super::*;
 
@@ -229,6 +264,61 @@ mod tests {
         let of_secrets = paths.as_object().into_iter().flat_map(Map::keys);
         let mut of_secrets = of_secrets.filter(|path| path.starts_with("/user/setPassword"));
         assert_eq!(of_secrets.next(), None, "a secret is no part of an address");
+    }
+
+    #[test]
+    fn forms_of_ids_are_those_that_are_accepted() {
+        let document = document();
+        let schema = |name: &str| {
+            let schema = &document["components"]["schemas"][name];
+            jsonschema::draft202012::new(schema).unwrap()
+        };
+        let (user, channel) = (schema("User"), schema("Channel"));
+        for text in [
+            "7",
+            "1:7",
+            "fb:a:b",
+            "",
+            "a b:c",
+            "1:",
+            "é",
+            "1:a\u{a0}b",
+            "x:\u{3000}",
+            "1:\n",
+        ] {
+            let parameter = Parameter::new("p", Type::User);
+            let is_accepted = parameter.read_text(text, "1").is_ok();
+            assert_eq!(user.is_valid(&json!(text)), is_accepted, "{text:?}");
+        }
+        for text in [
+            "a",
+            "/a/b",
+            "a/",
+            "",
+            "a//b",
+            "a b",
+            "a*",
+            "chat/é",
+            "a\u{2028}",
+            &"a/".repeat(17),
+        ] {
+            let parameter = Parameter::new("p", Type::Channel);
+            let is_accepted = parameter.read_text(text, "1").is_ok();
+            assert_eq!(channel.is_valid(&json!(text)), is_accepted, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn arguments_have_their_limits() {
+        let paths = &document()["paths"];
+        let body = |path: &str, name: &str| {
+            let post = &paths[path]["post"]["requestBody"]["content"]["application/json"];
+            post["schema"]["properties"][name].clone()
+        };
+        assert_eq!(body("/rpc/user/listAll", "limit")["anyOf"][0]["minimum"], 1);
+        assert_eq!(body("/rpc/user/ban", "seconds")["minimum"], 0);
+        let session = body("/rpc/session/get", "session");
+        assert_eq!(session["pattern"], "^[0-9A-Fa-f]{16}$");
     }
 
     #[test]

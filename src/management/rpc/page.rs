@@ -13,10 +13,9 @@ use turntable_core::packet::ErrorBody;
 use turntable_core::reason::ErrorCode;
 
 /// The parameters of a method that lists.
-pub(super) const PAGE: &[Parameter] = &[
-    Parameter::optional("limit", Type::Count),
-    Parameter::optional("after", Type::Text),
-];
+pub(super) const PAGE: &[Parameter] = &[LIMIT, Parameter::optional("after", Type::Text)];
+/// How many entries a page has at the most.
+pub(super) const LIMIT: Parameter = Parameter::optional("limit", Type::Count).at_least(1);
 
 /// Which part of a list is requested.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use super::method::{Answer, Arguments, Call, Kind, Method, Parameter, Type, result, wrong};
-use super::page::Page;
+use super::page::{LIMIT, Page};
 use super::shape::{Field, Shape};
 use crate::gateway::inspection::past::EndedAt;
 use crate::gateway::inspection::session::{SessionOrder, SessionSummary, parse_number};
@@ -16,7 +16,7 @@ use turntable_core::packet::ErrorBody;
 use turntable_core::reason::ErrorCode;
 
 /// The number of a session, 16 hexadecimal digits.
-const SESSION: Parameter = Parameter::new("session", Type::Text);
+const SESSION: Parameter = Parameter::new("session", Type::Text).like("^[0-9A-Fa-f]{16}$");
 
 /// What a list shows of a session.
 macro_rules! summary_fields {
@@ -155,9 +155,9 @@ pub(super) const METHODS: &[Method] = &[
         kind: Kind::Look,
         result: LIST,
         parameters: &[
-            Parameter::optional("limit", Type::Count),
+            LIMIT,
             Parameter::optional("after", Type::Text),
-            Parameter::optional("order", Type::Text),
+            Parameter::optional("order", Type::Text).like("^(queue|messages|bytes)$"),
         ],
         run: list_all,
     },
@@ -196,7 +196,7 @@ pub(super) const METHODS: &[Method] = &[
         result: ENDED_LIST,
         parameters: &[
             Parameter::optional("userId", Type::User),
-            Parameter::optional("limit", Type::Count),
+            LIMIT,
             Parameter::optional("after", Type::Text),
         ],
         run: get_ended,

@@ -111,7 +111,7 @@ pub(super) const METHODS: &[Method] = &[
         result: Shape::Any,
         parameters: &[
             USER,
-            Parameter::new("f", Type::Text),
+            Parameter::new("f", Type::Text).like(":"),
             Parameter::optional("args", Type::Any),
         ],
         run: call_function,
