@@ -57,6 +57,8 @@ struct Inner {
     until: Instant,
     /// Whether it has to end, unless it has something to read or can write.
     is_over: bool,
+    /// Whether nothing was read of the next request.
+    is_between: bool,
     waiting: Option<Waker>,
 }
 
@@ -88,6 +90,7 @@ impl OperatorConnections {
             stream,
             until: Instant::now() + moment(is_tls, MOMENT),
             is_over: false,
+            is_between: true,
             waiting: None,
         }));
         self.all.borrow_mut().push_back(Rc::downgrade(&inner));
@@ -123,16 +126,11 @@ impl OperatorConnections {
         let mut all = self.all.borrow_mut();
         all.retain(|connection| connection.strong_count() > 0);
         let over = all.len().saturating_sub(PATIENT_MAX);
-        let (now, mut ended) = (Instant::now(), 0);
-        if over > 0 {
-            all.retain(|connection| {
-                let connection = connection.upgrade();
-                let stays =
-                    ended == over || !connection.is_some_and(|inner| inner.borrow_mut().end(now));
-                ended += usize::from(!stays);
-                stays
-            });
-        }
+        let now = Instant::now();
+        let all = all.iter().filter_map(Weak::upgrade);
+        // Those that were to end before, and are still there, are among them.
+        let ended = all.filter(|inner| inner.borrow_mut().end(now)).take(over);
+        let _ = ended.count();
         over > 0
     }
 }
@@ -152,6 +150,21 @@ impl Inner {
             waiting.wake();
         }
         self.is_over
+    }
+
+    /// Something was read. A request that came before its connection had to end is carried out, also where
+    /// this process was too busy to read it.
+    fn has_read(&mut self) {
+        if std::mem::take(&mut self.is_between) && self.is_over {
+            self.extend(MOMENT);
+        }
+    }
+
+    /// It may end later.
+    fn extend(&mut self, local: Duration) {
+        let is_tls = self.stream.is_tls();
+        self.until = Instant::now() + moment(is_tls, local);
+        self.is_over = false;
     }
 
     /// The socket is not ready: the end of the connection, where it has to end.
@@ -174,13 +187,16 @@ impl OperatorConnection {
 
     /// All of a request is there, and it is carried out.
     pub fn carries_out(&self) {
-        self.0.borrow_mut().until = Instant::now() + REQUEST;
+        let mut inner = self.0.borrow_mut();
+        inner.until = Instant::now() + REQUEST;
+        inner.is_over = false;
     }
 
     /// There is an answer. Another request may follow.
     pub fn answers(&self) {
         let mut inner = self.0.borrow_mut();
-        inner.until = Instant::now() + moment(inner.stream.is_tls(), ANSWER);
+        inner.extend(ANSWER);
+        inner.is_between = true;
     }
 }
 
@@ -193,7 +209,10 @@ impl AsyncRead for OperatorConnection {
         let mut inner = self.0.borrow_mut();
         match Pin::new(&mut inner.stream).poll_read(cx, buffer) {
             Poll::Pending => inner.wait(cx),
-            ready => ready,
+            ready => {
+                inner.has_read();
+                ready
+            }
         }
     }
 }
@@ -284,10 +303,49 @@ mod tests {
             stream,
             until: Instant::now(),
             is_over: false,
+            is_between: true,
             waiting: None,
         };
         let connection = OperatorConnection(Rc::new(RefCell::new(inner)));
         (connection, client.join().unwrap())
+    }
+
+    /// What is read of a connection, and whether that is pending.
+    fn read(connection: &mut OperatorConnection) -> Poll<io::Result<usize>> {
+        let mut space = [0; 64];
+        let mut buffer = ReadBuf::new(&mut space);
+        let waker = noop_waker();
+        let mut cx = Context::from_waker(&waker);
+        let read = Pin::new(connection).poll_read(&mut cx, &mut buffer);
+        read.map_ok(|()| buffer.filled().len())
+    }
+
+    #[actix::test]
+    async fn request_that_came_in_time_is_not_lost_where_it_is_read_late() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let mut client = std::net::TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        let (stream, _) = listener.accept().unwrap();
+        stream.set_nonblocking(true).unwrap();
+        let stream = TcpStream::from_std(stream).unwrap();
+        std::io::Write::write_all(&mut client, b"GET").unwrap();
+        stream.readable().await.unwrap();
+        let mut connection = OperatorConnection(Rc::new(RefCell::new(Inner {
+            stream: Socket::new(stream, None).unwrap(),
+            until: Instant::now(),
+            is_over: false,
+            is_between: true,
+            waiting: None,
+        })));
+        assert!(connection.0.borrow_mut().end(Instant::now()));
+        assert!(matches!(read(&mut connection), Poll::Ready(Ok(3))));
+        // The HTTP server reads until nothing is there, and begins with the request then.
+        assert!(read(&mut connection).is_pending());
+        // A request that does not end does not stay.
+        let later = Instant::now() + MOMENT;
+        assert!(connection.0.borrow_mut().end(later));
+        assert!(matches!(read(&mut connection), Poll::Ready(Err(_))));
+        connection.carries_out();
+        assert!(read(&mut connection).is_pending());
     }
 
     #[actix::test]

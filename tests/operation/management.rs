@@ -146,6 +146,36 @@ fn calls_that_want_an_upgrade_are_refused_at_once_and_hold_nobody_up() {
 }
 
 #[test]
+fn hundred_calls_at_the_same_time_are_all_answered() {
+    let server = Server::start();
+    let json = "Content-Type: application/json\r\n";
+    let calls = [
+        ("GET", "/node/getStatus", "", 200),
+        ("POST", "/rpc/user/listAll", "{}", 200),
+        ("GET", "/metrics", "", 200),
+        ("POST", "/rpc/user/kick", r#"{"userId": []}"#, 400),
+        ("POST", "/rpc/user/kick", "{", 400),
+        ("GET", "/session/get/0123456789abcdef", "", 404),
+        ("GET", "/user/nothing", "", 404),
+        ("POST", "/rpc/user/publish", &"x".repeat(70_000), 413),
+    ];
+    std::thread::scope(|scope| {
+        for index in 0..100 {
+            let (method, path, body, expected) = calls[index % calls.len()];
+            let server = &server;
+            scope.spawn(move || {
+                for _ in 0..5 {
+                    let answer = send(server.management, method, path, json, body);
+                    assert_eq!(answer.status, expected, "{path}: {}", answer.text());
+                    let has_sentence = || answer.json()["error"]["message"].as_str().is_some();
+                    assert!(expected == 200 || has_sentence(), "{path}");
+                }
+            });
+        }
+    });
+}
+
+#[test]
 fn few_idle_connections_of_the_operator_stay() {
     let server = Server::start();
     let text = "GET /health/live HTTP/1.1\r\nHost: localhost\r\n\r\n";
