@@ -105,6 +105,19 @@ fn calls_are_answered_by_echo_local_and_stand_alone_service() {
 }
 
 #[test]
+fn management_calls_are_answered_or_refused_as_they_should_beside_messages() {
+    let small = ["--subscribers", "10", "--calls", "20", "--rounds", "2"];
+    let tables = bench(&[&["management", "--seconds", "0.4"], &small[..]].concat());
+    let rows = tables[0]["rows"].as_array().unwrap();
+    let what: Vec<&Value> = rows.iter().map(|row| &row["what"]).collect();
+    assert_eq!(what, ["messages alone", "messages beside calls", "calls"]);
+    for row in rows {
+        assert_eq!(number(row, "faults"), 0.0, "{row}: {}", tables[0]["notes"]);
+        assert!(number(row, "per_s") > 10.0, "{row}");
+    }
+}
+
+#[test]
 fn transports_are_measured_next_to_websocket() {
     let small = ["--subscribers", "20", "--members", "5", "--rounds", "2"];
     let short = ["--seconds", "0.2", "--quiet", "0.2", "--connections", "100"];

@@ -325,6 +325,19 @@ impl<'a> Audience<'a> {
     /// # Errors
     /// If the server fails.
     pub(super) fn turn(&mut self, pace: Pace, length: Duration) -> Result<Sample> {
+        self.turn_beside(pace, length, &mut || Ok(()))
+    }
+
+    /// The same, while other work is done on the way.
+    ///
+    /// # Errors
+    /// If the server fails, or the other work.
+    pub(super) fn turn_beside(
+        &mut self,
+        pace: Pace,
+        length: Duration,
+        beside: &mut impl FnMut() -> Result<()>,
+    ) -> Result<Sample> {
         let Self {
             server,
             client,
@@ -332,15 +345,15 @@ impl<'a> Audience<'a> {
         } = self;
         channel.pace = Some(pace);
         // The previous round was another server's: caches are cold.
-        drive(client, channel, Instant::now() + length / 10)?;
+        drive(client, channel, Instant::now() + length / 10, beside)?;
         channel.latency_us.clear();
         let meter = Meter::start(server.process, client)?;
         let received_bytes = client.links.received_bytes;
-        drive(client, channel, Instant::now() + length)?;
+        drive(client, channel, Instant::now() + length, beside)?;
         // On a busy machine it is possible that nothing arrives in so short a time.
         let patience = Instant::now() + Duration::from_secs(DRAIN_SECONDS);
         while channel.latency_us.total() == 0 && Instant::now() < patience {
-            drive(client, channel, Instant::now() + length)?;
+            drive(client, channel, Instant::now() + length, beside)?;
         }
         let cost = meter.stop(client)?;
         let received_bytes = client.links.received_bytes - received_bytes;
@@ -373,12 +386,21 @@ impl<'a> Audience<'a> {
     }
 }
 
+/// How long a turn of the open loop takes at the most, while nothing comes.
+const TURN_MAX: Duration = Duration::from_micros(200);
+
 /// Runs turns until `until`, publishing on schedule in an open loop.
-fn drive(client: &mut Client, script: &mut Channel, until: Instant) -> Result<()> {
+fn drive(
+    client: &mut Client,
+    script: &mut Channel,
+    until: Instant,
+    beside: &mut impl FnMut() -> Result<()>,
+) -> Result<()> {
     let Some(Pace::Open(rate)) = script.pace else {
         while let Some(left) = until.checked_duration_since(Instant::now()) {
             script.fill(&mut client.links)?;
             client.turn(script, left)?;
+            beside()?;
         }
         return Ok(());
     };
@@ -390,7 +412,8 @@ fn drive(client: &mut Client, script: &mut Channel, until: Instant) -> Result<()
             due += interval;
         }
         let wait = due.saturating_duration_since(Instant::now());
-        client.turn(script, wait.min(Duration::from_millis(100)))?;
+        client.turn(script, wait.min(TURN_MAX))?;
+        beside()?;
     }
     Ok(())
 }

@@ -22,7 +22,9 @@ mod frame;
 mod histogram;
 mod idle;
 mod links;
+mod management;
 mod meter;
+mod operators;
 mod polls;
 mod presence;
 mod process;
@@ -40,6 +42,7 @@ pub use encoding::Peer;
 pub use error::BenchError;
 pub use fanout::FanoutArgs;
 pub use idle::IdleArgs;
+pub use management::ManagementArgs;
 pub use presence::PresenceArgs;
 pub use rooms::RoomsArgs;
 pub use transport::Transport;
@@ -84,6 +87,8 @@ pub enum Scenario {
     Attributes(AttributesArgs),
     /// Calls of services: throughput, latency and cost, next to an echo
     Calls(CallsArgs),
+    /// Messages beside many calls of the management listener: their latency
+    Management(ManagementArgs),
     /// The stand-alone service of `calls`
     #[command(hide = true)]
     CallService {
@@ -140,6 +145,7 @@ pub fn run(args: &BenchArgs) -> Result<(), BenchError> {
         Scenario::Presence(args) => presence::run(args, running)?.into_iter().for_each(done),
         Scenario::Attributes(args) => done(attributes::run(args, running)?),
         Scenario::Calls(args) => done(calls::run(args, running)?),
+        Scenario::Management(args) => done(management::run(args, running)?),
         // They are no measurements; the program itself is the last one.
         Scenario::FloorServer | Scenario::CallService { .. } | Scenario::ServiceServer => {}
     }
@@ -191,6 +197,7 @@ fn all(running: Option<&Server>, done: &mut impl FnMut(Table)) -> Result<(), Ben
     done(attributes::run(&AttributesArgs::default(), running)?);
     if running.is_none() {
         done(calls::run(&CallsArgs::default(), None)?);
+        done(management::run(&ManagementArgs::default(), None)?);
     }
     transports::run(&TransportsArgs::default(), running, done)
 }

@@ -15,6 +15,8 @@ use super::error::BenchError;
 use super::links::Address;
 use super::process::Process;
 
+/// The name of the listener for clients, as the server prints it.
+const SERVER_LISTENER: &str = "server";
 /// The core of the server.
 const SERVER_CORE: usize = 0;
 /// The core of the client.
@@ -74,6 +76,8 @@ pub(super) struct Server {
     /// The measured process.
     pub(super) process: Process,
     child: Option<Child>,
+    /// Where its management listens, if this started it.
+    management: Option<SocketAddr>,
 }
 
 impl Server {
@@ -97,7 +101,17 @@ impl Server {
             address,
             process,
             child: None,
+            management: None,
         })
+    }
+
+    /// The address of its management listener.
+    ///
+    /// # Errors
+    /// If this did not start the server.
+    pub(super) fn management(&self) -> Result<SocketAddr, BenchError> {
+        let unknown = || BenchError::Usage("the server has no known management listener".into());
+        self.management.ok_or_else(unknown)
     }
 
     /// Starts this program's own server with some settings (environment variables) in
@@ -131,7 +145,7 @@ impl Server {
         if std::env::var_os("RUST_LOG").is_none() {
             command.env("RUST_LOG", "error");
         }
-        Self::spawn(command, "server", "/ws")
+        Self::spawn(command, SERVER_LISTENER, "/ws")
     }
 
     /// Starts the bare epoll loop of [`super::floor`].
@@ -177,22 +191,29 @@ impl Server {
             },
             process,
             child: Some(child),
+            management: None,
         };
         let mut lines = BufReader::new(stdout.into_iter().fold(
             Box::new(std::io::empty()) as Box<dyn std::io::Read + Send>,
             |_, stdout| Box::new(stdout),
         ))
         .lines();
-        let prefix = format!("listening {listener} http://");
-        let socket = lines.by_ref().map_while(Result::ok).find_map(|line| {
-            line.strip_prefix(&prefix)?
-                .trim_end_matches('/')
-                .parse()
-                .ok()
-        });
-        server.address.socket = socket.ok_or_else(|| {
+        let mut listening = |name: &str| -> Option<SocketAddr> {
+            let prefix = format!("listening {name} http://");
+            lines.by_ref().map_while(Result::ok).find_map(|line| {
+                line.strip_prefix(&prefix)?
+                    .trim_end_matches('/')
+                    .parse()
+                    .ok()
+            })
+        };
+        server.address.socket = listening(listener).ok_or_else(|| {
             BenchError::Conversation(format!("{command:?} ended without listening"))
         })?;
+        // The server prints both, the floor has one.
+        if listener == SERVER_LISTENER {
+            server.management = listening("management");
+        }
         // A full pipe would block the child.
         thread::spawn(move || lines.map_while(Result::ok).for_each(drop));
         Ok(server)
