@@ -36,11 +36,11 @@ export function audit({ api, route, refresh }) {
     { title: "Method", class: "name", text: ({ method }) => method, href: ({ method }) => link("methods", ...method.split("/")) },
     { title: "Arguments", class: "name wide", text: given },
     { title: "Outcome", text: ({ error }) => error ?? "done" },
-    { title: "Address", class: "name", text: ({ address }) => address ?? "" },
+    { title: "Address", class: "mono", text: ({ address }) => address ?? "" },
   ]), { key: ({ number }) => String(number), empty: "No changes.", label: "Changes by operators", testid: "audit-table" });
   return {
     title: "Audit",
-    node: element("div.stack.wide", {}, heading("Audit"), element("section.card.stack", {}, element("div.actions", {}, ...inputs), table.node, more)),
+    node: element("div.stack.wide", {}, heading("Audit"), element("section.card.stack", {}, element("div.fields", {}, ...inputs), table.node, more)),
     update: async () => {
       const wanted = inputs.map((input) => [input.name, input.value.trim()]).filter(([, value]) => value !== "");
       const { changes, next } = await api.call("audit/listAll", { limit, ...Object.fromEntries(wanted) });

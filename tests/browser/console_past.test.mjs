@@ -191,6 +191,15 @@ scene("the audit view lists changes, all of them or by what is entered", async (
   const page = await openConsole(stage, "audit");
   await page.reads("audit-table", "reason: rude");
   await page.reads("audit-table", "userId: 1:6");
+  const { gaps, high } = await page.page.evaluate(() => {
+    const boxes = [...document.querySelectorAll("[data-testid^=audit-][type=search]")].map((input) => input.getBoundingClientRect());
+    const row = document.querySelector("[data-testid=audit-table] tbody tr");
+    return { gaps: boxes.slice(1).map((box, index) => box.left - boxes[index].right), high: row.getBoundingClientRect().height };
+  });
+  assert.equal(gaps.length, 2);
+  assert.ok(Math.min(...gaps) >= 8, `between the filters: ${gaps}`);
+  assert.ok(high < 40, `a change is one line, not ${high} pixels`);
+  await screenshot(page, "audit");
   const shows = async (/** @type {string} */ filter, /** @type {string} */ value, /** @type {string} */ shown, /** @type {string} */ hidden) => {
     await page.see(`audit-${filter}`).fill(value);
     await page.see(`audit-${filter}`).press("Enter");

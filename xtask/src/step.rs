@@ -33,7 +33,7 @@ pub(crate) struct Step {
 #[derive(Default)]
 pub(crate) struct Report {
     pub(crate) tally: Tally,
-    /// A warning for the user although nothing failed.
+    /// What the user should know although nothing failed.
     pub(crate) note: Option<String>,
     /// What its tests measured.
     pub(crate) figures: Vec<String>,
@@ -61,6 +61,9 @@ const LIVE_TEST: &str = "live.test.mjs";
 /// The tests of the client's goals (docs/client.md), a step of their own.
 const GOALS_CLIENT_TESTS: &[&str] = &["goals.test.mjs", "goals_cuts.test.mjs", "mounts.test.mjs"];
 const GOALS_BROWSER_TESTS: &[&str] = &["outage.test.mjs", "lines.test.mjs", "hidden.test.mjs"];
+
+/// The folder of the pictures that `tests/browser/console.mjs` makes.
+const SCREENSHOTS: &str = "target/screenshots";
 
 /// All steps; each is below the steps that it needs.
 pub(crate) const STEPS: &[Step] = &[
@@ -227,16 +230,7 @@ pub(crate) const STEPS: &[Step] = &[
         name: "browser",
         about: "the pages in headless Chromium, against the server",
         needs: &["node", "build", "chromium"],
-        run: |machine| {
-            let chromium = machine.ensure_chromium()?;
-            let files = test_files(machine, "tests/browser", |name| {
-                !GOALS_BROWSER_TESTS.contains(&name)
-            })?;
-            let mut node = machine.command("node");
-            node.env("CHROMIUM", chromium)
-                .env("TURNTABLE_BIN", machine.server());
-            node_tests(&mut node, &files)
-        },
+        run: browser,
     },
     Step {
         name: "nginx",
@@ -407,6 +401,30 @@ fn live_tests(machine: &Machine) -> Result<Report> {
         machine.command("node").env("TURNTABLE_URL", &server.url),
         &files,
     )
+}
+
+/// Runs the tests in the browser, and counts the pictures that they make of the console's views.
+fn browser(machine: &Machine) -> Result<Report> {
+    let chromium = machine.ensure_chromium()?;
+    let chosen = test_files(machine, "tests/browser", |name| {
+        !GOALS_BROWSER_TESTS.contains(&name)
+    })?;
+    // Those of an earlier run may be of views that do not exist any more.
+    let pictures = machine.root.join(SCREENSHOTS);
+    if pictures.exists() {
+        fs::remove_dir_all(&pictures)?;
+    }
+    let mut node = machine.command("node");
+    node.env("CHROMIUM", chromium)
+        .env("TURNTABLE_BIN", machine.server());
+    let report = node_tests(&mut node, &chosen)?;
+    let count = files(&pictures).map_or(0, |files| files.len());
+    Ok(Report {
+        note: Some(format!(
+            "{count} pictures of the console are in {SCREENSHOTS}"
+        )),
+        ..report
+    })
 }
 
 /// Runs the tests of the client's goals. Those in the browser start servers themselves.
