@@ -1,9 +1,12 @@
 //! Who may call the management listener, and what the log says of it.
 
+use std::fs;
+
 use serde_json::{Value, json};
 
 use turntable_testkit::Server;
 use turntable_testkit::http::{Response, get, request, send};
+use turntable_testkit::workspace::root;
 
 const TOKENS: [(&str, &str); 3] = [
     ("read", "reads-0123456789"),
@@ -69,10 +72,37 @@ fn every_method_is_open_to_its_role_and_those_above_it_alone() {
                     answer.text()
                 );
             }
-            let nobody = post(&server, "", &method, wrong);
-            assert_eq!(nobody.error(), (401, "unauthorized".to_owned()), "{method}");
-            let challenge = nobody.header("WWW-Authenticate").unwrap();
-            assert!(challenge.starts_with("Bearer"), "{challenge}");
+            let unknown = bearer("nothing-0123456789");
+            for headers in ["", &unknown] {
+                let path = format!("/{method}/%ff");
+                for nobody in [
+                    post(&server, headers, &method, wrong),
+                    send(server.management, "GET", &path, headers, ""),
+                ] {
+                    assert_eq!(nobody.error(), (401, "unauthorized".to_owned()), "{method}");
+                    let challenge = nobody.header("WWW-Authenticate").unwrap();
+                    assert!(challenge.starts_with("Bearer"), "{challenge}");
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn table_of_roles_names_every_method_of_the_highest_one() {
+    let docs = fs::read_to_string(root().join("docs/management.md")).unwrap();
+    let row = docs.lines().find(|line| line.starts_with("| `admin` |"));
+    let row = row.unwrap();
+    let server = Server::start();
+    let api = get(server.management, "/api").json();
+    for (service, methods) in api.as_object().unwrap() {
+        // Its table has the role of each.
+        if service == "config" {
+            continue;
+        }
+        for (name, definition) in methods.as_object().unwrap() {
+            let is_named = row.contains(&format!("`{service}/{name}`"));
+            assert_eq!(definition["role"] == "admin", is_named, "{service}/{name}");
         }
     }
 }
