@@ -3,8 +3,8 @@
 //!
 //! One client has a pool of connections, HTTP/1.1 over TCP or TLS. Redirects are not
 //! followed and proxies of the environment are not used, so a request goes to the host
-//! of the configuration or nowhere. Certificates are those that the system trusts;
-//! `SSL_CERT_FILE` names others. Every answer is limited in time and in bytes.
+//! of the configuration or nowhere. Certificates are those that the system trusts; where
+//! `SSL_CERT_FILE` names a file, those in it instead. Every answer is limited in time and in bytes.
 
 pub mod breaker;
 pub mod endpoint;
