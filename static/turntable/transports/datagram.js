@@ -148,10 +148,13 @@ export class Sender {
         n = batch.some(({ entry }) => entry) ? first : undefined;
         const body = this.#body(batch);
         response = await this.#fetch(body, n, { signal, keepalive: outlives(body) });
-        if (response.status !== 413 || !halve(batch, pending)) break;
+        if (response.status !== 413) break;
+        if (halve(batch, pending)) continue;
+        // What is too large alone never arrives; its number counts.
+        const entry = batch[0]?.entry;
+        if (!entry || entry.blank) return true;
+        entry.blank = true;
       }
-      // What is too large alone never arrives.
-      if (response.status === 413) return true;
       if (response.status !== 409 && !(response.ok && n === UNKNOWN)) return isFinal(response);
       const details = response.ok ? await response.json() : (await responseError(response)).details;
       if (this.#gap(batch, details)) first = details.accepted + 1;
