@@ -165,10 +165,14 @@ class PollConnection {
       count_max = halved ? batch.messages.length : BATCH_MAX;
       if (halved) await next(batch.messages);
     };
-    const first = open?.session === this.#session ? open : undefined;
+    let first = open?.session === this.#session ? open : undefined;
     if (first) {
       const finished = finish(first);
-      if (!pageLeaves()) await finished;
+      if (!pageLeaves()) {
+        await finished;
+        // It is answered, so that it counts no more where the page begins to leave only now.
+        first = undefined;
+      }
     }
     while (messages.length > 0) {
       const batch = takeBatch(messages, count_max);
