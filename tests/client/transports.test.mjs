@@ -324,7 +324,7 @@ test("poll: an idle client sends no requests; a heartbeat sends one per interval
   tt.heartbeat(1000);
   for (let n = 1; n <= 3; n += 1) {
     server.session.send("attributes", { n });
-    // The interval begins with the end of the request before.
+    // The intervals follow each other; one that ends while a request is under way sends none.
     await until(() => received.length >= n, () => received, async () => {
       await sleep(2);
       env.advance(20);
