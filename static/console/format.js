@@ -58,13 +58,22 @@ export function count(count, one, many = `${one}s`) {
   return `${number(count)} ${count === 1 ? one : many}`;
 }
 
+/** Scripts in which a joiner between two characters changes how they look. */
+const JOINING = ["Arab", "Beng", "Deva", "Gujr", "Guru", "Khmr", "Knda", "Mlym", "Mong", "Mymr", "Orya", "Sinh", "Syrc", "Taml", "Telu"]
+  .map((script) => `\\p{scx=${script}}`).join("");
+/** What is seen, though it is nothing by itself: joiners there and in emoji, and that a character is an emoji. */
+const SEEN = String.raw`(?<=[${JOINING}])[\u200c\u200d](?=[${JOINING}])`
+  + String.raw`|(?<=[\p{Extended_Pictographic}\p{Emoji_Modifier}\ufe0f])\u200d(?=\p{Extended_Pictographic})`
+  + String.raw`|(?<=\p{Extended_Pictographic})[\ufe0e\ufe0f]|(?<=[0-9#*])\ufe0f(?=\u20e3)`;
+const HIDDEN = new RegExp(String.raw`(?!${SEEN})[\p{Cc}\p{Cf}\p{Default_Ignorable_Code_Point}\u2028\u2029\u2800]`, "gu");
+
 /**
- * A text in which line breaks, and characters that nobody sees or that turn others around, are escapes: it is what
- * it looks like. Joiners stay, which names and emoji of many have.
+ * A text in which line breaks, and characters that are not seen or that reorder others, are escapes. What looks
+ * different is different; a backslash is none of them, so that a text may be written like an escape.
  * @param {string} text
  */
 export function visible(text) {
-  return text.replace(/(?![\u200c\u200d])[\p{Cc}\p{Cf}\u2028\u2029]/gu, (character) => `\\u{${character.codePointAt(0)?.toString(16)}}`);
+  return text.replace(HIDDEN, (character) => `\\u{${character.codePointAt(0)?.toString(16)}}`);
 }
 
 /**
