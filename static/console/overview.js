@@ -80,7 +80,7 @@ export function overview({ samples, api }) {
     const sums = samples.rates((m) => m.sum(`${name}_sum`));
     const means = samples.rates((m) => m.sum(`${name}_count`)).map((rate, index) => (rate > 0 ? sums[index] / rate : 0));
     figures.latency.show(within(quantile(now, since, 0.5)), quantile(now, since, 0.95) === undefined
-      ? "no client in a room was pinged" : `95 % ${within(quantile(now, since, 0.95))}, ${name === PINGS ? "pings" : "kernel"}`, means);
+      ? "no client in a room was pinged" : `p95 ${within(quantile(now, since, 0.95))}, ${name === PINGS ? "pings" : "kernel"}`, means);
   };
 
   return {
@@ -123,7 +123,7 @@ function serviceTable() {
     { title: "Service", class: "name", text: ({ name }) => name, href: ({ name }) => link("services", name) },
     { title: "State", text: ({ state }) => state },
     { title: "Calls/s", class: "number", text: ({ calls_second }) => number(calls_second) },
-    { title: "95 %", class: "number", text: ({ slow_ms }) => within(slow_ms) },
+    { title: "p95", class: "number", text: ({ slow_ms }) => within(slow_ms) },
     { title: "Waiting", class: "number", text: ({ open }) => number(open) },
     { title: "Errors", class: "number", text: ({ errors }) => number(errors) },
   ]), { key: ({ name }) => name, empty: "The configuration has no service.", label: "Services", testid: "overview-services" });
