@@ -22,7 +22,7 @@ export class CallError extends Error {
 /**
  * A parameter and a method of `GET /api`.
  * @typedef {{name: string, type: string, optional?: boolean}} Parameter
- * @typedef {{description: string, role: "read"|"operate"|"admin", params: Parameter[], result: any}} Method
+ * @typedef {{description: string, role: "read"|"operate"|"admin", kind: "look"|"message"|"change", params: Parameter[], result: any}} Method
  */
 
 export class Api {

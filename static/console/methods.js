@@ -23,8 +23,11 @@ export function methods({ api, route }) {
   return { title: "Methods", node: element("div.stack.wide", {}, heading("Methods", openapi), element("div.cards.halves", {}, ...sections)) };
 }
 
+/** What a call does. */
+const KINDS = { look: "it changes nothing", message: "it sends something, and asks for a confirmation", change: "it changes something, and asks for a confirmation" };
+
 /**
- * The form of a method. One that changes something shows what it will do before.
+ * The form of a method. One that changes or sends something shows what it will do before.
  * @param {import("./api.js").Api} api
  * @param {string} name
  * @param {import("./api.js").Method} method
@@ -32,17 +35,17 @@ export function methods({ api, route }) {
  * @returns {import("./page.js").View}
  */
 function form(api, name, method, texts) {
-  const changes = method.role !== "read";
+  const looks = method.kind === "look";
   const fields = new Fields(method.params);
   for (const [field, text] of Object.entries(texts)) fields.set(field, text);
   const status = element("p.small.muted", { role: "status", "data-testid": "call-status" });
   const result = element("pre.result", { tabindex: "0", "data-testid": "result", "aria-label": "Result" });
   const request = element("pre.request", { "data-testid": "request", "aria-label": "Request" });
   const error = element("p.field-error.name", { role: "alert", hidden: true, "data-testid": "call-error" });
-  const submit = element("button.primary", { type: "submit", "data-testid": "call" }, changes ? `${name} …` : name);
+  const submit = element("button.primary", { type: "submit", "data-testid": "call" }, looks ? name : `${name} …`);
   const node = element("form.card.stack", { novalidate: true, "data-testid": "method-form" },
     element("p", {}, method.description),
-    element("p.small.muted", {}, changes ? `Needs the role ${method.role}: it changes something, and asks for a confirmation.` : "Needs the role read: it changes nothing."),
+    element("p.small.muted", {}, `Needs the role ${method.role}: ${KINDS[method.kind]}.`),
     fields.node, element("div.row", {}, submit), error, status, result,
     element("details", {}, element("summary", {}, "The same call by a program"), request));
   const preview = () => {
@@ -61,11 +64,11 @@ function form(api, name, method, texts) {
     const body = fields.json();
     const began = performance.now();
     try {
-      const text = changes
-        ? await confirm(api, { method: name, title: name, effect: method.description, submit: "Do it", dangerous: true, body, shown: fields.json({}, { masked: true }) })
-        : await api.send(name, body);
+      const text = looks
+        ? await api.send(name, body)
+        : await confirm(api, { method: name, title: name, effect: method.description, submit: "Do it", dangerous: method.kind === "change", body, shown: fields.json({}, { masked: true }) });
       if (text === undefined) return;
-      status.textContent = changes ? "Done." : `Answered after ${Math.round(performance.now() - began)} ms.`;
+      status.textContent = looks ? `Answered after ${Math.round(performance.now() - began)} ms.` : "Done.";
       result.textContent = pretty(text);
     } catch (/** @type {any} */ failure) {
       error.hidden = false;

@@ -169,7 +169,13 @@ scene("every method of the server has a form", async (stage) => {
   await page.see("field-userId").fill("1");
   await page.see("call").click();
   await page.reads("result", "12345678901234567890.10");
+  // So does one that shows what is private, whatever role it needs.
+  await page.page.goto(`${stage.server.management_url}/#/methods/audit/listAll`);
+  await page.reads("method-form", /Needs the role (operate|admin): it changes nothing\./);
+  await page.see("call").click();
+  await page.reads("result", "user/setAttributes");
   // What the server refuses is shown.
+  await page.page.goto(`${stage.server.management_url}/#/methods/user/getAttributes`);
   await page.see("field-userId").fill("a b:c d:e");
   page.allow(/response: .*getAttributes 400|Failed to load resource/);
   await page.see("call").click();

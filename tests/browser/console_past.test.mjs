@@ -57,8 +57,8 @@ scene("what passes between a session and its client is shown while it is traced"
         const response = await route.fetch();
         const api = await response.json();
         const [of, since] = [{ name: "session", type: "string" }, { name: "since", type: "count", optional: true }];
-        api.session.trace = { description: "Traces.", role: "operate", params: [of, { name: "seconds", type: "seconds" }], result: {} };
-        api.session.getTrace = { description: "The trace.", role: "operate", params: [of, since], result: {} };
+        api.session.trace = { description: "Traces.", role: "operate", kind: "change", params: [of, { name: "seconds", type: "seconds" }], result: {} };
+        api.session.getTrace = { description: "The trace.", role: "operate", kind: "look", params: [of, since], result: {} };
         await route.fulfill({ response, json: api });
       });
       await page.route("**/rpc/session/trace", (route) => route.fulfill({ json: { until_ms } }));

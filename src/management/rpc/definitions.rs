@@ -75,7 +75,7 @@ fn parameter(parameter: &Parameter) -> Value {
     }
 }
 
-/// The methods of a service: `{METHOD: {description, role, params, result}}`.
+/// The methods of a service: `{METHOD: {description, role, kind, params, result}}`.
 pub(crate) fn of_service(methods: &[Method]) -> Value {
     let methods = methods.iter();
     let methods = methods.map(|of| (of.name.to_owned(), method(of)));
@@ -87,12 +87,13 @@ fn method(method: &Method) -> Value {
     json!({
         "description": method.description,
         "role": method.role.name(),
+        "kind": method.kind.name(),
         "params": parameters.map(parameter).collect::<Vec<_>>(),
         "result": method.result.schema(),
     })
 }
 
-/// `{SERVICE: {METHOD: {description, role, params: [{name, type, optional?}], result}}}`;
+/// `{SERVICE: {METHOD: {description, role, kind, params: [{name, type, optional?}], result}}}`;
 /// `result` is a JSON Schema.
 pub(super) fn definitions() -> Value {
     let services = SERVICES.iter();
@@ -116,6 +117,9 @@ mod tests {
         ]);
         assert_eq!(ban["params"], params);
         assert_eq!(ban["role"], "operate");
+        assert_eq!(ban["kind"], "change");
+        assert_eq!(all["user"]["publish"]["kind"], "message");
+        assert_eq!(all["audit"]["listAll"]["kind"], "look");
         assert_eq!(ban["result"], json!({"type": "integer", "minimum": 0}));
     }
 

@@ -12,6 +12,17 @@ pub(crate) enum Kind {
     Change,
 }
 
+impl Kind {
+    /// Its name in definitions.
+    pub(super) const fn name(self) -> &'static str {
+        match self {
+            Self::Look => "look",
+            Self::Message => "message",
+            Self::Change => "change",
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::super::SERVICES;
