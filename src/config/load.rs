@@ -195,7 +195,9 @@ impl Layers {
             raise_outbox(&mut config);
         }
         for game in config.games.values_mut() {
-            game.schema = game.schema.as_ref().map(|schema| folder.join(schema));
+            let schema = game.schema.take();
+            let schema = schema.filter(|schema| !schema.as_os_str().is_empty());
+            game.schema = schema.map(|schema| folder.join(schema));
         }
         // An invalid key still has its default here, so checks that involve it are
         // skipped.

@@ -344,6 +344,9 @@ fn a_schema_is_found_beside_the_file() {
         config.games["chess"].schema.as_deref(),
         Some(Path::new("/etc/turntable/chess.json"))
     );
+    let none = "[games.chess]\nschema = \"\"";
+    let config = compose(Some(("/etc/turntable/c.toml", none)), &[], &read).unwrap();
+    assert_eq!(config.games["chess"].schema, None);
 }
 
 #[test]
