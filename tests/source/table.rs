@@ -2,13 +2,17 @@
 //! server, client and documents, the numbers of commands, the list of metrics, and
 //! the tests that documents name.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
+use std::path::PathBuf;
 
 use turntable::config::{Config, key};
 use turntable::metric::{Label, Metrics, Worker};
 use turntable_core::key::WorkerId;
 use turntable_core::limit::Limit;
+use turntable_core::model::game::GameSettings;
+use turntable_core::model::namespace::NamespaceSettings;
+use turntable_core::model::service::ServiceSettings;
 use turntable_core::packet::ClientPacket;
 use turntable_core::reason::{CloseReason, ErrorCode};
 use turntable_testkit::workspace::root;
@@ -306,23 +310,52 @@ fn expect_tests(document: &str, min: usize) {
     }
 }
 
-/// The sections of the generated tables that stand for many.
-fn is_template(section: &str) -> bool {
-    ["NAME", "PATTERN", "tunnel.formats."]
-        .iter()
-        .any(|part| section.contains(part))
+/// The begins of the sections of the generated tables whose values are examples.
+const EXAMPLES: [&str; 3] = ["roles.NAME", "attributes.schema.NAME", "tunnel.formats."];
+
+/// The server's defaults of the sections that stand for many, by their names in the tables.
+fn defaults_of_entries() -> BTreeMap<&'static str, toml::Value> {
+    let value = |of: Result<toml::Value, _>| of.unwrap();
+    let room = Config::default().room;
+    let game = GameSettings {
+        // Without them those of the room count, and no schema.
+        members_max: Some(room.members_max),
+        seat_ms: Some(room.seat_ms),
+        schema: Some(PathBuf::new()),
+        ..GameSettings::default()
+    };
+    BTreeMap::from([
+        ("games.NAME", value(toml::Value::try_from(game))),
+        (
+            "services.NAME",
+            value(toml::Value::try_from(ServiceSettings::default())),
+        ),
+        (
+            "channels.\"PATTERN\"",
+            value(toml::Value::try_from(NamespaceSettings::default())),
+        ),
+    ])
 }
 
 #[test]
 fn defaults_in_the_tables_of_keys_are_the_servers() {
     let page = read("docs/configuration.md");
     let whole = toml::Value::try_from(Config::default()).unwrap();
+    let entries = defaults_of_entries();
+    let mut found = BTreeSet::new();
     let (mut section, mut is_skipped, mut count) = (Vec::new(), true, 0);
+    let mut of = &whole;
     for line in page.lines() {
         if let Some(name) = line.strip_prefix("### `[") {
             let name = name.trim_end_matches("]`");
-            is_skipped = is_template(name);
-            section = key::split(name).unwrap();
+            is_skipped = EXAMPLES.iter().any(|begin| name.starts_with(begin));
+            (section, of) = match entries.get_key_value(name) {
+                Some((name, entry)) => {
+                    found.insert(*name);
+                    (Vec::new(), entry)
+                }
+                None => (key::split(name).unwrap(), &whole),
+            };
         } else if line.starts_with("## ") {
             is_skipped = true;
         } else if let Some(row) = line.strip_prefix("| `").filter(|_| !is_skipped) {
@@ -330,10 +363,11 @@ fn defaults_in_the_tables_of_keys_are_the_servers() {
             let shown = rest.split('`').nth(1).unwrap().replace("\\|", "|");
             let shown: toml::Table = format!("value = {shown}").parse().unwrap();
             let mut path = section.iter().map(String::as_str).chain([name]);
-            let default = path.try_fold(&whole, |table, name| table.get(name));
+            let default = path.try_fold(of, |table, name| table.get(name));
             assert_eq!(default, shown.get("value"), "{section:?} {name}");
             count += 1;
         }
     }
     assert!(count > 150, "{count}");
+    assert!(entries.keys().eq(&found), "{found:?}");
 }
