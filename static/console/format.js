@@ -65,7 +65,8 @@ const JOINING = ["Arab", "Beng", "Deva", "Gujr", "Guru", "Khmr", "Knda", "Mlym",
 const SEEN = String.raw`(?<=[${JOINING}])[\u200c\u200d](?=[${JOINING}])`
   + String.raw`|(?<=[\p{Extended_Pictographic}\p{Emoji_Modifier}\ufe0f])\u200d(?=\p{Extended_Pictographic})`
   + String.raw`|(?<=\p{Extended_Pictographic})[\ufe0e\ufe0f]|(?<=[0-9#*])\ufe0f(?=\u20e3)`;
-const HIDDEN = new RegExp(String.raw`(?!${SEEN})[\p{Cc}\p{Cf}\p{Default_Ignorable_Code_Point}\u2028\u2029\u2800]`, "gu");
+// The class comes first: it is in few places, and what is around them is looked at only there.
+const HIDDEN = new RegExp(String.raw`(?=[\p{Cc}\p{Cf}\p{Default_Ignorable_Code_Point}\u2028\u2029\u2800])(?!${SEEN}).`, "gsu");
 
 /**
  * A text in which line breaks, and characters that are not seen or that reorder others, are escapes. What looks
