@@ -38,5 +38,7 @@ pub mod metric;
 mod opaque;
 mod plain_file;
 pub mod slow;
+#[cfg(test)]
+mod testing;
 pub mod watched;
 pub mod webhook;

@@ -63,9 +63,9 @@ fn wrong(message: &str) -> io::Error {
 #[allow(clippy::unwrap_used)]
 mod tests {
     use std::fs;
-    use std::process::Command;
 
     use super::*;
+    use crate::testing::make_pipe;
 
     #[test]
     fn files_alone_are_read() {
@@ -75,13 +75,7 @@ mod tests {
         assert_eq!(read(&file).unwrap(), b"b");
         assert_eq!(read_text(&file).unwrap(), "b");
         let pipe = folder.path().join("pipe");
-        assert!(
-            Command::new("mkfifo")
-                .arg(&pipe)
-                .status()
-                .unwrap()
-                .success()
-        );
+        make_pipe(&pipe);
         for path in [folder.path(), Path::new("/dev/zero"), &pipe] {
             let error = read_text(path).unwrap_err().to_string();
             assert_eq!(error, "it is no plain file");

@@ -119,10 +119,10 @@ fn log_counts(counts: Counts) {
 #[allow(clippy::unwrap_used, clippy::panic)]
 mod tests {
     use std::future::pending;
-    use std::path::Path;
 
     use super::*;
     use crate::gateway::testing::{Noted, shared};
+    use crate::testing::names;
 
     const LONG: Duration = Duration::from_secs(60);
 
@@ -132,12 +132,6 @@ mod tests {
         let path = folder.path().join("users.db.state");
         file::write(&path, &State::default()).unwrap();
         (shared(&Arc::new(Noted::default())), folder, path)
-    }
-
-    fn names(folder: &Path) -> Vec<String> {
-        let names = std::fs::read_dir(folder).unwrap();
-        let name = |entry: std::fs::DirEntry| entry.file_name().into_string().unwrap();
-        names.map(|entry| name(entry.unwrap())).collect()
     }
 
     #[actix::test]

@@ -292,6 +292,7 @@ mod tests {
 
     use super::*;
     use crate::gateway::session::export::SavedSessions;
+    use crate::testing::{make_pipe, names};
 
     const NOW: u64 = 1_700_000_000_000;
 
@@ -367,12 +368,6 @@ mod tests {
         assert_eq!(decode(&longer), Err(Refused::Length));
     }
 
-    fn names(folder: &Path) -> Vec<String> {
-        let names = fs::read_dir(folder).unwrap();
-        let name = |entry: fs::DirEntry| entry.file_name().into_string().unwrap();
-        names.map(|entry| name(entry.unwrap())).collect()
-    }
-
     #[test]
     fn state_that_is_not_written_leaves_no_part_of_it() {
         let folder = tempfile::tempdir().unwrap();
@@ -388,8 +383,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("users.db.state");
         // To read a pipe would wait for somebody who writes to it.
-        let made = std::process::Command::new("mkfifo").arg(&path).status();
-        assert!(made.unwrap().success());
+        make_pipe(&path);
         assert_eq!(read(&path, NOW, 1_000), None);
         let names = names(folder.path());
         assert!(names[0].contains(".refused-"), "{names:?}");

@@ -38,6 +38,7 @@ const LAYERS: &[&str] = &[
     "plain_file",
     "memory",
     "opaque",
+    "testing",
 ];
 
 /// Names of transports, which the core of the gateway does not know.
