@@ -10,6 +10,7 @@ mod configuration;
 mod files;
 mod listeners;
 mod operators;
+mod paused;
 mod program;
 mod restart;
 mod restoring;

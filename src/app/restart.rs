@@ -1,7 +1,6 @@
 //! The end of a server whose sessions go on, and its restart in place: the process becomes
 //! the program that is at the same path now, with the same listeners.
 
-use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -11,15 +10,11 @@ use sd_notify::NotifyState;
 use super::listeners::{self, Changed, HandedOver};
 use super::program::{Addresses, Program};
 use super::signals::Signals;
-use super::{Running, supervisor};
+use super::{Running, paused, supervisor};
 use crate::restart::{self, file};
 
 /// How long sending clients away and waiting for them may take where a server restarts in place.
 const CLOSE_MAX: Duration = Duration::from_secs(1);
-/// Time between two looks.
-const LOOK: Duration = Duration::from_millis(2);
-/// So many looks at listeners that are about to be paused.
-const LOOKS_MAX: u32 = 500;
 
 impl Running {
     /// Waits until the sessions of the process before are restored. Returns whether they are.
@@ -82,7 +77,7 @@ impl Running {
         }
         // From here on connections wait for the next program.
         let descriptors = self.descriptors;
-        let ended = actix_rt::task::spawn_blocking(move || accepting_ends(&descriptors));
+        let ended = actix_rt::task::spawn_blocking(move || paused::accepting_ends(&descriptors));
         if !ended.await.unwrap_or(false) {
             log::warn!("a listener is not paused; connections may be refused");
         }
@@ -131,64 +126,5 @@ impl Running {
                 path.display()
             ),
         }
-    }
-}
-
-/// Waits until no poll of this process has the listeners: then it accepts nothing more. Returns
-/// whether it came to that.
-fn accepting_ends(listeners: &[i32]) -> bool {
-    // The others are connections, of which there may be many.
-    let polls: Vec<PathBuf> = polls().filter(|poll| watches(poll, listeners)).collect();
-    for _ in 0..LOOKS_MAX {
-        if !polls.iter().any(|poll| watches(poll, listeners)) {
-            return true;
-        }
-        std::thread::sleep(LOOK);
-    }
-    false
-}
-
-/// What the kernel shows of each epoll of this process.
-fn polls() -> impl Iterator<Item = PathBuf> {
-    let descriptors = fs::read_dir("/proc/self/fd").into_iter().flatten();
-    descriptors.flatten().filter_map(|descriptor| {
-        let kind = fs::read_link(descriptor.path()).ok()?;
-        let is_poll = kind == Path::new("anon_inode:[eventpoll]");
-        is_poll.then(|| Path::new("/proc/self/fdinfo").join(descriptor.file_name()))
-    })
-}
-
-/// Whether an epoll watches any of these descriptors.
-fn watches(poll: &Path, descriptors: &[i32]) -> bool {
-    // One that is closed watches nothing.
-    let shown = fs::read_to_string(poll).unwrap_or_default();
-    let mut descriptors = descriptors.iter();
-    descriptors.any(|descriptor| shown.contains(&format!("tfd: {descriptor:>8} ")))
-}
-
-#[cfg(test)]
-#[allow(clippy::unwrap_used)]
-mod tests {
-    use std::net::TcpListener;
-
-    use super::*;
-
-    #[test]
-    fn listener_is_accepted_from_while_a_poll_has_it() {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let number = listeners::number_of(&listener);
-        assert!(accepting_ends(&[number]), "no poll has it");
-        listener.set_nonblocking(true).unwrap();
-        let mut listener = mio::net::TcpListener::from_std(listener);
-        let poll = mio::Poll::new().unwrap();
-        let registry = poll.registry();
-        registry
-            .register(&mut listener, mio::Token(0), mio::Interest::READABLE)
-            .unwrap();
-        let looking = std::thread::spawn(move || accepting_ends(&[number]));
-        std::thread::sleep(5 * LOOK);
-        assert!(!looking.is_finished());
-        registry.deregister(&mut listener).unwrap();
-        assert!(looking.join().unwrap());
     }
 }
