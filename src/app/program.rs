@@ -96,11 +96,19 @@ impl Program {
         Ok(listeners::NAMES.map(listens))
     }
 
-    /// Begins the check.
-    pub(super) fn begin_check(&self) -> Checking {
+    /// Begins the check, and a look whether sessions can be saved at `state`, on a thread of its
+    /// own.
+    pub(super) fn begin_check(&self, state: Option<PathBuf>) -> Checking {
         let is_over = Arc::new(AtomicBool::new(false));
         let (program, over) = (self.clone(), is_over.clone());
-        let task = actix_rt::task::spawn_blocking(move || program.check(CHECK_MAX, &over));
+        let task = actix_rt::task::spawn_blocking(move || {
+            let addresses = program.check(CHECK_MAX, &over)?;
+            if let Some(state) = state {
+                let why = || format!("{} cannot be written", state.display());
+                file::check_writable(&state).with_context(why)?;
+            }
+            Ok(addresses)
+        });
         Checking {
             is_over,
             task,
@@ -170,7 +178,7 @@ impl Checking {
     /// What the check found. Waits without end where none runs.
     ///
     /// # Errors
-    /// Why the program cannot go on.
+    /// Why the program cannot go on, or that sessions cannot be saved.
     pub(super) async fn done(checking: &mut Option<Self>) -> anyhow::Result<Addresses> {
         let Some(checking) = checking else {
             return std::future::pending().await;

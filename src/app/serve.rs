@@ -87,17 +87,18 @@ async fn serve(
     requests: &mut UnboundedReceiver<RestartRequest>,
 ) -> Option<Changed> {
     let mut checking: Option<Checking> = None;
+    let check = || program.begin_check(running.state_path.clone());
     loop {
         tokio::select! {
             event = signals.next() => match event {
                 Event::End => return None,
                 Event::Reload => reload(running).await,
                 Event::Restart => {
-                    checking.get_or_insert_with(|| program.begin_check());
+                    checking.get_or_insert_with(check);
                 }
             },
             Some(request) = requests.recv() => {
-                let checking = checking.get_or_insert_with(|| program.begin_check());
+                let checking = checking.get_or_insert_with(check);
                 checking.requests.push(request);
             }
             addresses = Checking::done(&mut checking) => {
