@@ -26,7 +26,7 @@ const CHECK_MAX: Duration = Duration::from_secs(10);
 const LOOK: Duration = Duration::from_millis(5);
 /// How long what it wrote may be on its way.
 const OUTPUT_MAX: Duration = Duration::from_secs(1);
-/// So much of it is read.
+/// So much of it is retained.
 const OUTPUT_BYTES_MAX: u64 = 64 * 1024;
 
 /// Where the listeners of the next program are; `None` where it does not say so.
@@ -129,17 +129,20 @@ impl Program {
     }
 }
 
-/// What a process writes, once it has closed the pipe.
+/// What a process writes, once it has closed the pipe or written as much as is retained.
 fn written(pipe: Option<impl Read + Send + 'static>) -> mpsc::Receiver<String> {
     let (sender, receiver) = mpsc::channel();
     // A process of the child's may have the pipe open for longer, so nothing waits for the end.
     std::thread::spawn(move || {
+        let Some(mut pipe) = pipe else {
+            return;
+        };
         let mut bytes = Vec::new();
-        if let Some(pipe) = pipe {
-            let _ = pipe.take(OUTPUT_BYTES_MAX).read_to_end(&mut bytes);
-        }
+        let _ = pipe.by_ref().take(OUTPUT_BYTES_MAX).read_to_end(&mut bytes);
         // Nobody may wait any more.
         let _ = sender.send(String::from_utf8_lossy(&bytes).into_owned());
+        // A pipe that is closed would end a process that writes more.
+        let _ = std::io::copy(&mut pipe, &mut std::io::sink());
     });
     receiver
 }
@@ -239,6 +242,12 @@ mod tests {
         assert_eq!(check("echo OK", long), Ok([None, None]));
         let refused = check("echo why >&2; exit 1", long).unwrap_err();
         assert_eq!(refused, "the new program: why");
+    }
+
+    #[test]
+    fn program_may_write_more_than_is_read() {
+        let text = "yes | head -c 1000000 || exit 3; yes why | head -c 1000000 >&2";
+        assert_eq!(check(text, Duration::from_secs(10)), Ok([None, None]));
     }
 
     #[test]
