@@ -210,15 +210,17 @@ impl Drop for Checking {
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
-    use std::os::unix::fs::PermissionsExt as _;
-
     use super::*;
 
     /// A program that is a shell script.
     fn script(folder: &tempfile::TempDir, text: &str) -> Program {
-        let path = folder.path().join("turntable");
-        std::fs::write(&path, format!("#!/bin/sh\n{text}\n")).unwrap();
-        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o700)).unwrap();
+        let [written, path] = ["text", "turntable"].map(|name| folder.path().join(name));
+        std::fs::write(&written, format!("#!/bin/sh\n{text}\n")).unwrap();
+        // No child of another thread has a file open for writing that another process made. Such
+        // a one cannot be started.
+        let mut install = Command::new("install");
+        let installed = install.args(["-m", "700"]).args([&written, &path]).status();
+        assert!(installed.unwrap().success());
         Program {
             path,
             arguments: Vec::new(),

@@ -3,7 +3,6 @@
 
 use std::fs;
 use std::net::{SocketAddr, TcpListener, TcpStream};
-use std::os::unix::fs::PermissionsExt as _;
 use std::os::unix::net::UnixDatagram;
 use std::path::PathBuf;
 use std::process::Command;
@@ -41,6 +40,18 @@ impl Own {
         let mut text = fs::read_to_string(self.path("config.toml")).unwrap();
         text += &format!("[store]\npath = \"{}\"\n", self.path("users.db").display());
         fs::write(self.path("config.toml"), text).unwrap();
+    }
+
+    /// Puts a shell script in the place of the program.
+    fn install(&self, text: &str) {
+        let [written, next, program] = ["text", "next", "turntable"].map(|name| self.path(name));
+        fs::write(&written, format!("#!/bin/sh\n{text}\n")).unwrap();
+        // No child of another thread has a file open for writing that another process made. Such
+        // a one cannot be started.
+        let mut install = Command::new("install");
+        let installed = install.args(["-m", "700"]).args([&written, &next]).status();
+        assert!(installed.unwrap().success());
+        fs::rename(&next, &program).unwrap();
     }
 
     fn server_of(&self, command: Command) -> Server {
@@ -98,11 +109,8 @@ fn signals_are_handled_while_the_next_program_is_checked() {
     }
     let mut server = own.server_of(Command::new(&program));
     // Its check does not end.
-    let (next, started) = (own.path("next"), own.path("started"));
-    let script = format!("#!/bin/sh\ntouch {}\nexec sleep 60\n", started.display());
-    fs::write(&next, script).unwrap();
-    fs::set_permissions(&next, fs::Permissions::from_mode(0o700)).unwrap();
-    fs::rename(&next, &program).unwrap();
+    let started = own.path("started");
+    own.install(&format!("touch {}\nexec sleep 60", started.display()));
     server.signal("USR2");
     let until = Instant::now() + turntable_testkit::DEADLINE;
     while !started.exists() {
