@@ -84,6 +84,9 @@ impl Running {
         }
         self.settings.webhooks.stop(super::LAST_WEBHOOKS).await;
         self.store.stop();
+        // What came before this is seen now. What comes behind it would be lost with this program:
+        // it ends the process, whose state is saved.
+        turntable_sys::end_by_signals();
         if signals.has_ended().await {
             log::info!("shutting down instead: a signal came");
             supervisor::notify(&[NotifyState::Stopping]);

@@ -5,7 +5,7 @@
 //! values come out, and each `unsafe` block says why it is sound.
 
 mod descriptors;
-mod ignored;
+mod disposition;
 mod memory;
 mod program_pages;
 mod round_trip;
@@ -14,7 +14,7 @@ mod since_boot;
 mod suspended;
 
 pub use descriptors::{OPEN_WITHOUT_WAITING, hand_over};
-pub use ignored::ignore_restart_signals;
+pub use disposition::{end_by_signals, ignore_restart_signals};
 pub use memory::release_free_memory;
 pub use program_pages::release_program_pages;
 pub use round_trip::{TcpRoundTrip, tcp_info};
