@@ -17,15 +17,17 @@ use crate::restart::{self, file};
 const CLOSE_MAX: Duration = Duration::from_secs(1);
 
 impl Running {
-    /// Waits until the sessions of the process before are restored. Returns whether they are.
-    pub(super) async fn restored(&mut self) -> bool {
+    /// Waits until the sessions of the process before are restored: those in the file
+    /// `STORE.state` beside the store. Returns whether they are. Where that failed, clients wait
+    /// until the server stops, and the next start is without the state.
+    pub async fn restored(&mut self) -> bool {
         match &mut self.restoring {
             None => true,
             Some(restoring) => restoring.done().await,
         }
     }
 
-    /// Stops before that: the next start restores them.
+    /// Stops before that, and the next start restores them; or where it failed.
     pub(super) async fn stop_unrestored(mut self) {
         if let Some(restoring) = self.restoring.take() {
             restoring.give_up();

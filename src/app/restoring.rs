@@ -1,5 +1,5 @@
 //! The restoration of a saved state, while clients wait: it succeeds, fails in time, or is given
-//! up for the next start.
+//! up for the next start. Where it failed, a part of the state may be in force: no client comes in.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -47,11 +47,13 @@ pub(super) struct Restoring {
     work: AbortHandle,
     /// Whether it succeeded.
     end: JoinHandle<bool>,
+    /// The same, once that was awaited.
+    has_succeeded: Option<bool>,
 }
 
 impl Restoring {
     /// Carries it out: `work` restores the state that was read from `path`. Clients come in when
-    /// it is over, also where it failed: then its file is set aside.
+    /// it has succeeded. Where it failed, its file is set aside, and clients wait on.
     pub(super) fn begin(
         path: PathBuf,
         shared: Arc<Shared>,
@@ -82,24 +84,31 @@ impl Restoring {
                 Err(_) => Refused::Panic,
             };
             file::fail_restore(&of, &failed, clock::now_ms());
-            shared.gate.open();
             false
         });
         Self {
             path,
             work: abort,
             end,
+            has_succeeded: None,
         }
     }
 
     /// Waits for its end. Returns whether it succeeded.
     pub(super) async fn done(&mut self) -> bool {
+        if let Some(has_succeeded) = self.has_succeeded {
+            return has_succeeded;
+        }
         // An error is a panic.
-        (&mut self.end).await.unwrap_or(false)
+        let has_succeeded = (&mut self.end).await.unwrap_or(false);
+        *self.has_succeeded.insert(has_succeeded)
     }
 
-    /// Gives it up: the next start restores the state. Clients wait on.
+    /// Gives it up, unless it is over: the next start restores the state. Clients wait on.
     pub(super) fn give_up(self) {
+        if self.end.is_finished() {
+            return;
+        }
         self.end.abort();
         self.work.abort();
         file::put_back(&self.path);
@@ -135,7 +144,7 @@ mod tests {
     }
 
     #[actix::test]
-    async fn failed_restoration_lets_clients_in_and_sets_its_state_aside() {
+    async fn failed_restoration_lets_nobody_in_and_sets_its_state_aside() {
         let works: [Box<dyn FnOnce() -> _>; 2] = [
             Box::new(|| -> std::pin::Pin<Box<dyn Future<Output = Counts>>> {
                 Box::pin(async { panic!("a fault for a test") })
@@ -148,7 +157,9 @@ mod tests {
             let mut restoring = Restoring::begin_within(limit, path, shared.clone(), work());
             assert!(!shared.gate.is_open());
             assert!(!restoring.done().await);
-            assert!(shared.gate.is_open());
+            assert!(!restoring.done().await, "the same again");
+            assert!(!shared.gate.is_open(), "a part may be restored");
+            restoring.give_up();
             let names = names(folder.path());
             assert_eq!(names.len(), 1, "{names:?}");
             assert!(

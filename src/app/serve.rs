@@ -3,7 +3,7 @@
 use std::io::Write as _;
 use std::time::Duration;
 
-use anyhow::ensure;
+use anyhow::bail;
 use sd_notify::NotifyState;
 use tokio::sync::mpsc::UnboundedReceiver;
 
@@ -47,9 +47,11 @@ pub fn run(sources: Sources, services: LocalServices) -> anyhow::Result<()> {
         // Sessions of the process before come first.
         tokio::select! {
             biased;
-            restored = extending(running.restored()) => {
-                ensure!(restored, "the saved sessions cannot be restored");
-            }
+            restored = extending(running.restored()) => if !restored {
+                notify(&[NotifyState::Stopping]);
+                running.stop_unrestored().await;
+                bail!("the saved sessions cannot be restored");
+            },
             () = signals.end() => {
                 log::info!("shutting down: the next start restores the saved sessions");
                 notify(&[NotifyState::Stopping]);
