@@ -260,8 +260,12 @@ impl Running {
     }
 
     /// Asks all clients to reconnect elsewhere and stops: at once when all are gone, and in
-    /// `shutdown` at the latest.
-    pub async fn stop(self, shutdown: Duration) {
+    /// `shutdown` at the latest. A restoration that has not ended ([`Self::restored`]) is left to
+    /// the next start.
+    pub async fn stop(mut self, shutdown: Duration) {
+        if let Some(restoring) = self.restoring.take() {
+            restoring.give_up();
+        }
         // Connections are accepted on, to answer them that the server stops.
         self.shared.begin_shutdown(shutdown, false);
         self.await_clients(shutdown).await;

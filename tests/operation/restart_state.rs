@@ -1,15 +1,21 @@
 //! The file of a server that stopped: a state of each version that is read goes on.
 
 use std::fs;
+use std::io::Read as _;
 use std::path::PathBuf;
-use std::time::SystemTime;
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant, SystemTime};
 
 use serde_json::json;
 
+use turntable::app::Running;
+use turntable::config::Config;
+use turntable::restart::State;
 use turntable::restart::file::{decode, encode, write};
+use turntable_core::id::ChannelId;
 use turntable_testkit::session::Session;
-use turntable_testkit::workspace::root;
-use turntable_testkit::{Server, channel, http, room};
+use turntable_testkit::workspace::{root, turntable};
+use turntable_testkit::{DEADLINE, Server, channel, http, room};
 
 const CONFIG: &str = "
 [channels.lobby]
@@ -18,6 +24,9 @@ history_ms = 60000
 [games.chess]
 seat_ms = 60000
 ";
+
+/// So many channels that their restoration takes longer than a signal.
+const CHANNELS: usize = 5_000;
 
 /// A state of version 1, with things of every kind.
 fn stored() -> PathBuf {
@@ -53,10 +62,7 @@ fn state_of_version_1_is_read_and_written_as_it_was() {
 fn state_of_version_1_is_restored() {
     let folder = tempfile::tempdir().unwrap();
     let path = |name: &str| folder.path().join(name);
-    let mut state = decode(&fs::read(stored()).unwrap()).unwrap();
-    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
-    state.saved_ms = now.unwrap().as_millis() as u64;
-    write(&path("users.db.state"), &state).unwrap();
+    write(&path("users.db.state"), &saved_now()).unwrap();
     let store = path("users.db");
     let server = Server::configured(CONFIG, &[("store.path", store.to_str().unwrap())]);
     let log = server.await_log("restored 3 of 3 sessions");
@@ -71,6 +77,83 @@ fn state_of_version_1_is_restored() {
     assert_eq!(history, [first()]);
     let joined = room::join(&mut late, "table", "1:8");
     assert_eq!(joined["members"]["1:1"]["state"], "joined", "{joined}");
+}
+
+/// The stored state, saved now.
+fn saved_now() -> State {
+    let mut state = decode(&fs::read(stored()).unwrap()).unwrap();
+    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
+    state.saved_ms = now.unwrap().as_millis() as u64;
+    state
+}
+
+#[test]
+fn server_that_is_stopped_while_it_restores_leaves_the_state_for_the_next_start() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name);
+    let mut state = saved_now();
+    // So many take a while.
+    let channel = state.owners.channels[0].1.clone();
+    let more = (0..CHANNELS).map(|number| {
+        let id = ChannelId::parse(&format!("many/{number}")).unwrap();
+        (id, channel.clone())
+    });
+    state.owners.channels.extend(more);
+    write(&path("users.db.state"), &state).unwrap();
+    let mut child = turntable()
+        .env("TURNTABLE_SERVER__LISTEN", "127.0.0.1:0")
+        .env("TURNTABLE_MANAGEMENT__LISTEN", "127.0.0.1:0")
+        .env("TURNTABLE_SERVER__WORKERS", "1")
+        .env("TURNTABLE_STORE__PATH", path("users.db"))
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let until = Instant::now() + DEADLINE;
+    while !path("users.db.state.restoring").exists() {
+        assert!(Instant::now() < until, "nothing is restored");
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    let id = child.id().to_string();
+    let killed = Command::new("kill").args(["-s", "TERM", &id]).status();
+    assert!(killed.unwrap().success());
+    let mut log = String::new();
+    let mut errors = child.stderr.take().unwrap();
+    errors.read_to_string(&mut log).unwrap();
+    assert_eq!(child.wait().unwrap().code(), Some(0), "{log}");
+    assert!(log.contains("the next start restores"), "{log}");
+    assert!(!path("users.db.state.restoring").exists());
+    assert!(path("users.db.state").exists());
+
+    let store = path("users.db");
+    let server = Server::configured(CONFIG, &[("store.path", store.to_str().unwrap())]);
+    let log = server.await_log("restored 3 of 3 sessions");
+    assert!(
+        log.contains(&format!("{} users, rooms and channels", CHANNELS + 5)),
+        "{log}"
+    );
+}
+
+#[test]
+fn program_that_stops_its_server_before_that_has_restored_leaves_the_state() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name);
+    write(&path("users.db.state"), &saved_now()).unwrap();
+    let mut config = Config::default();
+    config.server.listen = ([127, 0, 0, 1], 0).into();
+    config.management.listen = ([127, 0, 0, 1], 0).into();
+    config.server.workers = 1;
+    config.store.path = path("users.db").to_str().unwrap().to_owned();
+    actix::System::new().block_on(async {
+        let running = Running::start(config.clone()).unwrap();
+        running.stop(Duration::ZERO).await;
+        assert!(path("users.db.state").exists());
+        let mut running = Running::start(config).unwrap();
+        assert!(running.restored().await);
+        assert!(running.restored().await, "it still is");
+        assert!(!path("users.db.state").exists());
+        running.stop(Duration::ZERO).await;
+    });
 }
 
 /// Writes the file of the current version to the path in `STATE_OUT`. The name of a new version's
