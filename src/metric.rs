@@ -85,6 +85,14 @@ pub struct Metrics {
     pub evicted: Counter,
     /// Sessions resumed.
     pub resumed: Counter,
+    /// Sessions of the process before, by what became of them at the start.
+    pub restored: Family<ResultLabel, Gauge>,
+    /// How long their restoration took, in ms.
+    pub restore_ms: Gauge,
+    /// From when they were saved until clients came in, in ms.
+    pub restart_gap_ms: Gauge,
+    /// Saved states that were not restored, and were renamed.
+    pub states_set_aside: Counter,
     /// Commands accepted, by name.
     pub commands: Family<Label, Counter>,
     /// Errors sent, by code.
@@ -237,6 +245,15 @@ impl Metrics {
     /// Counts a refusal because the limit of this key is reached.
     pub fn reach(&self, name: &'static str) {
         self.limits.get_or_create(&Label { name }).inc();
+    }
+
+    /// Sets how many sessions of the process before were restored, of so many.
+    pub fn count_restored(&self, restored: usize, of: usize) {
+        let lost = of.saturating_sub(restored);
+        for (result, number) in [("restored", restored), ("lost", lost)] {
+            let gauge = self.restored.get_or_create(&ResultLabel { result });
+            gauge.set(number as i64);
+        }
     }
 
     /// Counts an attempt to put a configuration in force.

@@ -3,7 +3,7 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use actix_rt::task::JoinHandle;
 use actix_rt::time::timeout;
@@ -11,6 +11,7 @@ use tokio::task::AbortHandle;
 
 use crate::clock;
 use crate::gateway::Shared;
+use crate::metric::Metrics;
 use crate::restart::file::{self, Refused};
 use crate::restart::restore::Counts;
 use crate::restart::{self, State};
@@ -25,19 +26,21 @@ pub(super) fn saved_state(
     settings: &StoreSettings,
     shared: &Shared,
 ) -> (Option<PathBuf>, Option<State>) {
-    let (path, now_ms) = (restart::beside(&settings.path), clock::now_ms());
+    shared.metrics.count_restored(0, 0);
+    let Some(path) = restart::beside(&settings.path) else {
+        return (None, None);
+    };
+    let (now_ms, set_aside) = (clock::now_ms(), &shared.metrics.states_set_aside);
     if !settings.save_sessions {
-        if let Some(path) = &path {
-            file::set_unused_aside(path, now_ms);
-        }
+        set_aside.inc_by(file::set_unused_aside(&path, now_ms));
         return (None, None);
     }
-    let state = path.as_deref();
-    let state = state.and_then(|path| file::read(path, now_ms, settings.sessions_age_max_ms));
-    if state.is_some() {
+    let left = file::read(&path, now_ms, settings.sessions_age_max_ms);
+    set_aside.inc_by(left.set_aside);
+    if left.state.is_some() {
         shared.gate.close();
     }
-    (path, state)
+    (Some(path), left.state)
 }
 
 /// A restoration that runs.
@@ -70,6 +73,7 @@ impl Restoring {
     ) -> Self {
         shared.gate.close();
         file::begin_restore(&path);
+        let start = Instant::now();
         let work = actix_rt::spawn(timeout(limit, work));
         let (abort, of) = (work.abort_handle(), path.clone());
         let end = actix_rt::spawn(async move {
@@ -77,13 +81,14 @@ impl Restoring {
                 Ok(Ok(counts)) => {
                     file::end_restore(&of);
                     shared.gate.open();
-                    log_counts(counts);
+                    count(counts, start.elapsed(), &shared.metrics);
                     return true;
                 }
                 Ok(Err(_)) => Refused::Late(limit.as_millis() as u64),
                 Err(_) => Refused::Panic,
             };
             file::fail_restore(&of, &failed, clock::now_ms());
+            shared.metrics.states_set_aside.inc();
             false
         });
         Self {
@@ -115,9 +120,15 @@ impl Restoring {
     }
 }
 
-fn log_counts(counts: Counts) {
+fn count(counts: Counts, took: Duration, metrics: &Metrics) {
     let (sessions, of) = counts.sessions;
     let (owners, gap_ms) = (counts.owners, counts.gap_ms);
+    metrics.count_restored(sessions, of);
+    let took_ms = took.as_millis() as i64;
+    metrics.restore_ms.set(took_ms);
+    metrics
+        .restart_gap_ms
+        .set(took_ms.saturating_add_unsigned(gap_ms));
     log::info!(
         "restored {sessions} of {of} sessions and {owners} users, rooms and channels that were \
          saved {gap_ms} ms ago"
@@ -159,6 +170,7 @@ mod tests {
             assert!(!restoring.done().await);
             assert!(!restoring.done().await, "the same again");
             assert!(!shared.gate.is_open(), "a part may be restored");
+            assert_eq!(shared.metrics.states_set_aside.get(), 1);
             restoring.give_up();
             let names = names(folder.path());
             assert_eq!(names.len(), 1, "{names:?}");

@@ -77,6 +77,26 @@ impl Metrics {
             &self.evicted,
         );
         add("sessions_resumed", "Sessions resumed", &self.resumed);
+        add(
+            "restored_sessions",
+            "Sessions of the process before, by what became of them",
+            &self.restored,
+        );
+        add(
+            "restore_ms",
+            "How long their restoration took",
+            &self.restore_ms,
+        );
+        add(
+            "restart_gap_ms",
+            "From when they were saved until clients came in",
+            &self.restart_gap_ms,
+        );
+        add(
+            "states_set_aside",
+            "Saved states that were not restored",
+            &self.states_set_aside,
+        );
         add("commands", "Commands taken", &self.commands);
         add("errors", "Errors answered", &self.errors);
         add(

@@ -182,13 +182,34 @@ fn write_new(new: &Path, bytes: &[u8]) -> io::Result<()> {
     file.sync_all()
 }
 
+/// What the process before has left.
+#[derive(Debug, Default, PartialEq)]
+pub struct Left {
+    /// Its state, where it is to be restored.
+    pub state: Option<State>,
+    /// How many files were set aside.
+    pub set_aside: u64,
+}
+
 /// The state that the process before has left, unless it was saved longer than `age_max_ms` ago.
 /// A file that is none is set aside, and a line of the log says so.
 #[must_use]
-pub fn read(path: &Path, now_ms: u64, age_max_ms: u64) -> Option<State> {
-    set_remains_aside(path, now_ms);
+pub fn read(path: &Path, now_ms: u64, age_max_ms: u64) -> Left {
+    let mut set_aside = set_remains_aside(path, now_ms);
+    let state = match read_plain(path, now_ms, age_max_ms) {
+        Ok(state) => state,
+        Err(why) => {
+            set_file_aside(path, &why, now_ms);
+            set_aside += 1;
+            None
+        }
+    };
+    Left { state, set_aside }
+}
+
+fn read_plain(path: &Path, now_ms: u64, age_max_ms: u64) -> Result<Option<State>, Refused> {
     let bytes = match plain_file::read(path) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return None,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
         read => read.map_err(|error| Refused::Unreadable(error.kind())),
     };
     let state = bytes.and_then(|bytes| decode(&bytes)).and_then(|state| {
@@ -200,28 +221,33 @@ pub fn read(path: &Path, now_ms: u64, age_max_ms: u64) -> Option<State> {
             false => Ok(state),
         }
     });
-    state.inspect_err(|why| set_aside(path, why, now_ms)).ok()
+    state.map(Some)
 }
 
 /// Sets the state that the process before has left aside, because sessions are not saved: a later
-/// start would restore it over newer data.
-pub fn set_unused_aside(path: &Path, now_ms: u64) {
-    set_remains_aside(path, now_ms);
-    if path.exists() {
-        set_aside(path, &Refused::Unused, now_ms);
+/// start would restore it over newer data. Returns how many files it were.
+pub fn set_unused_aside(path: &Path, now_ms: u64) -> u64 {
+    let remains = set_remains_aside(path, now_ms);
+    if !path.exists() {
+        return remains;
     }
+    set_file_aside(path, &Refused::Unused, now_ms);
+    remains + 1
 }
 
-/// What processes left that were ended while they wrote a state, or restored one.
-fn set_remains_aside(path: &Path, now_ms: u64) {
+/// What processes left that were ended while they wrote a state, or restored one. Returns how
+/// many states it were.
+fn set_remains_aside(path: &Path, now_ms: u64) -> u64 {
     let _ = fs::remove_file(behind(path, NEW_SUFFIX));
     let restoring = behind(path, RESTORING_SUFFIX);
-    if restoring.exists() {
-        set_aside(&restoring, &Refused::Fatal, now_ms);
+    if !restoring.exists() {
+        return 0;
     }
+    set_file_aside(&restoring, &Refused::Fatal, now_ms);
+    1
 }
 
-fn set_aside(path: &Path, why: &Refused, now_ms: u64) {
+fn set_file_aside(path: &Path, why: &Refused, now_ms: u64) {
     let aside = behind(path, &format!(".refused-{}", now_ms / 1_000));
     let shown = path.display();
     match fs::rename(path, &aside) {
@@ -247,7 +273,7 @@ pub fn begin_restore(path: &Path) {
 
 /// It cannot be restored.
 pub fn fail_restore(path: &Path, why: &Refused, now_ms: u64) {
-    set_aside(&behind(path, RESTORING_SUFFIX), why, now_ms);
+    set_file_aside(&behind(path, RESTORING_SUFFIX), why, now_ms);
 }
 
 /// It is not restored by this process: the next one does.
@@ -296,6 +322,10 @@ mod tests {
 
     const NOW: u64 = 1_700_000_000_000;
 
+    fn read(path: &Path, now_ms: u64, age_max_ms: u64) -> Option<State> {
+        super::read(path, now_ms, age_max_ms).state
+    }
+
     fn state() -> State {
         State {
             saved_ms: NOW,
@@ -327,7 +357,8 @@ mod tests {
         write(&path, &state()).unwrap();
         assert_eq!(read(&path, NOW, 1_000), Some(state()));
         begin_restore(&path);
-        assert_eq!(read(&path, NOW, 1_000), None);
+        let left = super::read(&path, NOW, 1_000);
+        assert_eq!((left.state, left.set_aside), (None, 1));
         let names = names(folder.path());
         assert_eq!(names.len(), 1, "{names:?}");
         assert!(names[0].contains(".state.restoring.refused-"), "{names:?}");
@@ -395,11 +426,11 @@ mod tests {
         let path = folder.path().join("users.db.state");
         write(&path, &state()).unwrap();
         fs::write(behind(&path, NEW_SUFFIX), "half").unwrap();
-        set_unused_aside(&path, NOW);
+        assert_eq!(set_unused_aside(&path, NOW), 1);
         let names = names(folder.path());
         assert_eq!(names.len(), 1, "{names:?}");
         assert!(names[0].contains(".refused-"), "{names:?}");
-        set_unused_aside(&path, NOW);
+        assert_eq!(set_unused_aside(&path, NOW), 0);
         assert_eq!(read(&path, NOW, 1_000), None);
     }
 

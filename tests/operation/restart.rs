@@ -319,6 +319,7 @@ fn state_that_cannot_be_read_is_set_aside() {
         let server = folder.server();
         let log = server.await_log("starts fresh");
         assert!(log.contains("is not restored"), "{log}");
+        assert_eq!(server.metric("turntable_states_set_aside_total"), 1.0);
         expect_expired(&server, &secret, 0);
         drop(server);
         assert!(!state.exists());

@@ -67,6 +67,13 @@ fn state_of_version_1_is_restored() {
     let server = Server::configured(CONFIG, &[("store.path", store.to_str().unwrap())]);
     let log = server.await_log("restored 3 of 3 sessions");
     assert!(log.contains("5 users, rooms and channels"), "{log}");
+    let of = |result: &str| format!("turntable_restored_sessions{{result=\"{result}\"}}");
+    server.await_metric(&of("restored"), 3.0);
+    assert_eq!(server.metric(&of("lost")), 0.0);
+    let [took_ms, gap_ms] =
+        ["restore_ms", "restart_gap_ms"].map(|name| server.metric(&format!("turntable_{name}")));
+    assert!(took_ms > 0.0 && gap_ms >= took_ms, "{took_ms} {gap_ms}");
+    assert_eq!(server.metric("turntable_states_set_aside_total"), 0.0);
     let mut late = server.user("1:8");
     let joined = late.request("joinchannel", json!({"channel": "lobby", "history": 10}));
     assert!(

@@ -159,6 +159,7 @@ pub(crate) fn server_metrics() -> BTreeSet<(String, String)> {
     metrics.commands.get_or_create(&label).inc();
     metrics.webhooks.get_or_create(&label).inc();
     metrics.count_reload("applied");
+    metrics.count_restored(1, 1);
     metrics.fail_handshake("server", label.name);
     metrics.certificate("server").set(1);
     metrics.actors(label.name).inc();
