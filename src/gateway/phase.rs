@@ -7,8 +7,8 @@ use parking_lot::{Mutex, MutexGuard};
 use turntable_core::packet::ErrorBody;
 use turntable_core::reason::ErrorCode;
 
-/// What a server does with clients. It is read before any gateway learns of a change, so that
-/// no worker lets clients in that the others send away.
+/// What a server does with clients. That it refuses them is set before any gateway learns of it,
+/// and that it takes them again behind that: no worker lets clients in that the others send away.
 #[derive(Debug, Default)]
 pub struct Phase {
     refuses_clients: AtomicBool,
