@@ -34,9 +34,9 @@ impl Own {
         fs::write(self.path("config.toml"), text).unwrap();
     }
 
-    /// The same with a store.
+    /// The same with a store, at any port.
     fn configure_store(&self) {
-        self.configure(free());
+        self.configure(any());
         let mut text = fs::read_to_string(self.path("config.toml")).unwrap();
         text += &format!("[store]\npath = \"{}\"\n", self.path("users.db").display());
         fs::write(self.path("config.toml"), text).unwrap();
@@ -59,6 +59,12 @@ impl Own {
     }
 }
 
+/// An address with a port that the server chooses.
+fn any() -> SocketAddr {
+    SocketAddr::from(([127, 0, 0, 1], 0))
+}
+
+/// An address that nothing listens at now.
 fn free() -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     listener.local_addr().unwrap()
@@ -102,7 +108,7 @@ fn listener_has_another_address_after_a_restart() {
 #[test]
 fn signals_are_handled_while_the_next_program_is_checked() {
     let own = Own::new();
-    own.configure(free());
+    own.configure(any());
     let program = own.path("turntable");
     if fs::hard_link(built(), &program).is_err() {
         fs::copy(built(), &program).unwrap();
@@ -134,6 +140,8 @@ fn signals_do_not_end_the_next_program_before_it_handles_them() {
             server.signal(signal);
         }
     }
+    let log = server.await_log("a socket that was handed over");
+    assert!(log.contains("restarting in place as"), "{log}");
     assert_eq!(server.manage("/health/live").status, 200);
 }
 
@@ -181,7 +189,7 @@ fn restart_is_refused_where_sessions_cannot_be_saved() {
 #[test]
 fn restart_without_a_store_says_that_sessions_end() {
     let own = Own::new();
-    own.configure(free());
+    own.configure(any());
     let server = own.server_of(turntable());
     assert_eq!(server.rpc("node/restart", &json!({})).status, 200);
     let _ = server.await_log("sessions end with the restart: store.path");
@@ -207,7 +215,7 @@ fn restart_is_refused_while_the_server_stops() {
 #[test]
 fn systemd_is_requested_to_wait_while_sessions_are_saved() {
     let own = Own::new();
-    own.configure(free());
+    own.configure(any());
     let path = own.path("notify");
     let systemd = UnixDatagram::bind(&path).unwrap();
     systemd
