@@ -264,7 +264,7 @@ impl Handler<Accept> for Gateway {
 impl Gateway {
     /// Begins a connection, brings it to the session that its client wants, and
     /// hands it its first request.
-    fn begin(&mut self, beginning: Beginning) {
+    pub(super) fn begin(&mut self, beginning: Beginning) {
         let insertion = beginning.insertion;
         if insertion.is_client() {
             self.shared.metrics.accepted.inc();
@@ -273,6 +273,8 @@ impl Gateway {
         if let (Some(connection), Some(resume)) = (key, beginning.resume) {
             self.run();
             self.push_effects([Effect::Resume(connection, resume)]);
+            self.run();
+            self.drain_returned(connection);
         }
         self.run();
         match (key, beginning.request) {

@@ -3,9 +3,11 @@
 //!
 //! Thousands at once would come back at once. So they are sent away in parts, one with each
 //! tick of the wheel, and each is asked to come back at a time of its own. Meanwhile those that
-//! were not sent away are served as before, and nobody else comes in. Where a client has a
-//! connection for each answer, one whose session was not sent away may come back, and is the
-//! next to go.
+//! were not sent away are served as before, and nobody else comes in.
+//!
+//! A client that has a connection for each answer waits as its session: it may come back until
+//! that is sent away. One that has no answer to read a `goaway` in when its turn comes gets it
+//! when it comes back.
 
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
@@ -72,10 +74,21 @@ pub struct Drain {
 #[rtype(result = "()")]
 pub struct Undrain;
 
+/// A client that waits for its turn.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Waiting {
+    /// Whatever connection carries its session then.
+    Session(SessionSlot),
+    /// One without a session of its own.
+    Connection(ConnKey),
+}
+
 /// Clients that are to be sent away, and those that were.
 #[derive(Debug)]
 pub(super) struct Draining {
-    waiting: VecDeque<ConnKey>,
+    waiting: VecDeque<Waiting>,
+    /// The sessions among them.
+    sessions: FxHashSet<SessionSlot>,
     /// When the next of them go.
     next: Instant,
     /// When the last of them goes.
@@ -91,14 +104,19 @@ impl Draining {
     }
 
     /// Takes those that go now.
-    fn take(&mut self, now: Instant) -> Vec<ConnKey> {
+    fn take(&mut self, now: Instant) -> Vec<Waiting> {
         if now < self.next.min(self.until) {
             return Vec::new();
         }
         let left_ms = self.left_ms(now);
         let ticks_left = usize::try_from(left_ms / TICK_MS).unwrap_or(usize::MAX);
         let count = self.waiting.len().div_ceil(ticks_left.saturating_add(1));
-        let leaving = self.waiting.drain(..count).collect();
+        let leaving: Vec<Waiting> = self.waiting.drain(..count).collect();
+        for client in &leaving {
+            if let Waiting::Session(session) = client {
+                self.sessions.remove(session);
+            }
+        }
         // Few go with less than one at each tick.
         let left = (self.waiting.len() as u64).max(1);
         self.next = now + Duration::from_millis(left_ms / left);
@@ -130,18 +148,35 @@ impl Gateway {
             return;
         }
         self.saving.is_on |= drain.is_saving;
-        let connections = self.connections.iter();
-        let open = connections.filter(|(_, connection)| !connection.is_closing());
+        let waiting = self.clients();
+        let sessions = waiting.iter().filter_map(|client| match client {
+            Waiting::Session(session) => Some(*session),
+            Waiting::Connection(_) => None,
+        });
         let spread = Duration::from_millis(drain.spread_ms).min(LONGEST);
         let now = Instant::now();
         self.drain = Some(Draining {
-            waiting: open.map(|(key, _)| key).collect(),
+            sessions: sessions.collect(),
+            waiting,
             next: now,
             until: now + spread,
             is_ending: drain.is_ending,
             away: before.map(|known| known.away).unwrap_or_default(),
         });
-        self.drain_on();
+        self.drain_on(now);
+    }
+
+    /// All clients, each once.
+    fn clients(&self) -> VecDeque<Waiting> {
+        let open = self.connections.iter().filter(|(_, connection)| {
+            // One that is carried goes with its carrier.
+            !connection.is_closing() && connection.transport.carrier().is_none()
+        });
+        open.map(|(key, connection)| match connection.session() {
+            Some(session) => Waiting::Session(session),
+            None => Waiting::Connection(key),
+        })
+        .collect()
     }
 
     fn end_drain(&mut self) {
@@ -156,64 +191,76 @@ impl Gateway {
     }
 
     /// Sends those away whose time has come.
-    pub(super) fn drain_on(&mut self) {
-        let Some(draining) = &mut self.drain else {
-            return;
-        };
-        let taken = draining.take(Instant::now());
-        let (between, leaving) = self.between_answers(taken);
-        // They get their `goaway` when they come back.
-        if let Some(draining) = &mut self.drain {
-            draining.waiting.extend(between);
-        }
-        self.drain_these(leaving);
+    pub(super) fn drain_on(&mut self, now: Instant) {
+        let draining = self.drain.as_mut();
+        let taken = draining.map(|draining| draining.take(now));
+        self.drain_taken(taken.unwrap_or_default());
     }
 
     /// Sends all away that are left.
     pub(super) fn drain_rest(&mut self) {
-        if let Some(draining) = &mut self.drain {
-            let left = std::mem::take(&mut draining.waiting).into();
-            // Others come back to the next process, which does not send them away.
-            let (_, leaving) = self.between_answers(left);
-            self.drain_these(leaving);
-        }
+        let draining = self.drain.as_mut();
+        let left = draining.map(|draining| std::mem::take(&mut draining.waiting));
+        self.drain_taken(left.unwrap_or_default().into());
     }
 
-    /// The connections among these whose clients have no answer to read a `goaway` in, and the
-    /// others.
-    fn between_answers(&self, connections: Vec<ConnKey>) -> (Vec<ConnKey>, Vec<ConnKey>) {
-        connections.into_iter().partition(|key| {
-            let connection = self.connections.get(*key);
-            connection.is_some_and(Connection::awaits_attachment)
-        })
+    fn drain_taken(&mut self, taken: Vec<Waiting>) {
+        let leaving = taken.into_iter().filter_map(|client| self.turn_of(client));
+        let leaving = leaving.collect();
+        self.drain_these(leaving);
+    }
+
+    /// The connection of a client whose turn has come; `None` where it leaves later.
+    fn turn_of(&self, client: Waiting) -> Option<ConnKey> {
+        let session = match client {
+            Waiting::Session(session) => session,
+            Waiting::Connection(key) => return Some(key),
+        };
+        let key = self.sessions.get(session)?.session.connection()?;
+        let connection = self.connections.get(key)?;
+        if connection.awaits_attachment() {
+            // See `drain_returned`.
+            return None;
+        }
+        Some(self.connections.counted(key))
     }
 
     fn drain_these(&mut self, leaving: Vec<ConnKey>) {
-        if leaving.is_empty() {
-            return;
-        }
-        let mut sessions = self.sessions_on(&leaving);
-        for connection in leaving {
-            for session in sessions.remove(&connection).unwrap_or_default() {
-                self.step(session, Input::Drain, Details::default());
-                self.run();
-                if let Some(draining) = &mut self.drain {
-                    draining.away.insert(session);
-                }
-            }
-            self.close_draining(connection);
+        let mut carried = self.carried_by(&leaving);
+        for key in leaving {
+            let own = self.connections.get(key).and_then(Connection::session);
+            let carried = carried.remove(&key).unwrap_or_default();
+            self.leave(key, own.into_iter().chain(carried));
             self.run();
         }
     }
 
-    /// The sessions that these connections carry now, themselves or by others that they carry.
-    fn sessions_on(&self, connections: &[ConnKey]) -> FxHashMap<ConnKey, Vec<SessionSlot>> {
-        let none = |key: &ConnKey| (*key, Vec::new());
+    /// Leaves that a connection's sessions get their `goaway`, and that it closes behind that.
+    fn leave(&mut self, key: ConnKey, sessions: impl IntoIterator<Item = SessionSlot>) {
+        self.close_draining(key);
+        for session in sessions {
+            if let Some(draining) = &mut self.drain {
+                draining.away.insert(session);
+            }
+            self.step(session, Input::Drain, Details::default());
+        }
+    }
+
+    /// The sessions of the connections that these carry.
+    fn carried_by(&self, carriers: &[ConnKey]) -> FxHashMap<ConnKey, Vec<SessionSlot>> {
+        let carries = |key: &&ConnKey| {
+            let connection = self.connections.get(**key);
+            connection.is_some_and(|connection| connection.transport.carries() > 0)
+        };
+        let carriers = carriers.iter().filter(carries);
         let mut sessions: FxHashMap<ConnKey, Vec<SessionSlot>> =
-            connections.iter().map(none).collect();
-        for (key, connection) in self.connections.iter() {
-            let carrier = connection.transport.carrier().unwrap_or(key);
-            if let Some(session) = connection.session()
+            carriers.map(|key| (*key, Vec::new())).collect();
+        if sessions.is_empty() {
+            return sessions;
+        }
+        for (_, connection) in self.connections.iter() {
+            if let Some(carrier) = connection.transport.carrier()
+                && let Some(session) = connection.session()
                 && let Some(carried) = sessions.get_mut(&carrier)
             {
                 carried.push(session);
@@ -232,10 +279,15 @@ impl Gateway {
         }
     }
 
-    /// A client came back while clients are sent away: it goes next.
-    pub(super) fn drain_next(&mut self, connection: ConnKey) {
-        if let Some(draining) = &mut self.drain {
-            draining.waiting.push_back(connection);
+    /// A client came back to its session while clients are sent away: it goes now, unless its
+    /// turn comes yet.
+    pub(super) fn drain_returned(&mut self, connection: ConnKey) {
+        let session = self.connections.get(connection);
+        let session = session.and_then(Connection::session);
+        if let (Some(draining), Some(session)) = (&self.drain, session)
+            && !draining.sessions.contains(&session)
+        {
+            self.drain_these(vec![connection]);
         }
     }
 
@@ -288,7 +340,7 @@ mod tests {
     use std::sync::Arc;
 
     use super::*;
-    use crate::gateway::testing::{Noted, gateway};
+    use crate::gateway::testing::{Noted, begin_by_answers, come_back, end_answer, gateway};
     use turntable_core::key::SlotKey as _;
 
     #[test]
@@ -303,7 +355,10 @@ mod tests {
 
     fn draining(clients: u32, until: Instant) -> Draining {
         Draining {
-            waiting: (0..clients).map(|number| ConnKey::new(number, 0)).collect(),
+            waiting: (0..clients)
+                .map(|number| Waiting::Connection(ConnKey::new(number, 0)))
+                .collect(),
+            sessions: FxHashSet::default(),
             next: until.checked_sub(Duration::from_secs(60)).unwrap_or(until),
             until,
             is_ending: true,
@@ -329,14 +384,58 @@ mod tests {
         assert_eq!(sizes.collect::<Vec<_>>(), [1, 0, 1, 0, 1, 0, 1]);
     }
 
-    #[test]
-    fn drain_of_a_server_that_ends_is_not_undone() {
-        let mut gateway = gateway(0, &Arc::new(Noted::default()));
-        let drain = |is_ending| Drain {
+    fn drain(is_ending: bool) -> Drain {
+        Drain {
             spread_ms: 60_000,
             is_ending,
             is_saving: false,
-        };
+        }
+    }
+
+    fn is_away(gateway: &Gateway, session: SessionSlot) -> bool {
+        gateway.drain.as_ref().unwrap().away.contains(&session)
+    }
+
+    #[test]
+    fn client_with_a_connection_for_each_answer_goes_in_its_turn() {
+        let mut gateway = gateway(0, &Arc::new(Noted::default()));
+        let sessions = [1, 2, 3].map(|number| begin_by_answers(&mut gateway, number));
+        let away = |gateway: &Gateway| sessions.map(|session| is_away(gateway, session));
+        let start = Instant::now();
+        gateway.begin_drain(drain(false));
+        assert_eq!(away(&gateway), [true, false, false]);
+        for _ in 0..4 {
+            for session in &sessions[1..] {
+                end_answer(&mut gateway, *session);
+                come_back(&mut gateway, *session);
+            }
+        }
+        assert_eq!(away(&gateway), [true, false, false]);
+        let waiting = |gateway: &Gateway| gateway.drain.as_ref().unwrap().waiting.len();
+        assert_eq!(waiting(&gateway), 2, "each once");
+        gateway.drain_on(start + Duration::from_secs(29));
+        assert_eq!(away(&gateway), [true, false, false]);
+        gateway.drain_on(start + Duration::from_secs(31));
+        assert_eq!(away(&gateway), [true, true, false]);
+    }
+
+    #[test]
+    fn client_without_an_answer_at_its_turn_goes_when_it_comes_back() {
+        let mut gateway = gateway(0, &Arc::new(Noted::default()));
+        let session = begin_by_answers(&mut gateway, 1);
+        end_answer(&mut gateway, session);
+        gateway.begin_drain(drain(false));
+        assert!(!is_away(&gateway, session));
+        come_back(&mut gateway, session);
+        assert!(
+            is_away(&gateway, session),
+            "long before the end of the drain"
+        );
+    }
+
+    #[test]
+    fn drain_of_a_server_that_ends_is_not_undone() {
+        let mut gateway = gateway(0, &Arc::new(Noted::default()));
         gateway.begin_drain(drain(false));
         gateway.end_drain();
         assert!(!gateway.is_draining());

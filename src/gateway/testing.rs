@@ -10,15 +10,17 @@ use parking_lot::Mutex;
 use crate::clock;
 use crate::cluster::mailbox::Mailboxes;
 use crate::cluster::owners::Owners;
+use crate::gateway::accept::{Beginning, Resume};
 use crate::gateway::admission::{ConnectionLimits, IncompleteLimits};
 use crate::gateway::delivery::encoding::Encodings;
 use crate::gateway::overload::Overload;
 use crate::gateway::peers::Peers;
 use crate::gateway::session::SessionEntry;
 use crate::gateway::session::life::Details;
+use crate::gateway::session::memory::ResumeFrom;
 use crate::gateway::settings::GatewaySettings;
 use crate::gateway::transport::begin::Insertion;
-use crate::gateway::transport::testing::{Awaited, carried, carrier, without_socket};
+use crate::gateway::transport::testing::{Awaited, carried, carrier, for_answer, without_socket};
 use crate::gateway::{Gateway, Shared};
 use crate::metric::Metrics;
 use crate::portal::Portal;
@@ -172,6 +174,38 @@ pub(crate) fn begin_by_requests(gateway: &mut Gateway, number: u64) -> (SessionS
         .unwrap();
     gateway.run();
     (begin_on(gateway, number, opened), answer)
+}
+
+/// The same of a client that has a connection for each answer, and waits for one.
+pub(crate) fn begin_by_answers(gateway: &mut Gateway, number: u64) -> SessionSlot {
+    let permit = gateway.shared.admit([127, 0, 0, 1].into(), None).unwrap();
+    let id = SessionId::from_bits([number as u8; 16]);
+    let (connection, insertion) = for_answer(id, permit, None);
+    let connection = gateway.insert(connection, insertion).unwrap();
+    begin_on(gateway, number, connection)
+}
+
+/// The answer that such a client waits for has ended.
+pub(crate) fn end_answer(gateway: &mut Gateway, session: SessionSlot) {
+    let connection = entry(gateway, session).session.connection().unwrap();
+    gateway.end_socket(connection);
+}
+
+/// Such a client comes back for its next answer.
+pub(crate) fn come_back(gateway: &mut Gateway, session: SessionSlot) {
+    let permit = gateway.shared.admit([127, 0, 0, 1].into(), None).unwrap();
+    let id = entry(gateway, session).session.id;
+    let from = ResumeFrom::Unwritten;
+    let (connection, insertion) = for_answer(id, permit, Some(from));
+    gateway.begin(Beginning {
+        resume: Some(Resume {
+            session: id,
+            from,
+            attempt: None,
+            id: None,
+        }),
+        ..Beginning::new(connection, insertion)
+    });
 }
 
 fn begin_on(gateway: &mut Gateway, number: u64, connection: ConnKey) -> SessionSlot {

@@ -365,12 +365,12 @@ impl Gateway {
         let mut due = Vec::new();
         self.wheel.turn(now_ms, &mut due);
         self.due.extend(due);
-        self.drain_on();
+        let now = std::time::Instant::now();
+        self.drain_on(now);
         if now_ms >= self.mailboxes_surveyed_ms + MAILBOX_SURVEY_MS {
             self.mailboxes_surveyed_ms = now_ms;
             self.shared.mailboxes.survey();
         }
-        let now = std::time::Instant::now();
         for due in self.probes.take(now, Duration::from_millis(TICK_MS)) {
             self.shared.mailboxes.probe(self.id.worker, due);
         }

@@ -148,9 +148,6 @@ impl Gateway {
             }
         }
         self.with(key, |connection, cx| insertion.begin(connection, cx));
-        if comes_back {
-            self.drain_next(key);
-        }
         if is_refused {
             self.push_effects([Effect::Close(key, CloseReason::GoingAway)]);
         }
