@@ -20,6 +20,7 @@ use crate::gateway::connection::Connection;
 use crate::gateway::session::life::Details;
 use crate::gateway::table::Index;
 use crate::gateway::wheel::TICK_MS;
+use crate::gateway::work::Effect;
 use turntable_core::id::SessionId;
 use turntable_core::key::{ConnKey, SessionSlot};
 use turntable_core::packet::ServerPacket;
@@ -211,15 +212,24 @@ impl Gateway {
     }
 
     /// The connection of a client whose turn has come; `None` where it leaves later.
-    fn turn_of(&self, client: Waiting) -> Option<ConnKey> {
+    fn turn_of(&mut self, client: Waiting) -> Option<ConnKey> {
         let session = match client {
             Waiting::Session(session) => session,
             Waiting::Connection(key) => return Some(key),
         };
         let key = self.sessions.get(session)?.session.connection()?;
-        let connection = self.connections.get(key)?;
+        let connection = self.connections.get_mut(key)?;
         if connection.awaits_attachment() {
             // See `drain_returned`.
+            return None;
+        }
+        if !self.saving.is_on && connection.transport.leave_with_answer() {
+            return None;
+        }
+        if self.saving.is_on && connection.transport.is_between_requests() {
+            // The next process answers the next one.
+            self.push_effects([Effect::Lose(key)]);
+            self.run();
             return None;
         }
         Some(self.connections.counted(key))
@@ -288,6 +298,17 @@ impl Gateway {
             && !draining.sessions.contains(&session)
         {
             self.drain_these(vec![connection]);
+        }
+    }
+
+    /// A client whose turn has come is about to be answered: it leaves with the answer, unless
+    /// clients may come again.
+    pub(super) fn answer_and_leave(&mut self, connection: ConnKey) {
+        let session = self.connections.get(connection);
+        let session = session.and_then(Connection::session);
+        match session.filter(|_| self.is_draining()) {
+            Some(session) => self.leave(connection, [session]),
+            None => self.flush_connection(connection),
         }
     }
 

@@ -130,6 +130,8 @@ pub(crate) enum Effect {
     HandSocketOver(ConnKey, Box<Connection>, CloseReason),
     /// Ends a connection's socket, and not the connection.
     EndSocket(ConnKey),
+    /// The client of a connection is about to get the answer with which it is sent away.
+    Leave(ConnKey),
     /// A connection takes the place of another, whose socket it gets.
     Merge {
         /// The one that ends.
@@ -266,6 +268,7 @@ impl Gateway {
                 self.hand_socket_over(key, *ending, reason)
             }
             Effect::EndSocket(key) => self.end_socket(key),
+            Effect::Leave(key) => self.answer_and_leave(key),
             Effect::Merge { from, into } => self.merge(from, into),
             Effect::Overflowed(session, connection) => self.overflowed(session, connection),
             Effect::Life(session, effect, details) => {

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 
 use turntable_testkit::http::{self, get};
-use turntable_testkit::poll::PollClient;
+use turntable_testkit::poll::{PollClient, call, calls, result};
 use turntable_testkit::stream::Stream;
 use turntable_testkit::tunnel::{self, Tunnel};
 use turntable_testkit::websocket::handshake;
@@ -131,6 +131,31 @@ fn clients_with_many_connections_are_served_until_they_are_sent_away() {
         assert_eq!(refused.status, 503);
         assert!(refused.header("Retry-After").is_some());
     }
+}
+
+#[test]
+fn client_that_polls_gets_its_goaway_with_its_next_answer() {
+    let mut server = Server::with(&[("server.workers", "1"), ("server.shutdown_ms", "60000")]);
+    let [first, last] = ["1:1", "1:2"].map(|user| PollClient::user(&server, user));
+    let connections = |server: &Server| status(server)["connections"].clone();
+    drain(&server, &json!({"seconds": 0}));
+    let answer = first.poll(&json!([call("$av:time", json!({"t0": 7}), 1)]));
+    assert_eq!(result(&answer, 1)["t0"], 7);
+    let goaway = calls(&answer, "$av:goaway");
+    assert!(
+        goaway[0]["reconnect_ms"].as_u64() >= Some(250),
+        "{answer:?}"
+    );
+    assert_eq!(first.send("", "[]").status, 503);
+    assert_eq!(connections(&server), 1, "the other was not sent away yet");
+    // Nor is it any more.
+    assert_eq!(server.rpc("node/undrain", &json!({})).status, 200);
+    assert_eq!(last.heartbeat(), Vec::<Value>::new());
+    // A server that stops waits for its next request.
+    server.signal("TERM");
+    last.await_calls(Vec::new(), "$av:goaway", 1);
+    drop((first, last));
+    assert_eq!(server.wait().code(), Some(0), "{}", server.log());
 }
 
 /// When each of the clients received its `goaway`, and how long it is asked to wait.

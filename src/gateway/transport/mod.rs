@@ -397,6 +397,26 @@ impl Transport {
         matches!(self, Self::Tunnel(_))
     }
 
+    /// Lets a client leave with its next answer, where it fetches what waits by requests that are
+    /// answered at once. Returns whether it does so.
+    pub(crate) fn leave_with_answer(&mut self) -> bool {
+        match self {
+            Self::Poll(poll) => {
+                poll.leave_with_answer();
+                true
+            }
+            _ => false,
+        }
+    }
+
+    /// Whether such a client has no request under way.
+    pub(crate) const fn is_between_requests(&self) -> bool {
+        match self {
+            Self::Poll(poll) => poll.is_between_requests(),
+            _ => false,
+        }
+    }
+
     /// Whether what the client sends has to wait for something of the transport.
     pub(crate) fn is_paused(&self) -> bool {
         match self {

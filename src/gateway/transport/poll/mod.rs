@@ -65,6 +65,8 @@ pub(crate) struct Poll {
     backlog: Backlog,
     /// Unix ms of the last request.
     heard_ms: u64,
+    /// Whether its client is sent away with the next answer.
+    is_leaving: bool,
 }
 
 /// A request.
@@ -118,6 +120,7 @@ impl Poll {
             answered: None,
             backlog: Backlog::default(),
             heard_ms: now_ms,
+            is_leaving: false,
         };
         let transport = Transport::Poll(Box::new(poll));
         let mut connection = Connection::new(None, Some(permit), transport);
@@ -143,6 +146,16 @@ impl Poll {
     /// Unix ms of the last request.
     pub(crate) const fn heard_ms(&self) -> u64 {
         self.heard_ms
+    }
+
+    /// Its client is sent away with the next answer.
+    pub(crate) const fn leave_with_answer(&mut self) {
+        self.is_leaving = true;
+    }
+
+    /// Whether no request is carried out.
+    pub(crate) const fn is_between_requests(&self) -> bool {
+        self.current.is_none()
     }
 
     /// The last numbered request and its answer.
@@ -276,7 +289,9 @@ impl Hooks for Poll {
             // Between requests changes of presence merge.
             entry.is_blocked = !has_request;
         }
-        if is_whole {
+        if is_whole && std::mem::take(&mut poll.is_leaving) {
+            cx.push_effect(Effect::Leave(cx.key));
+        } else if is_whole {
             answer(connection, cx);
             next(connection, cx);
         }
