@@ -102,6 +102,38 @@ fn client_that_identifies_while_clients_are_sent_away_is_sent_away_too() {
     late.expect_close(1001);
 }
 
+/// The next answer of a client that has a connection for each.
+fn longpoll(server: &Server, client: &Tunnel<'_>) -> String {
+    let query = format!("id={}&format=longpoll&after={}", client.id, client.last);
+    Stream::open(server, &query).rest()
+}
+
+#[test]
+fn clients_with_a_connection_for_each_answer_are_sent_away_in_parts() {
+    let server = Server::with(&[("server.workers", "1"), ("tunnel.longpoll_ms", "100")]);
+    let mut first = server.user("1:1");
+    let clients = ["1:2", "1:3", "1:4"].map(|user| Tunnel::user(&server, user));
+    drain(&server, &json!({"seconds": 2}));
+    first.expect("goaway");
+    let start = Instant::now();
+    let mut times = std::thread::scope(|scope| {
+        let server = &server;
+        let goes = clients.map(|client| {
+            scope.spawn(move || {
+                while !longpoll(server, &client).contains("goaway") {}
+                start.elapsed()
+            })
+        });
+        goes.map(|client| client.join().unwrap())
+    });
+    times.sort();
+    // A third of the time is between two of them.
+    assert!(
+        times[2] - times[0] > Duration::from_millis(500),
+        "{times:?}"
+    );
+}
+
 #[test]
 fn clients_with_many_connections_are_served_until_they_are_sent_away() {
     let server = Server::with(&[("server.workers", "1"), ("tunnel.longpoll_ms", "100")]);
@@ -113,19 +145,16 @@ fn clients_with_many_connections_are_served_until_they_are_sent_away() {
     first.expect("goaway");
     assert_eq!(poller.request("$av:time", json!({"t0": 7}))["t0"], 7);
     streaming.resume_after_last();
-    let after = polling.last.clone();
-    let poll = || {
-        let query = format!("id={}&format=longpoll&after={after}", polling.id);
-        Stream::open(&server, &query).rest()
-    };
     for _ in 0..3 {
-        assert_eq!(poll(), json!([{"tunnel": polling.id}]).to_string());
+        let empty = json!([{"tunnel": polling.id}]).to_string();
+        assert_eq!(longpoll(&server, &polling), empty);
     }
     drain(&server, &json!({"seconds": 0}));
     streaming.expect_command("goaway");
     streaming.expect_footer();
-    let last = poll();
+    let last = longpoll(&server, &polling);
     assert!(last.contains("goaway"), "{last}");
+    let after = &polling.last;
     for id in [&streaming.id, &polling.id] {
         let refused = tunnel::refused(&server, &format!("id={id}&format=longpoll&after={after}"));
         assert_eq!(refused.status, 503);
