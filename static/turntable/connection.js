@@ -318,7 +318,7 @@ export class Connection {
    */
   drop(code, text) {
     // One that worked, and is silent soon, each time, is as bad as one that is cut.
-    if (code === LOST && this.#trial.proven && !this.#trial.lasted) this.#diagnosis.failed(false, this.#trial);
+    if (code === HEARTBEAT_MISSED && !this.#trial.lasted) this.#diagnosis.failed(false, this.#trial);
     this.#detach(code === LOST ? HEARTBEAT_MISSED : code, text);
     if (code === HEARTBEAT_MISSED) void this.#clear();
     this.#lost(code, text);

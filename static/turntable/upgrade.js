@@ -3,7 +3,8 @@
  * it probes each better transport, the best first. A probe is a connection of
  * its own without the session: `idyou` must arrive, a `time` must be answered,
  * and the connection must last, longer than those that were cut, so that an
- * intermediary that cuts connections early is noticed. Then the session moves.
+ * intermediary that cuts connections early is noticed. Another `time` at the end
+ * shows that it has not become silent. Then the session moves.
  *
  * The session moves to the probe itself where the client chooses the session in
  * a message (WebSocket). A stream names its session in its request, so it is
@@ -154,7 +155,10 @@ export class Upgrade {
   #open(transport, index, used, series) {
     const opened_at = this.#env.local();
     const last_ms = Math.min(LAST_MAX_MS, Math.max(LAST_MS, this.#hooks.life_ms(index) * LAST_FACTOR));
-    let answered = false;
+    const ask = () => probe.send(`{"command":"time","data":{"t0":${opened_at}}}`);
+    /** How many exchanges were answered, and whether the last one was sent. */
+    let answers = 0;
+    let last_asked = false;
     /** Whether the probe lasted as long as the server lets it. */
     let over = false;
     const failed = () => {
@@ -167,7 +171,12 @@ export class Upgrade {
     const check = () => {
       if (series !== this.#series || this.#probe !== probe) return;
       const lasted = this.#env.local() - opened_at;
-      if (answered && (over || lasted >= last_ms) && this.#hooks.idle()) {
+      if (answers > 0 && !last_asked && !over && lasted >= last_ms) {
+        last_asked = true;
+        answers = 0;
+        ask();
+      }
+      if (answers > 0 && (over || lasted >= last_ms) && this.#hooks.idle()) {
         this.#probe = undefined;
         this.cancel();
         if (transport.stream) probe.close(MOVED, "");
@@ -177,11 +186,12 @@ export class Upgrade {
     };
     const probe = this.#hooks.create(transport, {
       message: (message) => {
-        if (message?.command === "idyou") probe.send(`{"command":"time","data":{"t0":${opened_at}}}`);
-        else if (message?.command === "time") answered = true;
+        if (message?.command === "idyou") ask();
+        else if (message?.command === "time") answers += 1;
       },
       closed: (code) => {
-        over = answered && code === NOT_IDENTIFIED;
+        over = (answers > 0 || last_asked) && code === NOT_IDENTIFIED;
+        answers = over ? 1 : answers;
         if (!over) failed();
       },
     });

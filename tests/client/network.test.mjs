@@ -12,10 +12,17 @@ import { ManualEnvironment, WebSocket, page } from "./harness.mjs";
  * a condition while time passes, `pass` lets time pass in which requests are answered.
  */
 async function on_tunnel(t) {
-  const server = await fake(t, { transports: ["tunnel", "poll"], heartbeat_ms: 3_600_000 });
+  const session = await connected(t, ["tunnel", "poll"]);
+  assert.equal(session.tt.transport, "tunnel");
+  return session;
+}
+
+/** A client in manual time that is online. */
+async function connected(t, transports, more = () => ({})) {
+  const server = await fake(t, { transports, heartbeat_ms: 3_600_000 });
   const env = new ManualEnvironment();
   env.chance = 0;
-  const options = { user: "1:1", WebSocket, EventSource: null, environment: env, clock_interval_ms: 3_600_000 };
+  const options = { user: "1:1", WebSocket, EventSource: null, environment: env, clock_interval_ms: 3_600_000, ...more(env) };
   const tt = connect(server.url, options);
   t.after(() => tt.close());
   const reach = async (condition) => {
@@ -33,7 +40,6 @@ async function on_tunnel(t) {
     await tt.request("lookup", []);
   };
   await reach(() => tt.state === "online");
-  assert.equal(tt.transport, "tunnel");
   return { server, env, tt, reach, pass };
 }
 
@@ -71,4 +77,35 @@ test("after an outage the proven transport is tried first, although another one 
   server.away = false;
   await reach(() => tt.state === "online");
   assert.deepEqual([server.requests[0].path, tt.transport], ["/tunnel", "tunnel"]);
+});
+
+test("WebSockets that are silent soon after they opened, each time, lead to another transport, and no probe leads back", { timeout: 30_000 }, async (t) => {
+  let opened = 0;
+  const silenced = (env) => ({
+    WebSocket: class extends WebSocket {
+      constructor(url, protocols) {
+        super(url, protocols);
+        opened += 1;
+        // The first answer arrives, whatever it takes.
+        let received = 0;
+        this.once("message", () => this.on("message", () => (received += 1) === 1 && env.setTimeout(() => this.silence(), 1000)));
+      }
+      silence() {
+        this.send = () => {};
+        this.onmessage = null;
+      }
+    },
+  });
+  const { env, tt, reach, pass } = await connected(t, ["websocket", "tunnel", "poll"], silenced);
+  assert.equal(tt.transport, "websocket");
+  void tt.join("C").catch(() => {});
+  const from = env.now;
+  await reach(() => tt.transport === "tunnel" && tt.state === "online");
+  assert.ok(env.now - from < 30_000, `${env.now - from} ms`);
+  const before = opened;
+  let moves = 0;
+  tt.on("transport", () => (moves += 1));
+  await pass(30_000);
+  assert.ok(opened > before, "WebSockets are probed");
+  assert.deepEqual([tt.transport, tt.state, moves], ["tunnel", "online", 0]);
 });
