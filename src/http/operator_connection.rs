@@ -27,9 +27,12 @@ use crate::http::tls_handshake::Failed;
 
 /// As many may be idle, or take their time.
 const PATIENT_MAX: usize = 32;
-/// How long others may take for a request, and to read an answer.
-const MOMENT: Duration = Duration::from_millis(10);
+/// How long others may take for a request, and to read an answer: a program that sends at once waits
+/// for the processor on a busy machine.
+const MOMENT: Duration = Duration::from_millis(50);
 const ANSWER: Duration = Duration::from_millis(50);
+/// Between two looks at them.
+const LOOK_INTERVAL: Duration = Duration::from_millis(10);
 /// The same for each with TLS: such clients are on other machines.
 const REMOTE: Duration = Duration::from_millis(500);
 /// How long a request may be carried out while many are connected.
@@ -96,9 +99,9 @@ impl OperatorConnections {
         self.all.borrow_mut().push_back(Rc::downgrade(&inner));
         if self.make_room() && !self.is_looking.replace(true) {
             actix_rt::spawn(async move {
-                sleep(MOMENT).await;
+                sleep(LOOK_INTERVAL).await;
                 while self.make_room() {
-                    sleep(MOMENT).await;
+                    sleep(LOOK_INTERVAL).await;
                 }
                 self.is_looking.set(false);
             });
