@@ -32,8 +32,20 @@ export function outlives(body) {
 /** Whether the page is being left: only requests with `keepalive` outlive it, and no timer does. */
 let leaving = false;
 if (typeof globalThis.addEventListener === "function" && typeof globalThis.document === "object") {
-  for (const event of ["pagehide", "beforeunload"]) globalThis.addEventListener(event, () => (leaving = true), { capture: true });
-  globalThis.addEventListener("pageshow", () => (leaving = false), { capture: true });
+  const listen = (/** @type {string} */ event, /** @type {() => void} */ listener) => globalThis.addEventListener(event, listener, { capture: true });
+  /** @type {any} */
+  let timer;
+  const leave = () => {
+    clearTimeout(timer);
+    leaving = true;
+  };
+  listen("pagehide", leave);
+  listen("pageshow", () => (leaving = false));
+  listen("beforeunload", () => {
+    leave();
+    // A page may stay after this event: after a link to a mail address, or if its user decides so.
+    timer = setTimeout(() => (leaving = false));
+  });
 }
 
 /** Whether the page is being left. */

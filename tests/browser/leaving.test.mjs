@@ -36,6 +36,35 @@ for (const transport of ["websocket", "tunnel", "longpoll", "poll"]) {
   });
 }
 
+scene("what a page sends that stays after beforeunload arrives whole", async ({ open, server, t }) => {
+  const watcher = connect(server.url, { user: `1:${randomUUID()}`, WebSocket, transports: ["websocket"] });
+  t.after(() => watcher.close());
+  await watcher.ready;
+  const visitor = await open("/playground/");
+  visitor.allow(/mailto/);
+  for (const transport of ["tunnel", "poll"]) {
+    const path = `stays/${transport}`;
+    const channel = await watcher.channel(path);
+    const heard = [];
+    const all = new Promise((resolve) => channel.on("message", ({ data }) => heard.push(data.number) === 6 && resolve(heard)));
+    await visitor.page.evaluate(async ([user, transport, path]) => {
+      const { connect } = await import("/turntable.js");
+      const tt = connect(undefined, { user, transports: [transport] });
+      const channel = await tt.channel(path);
+      const unload = new Promise((resolve) => addEventListener("beforeunload", resolve, { once: true }));
+      const link = Object.assign(document.createElement("a"), { href: "mailto:somebody@example.org" });
+      document.body.append(link);
+      link.click();
+      await unload;
+      await new Promise((resolve) => setTimeout(resolve));
+      // More than the requests of a page that is left may have.
+      for (let number = 0; number < 6; number += 1) channel.publish({ number, text: "x".repeat(20_000) }).catch(() => {});
+      tt.close();
+    }, [`1:${randomUUID()}`, transport, path]);
+    assert.deepEqual(await all, [0, 1, 2, 3, 4, 5], transport);
+  }
+});
+
 scene("a page of a foreign origin gets an error, whichever transports it may use", async ({ open, server, t }) => {
   // It has the library, and no server of its own.
   const site = createServer(({ url = "" }, response) => {
