@@ -148,6 +148,7 @@ export class Friends extends Emitter {
       await this.#end([...hold.ids].map((id) => [id, hold]));
       return;
     }
+    checkUsers(subscribed);
     await this.#end([...new Set(subscribed)].map((id) => [id, [...(this.#watched.get(id)?.holds ?? [])][0]]));
   }
 

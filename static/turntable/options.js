@@ -6,6 +6,7 @@
 import { checkQuery, socketUrl } from "./address.js";
 import { environment } from "./environment.js";
 import { GuestToken, guestStorage } from "./guest_token.js";
+import { wrongUser } from "./id.js";
 import { streamSlots } from "./stream_slots.js";
 import { TRANSPORTS, createTransports, platformOf } from "./transports/registry.js";
 
@@ -90,6 +91,8 @@ export function resolveOptions(address, options) {
   if (guest !== false && (user !== undefined || options.credentials !== undefined)) {
     throw new TypeError("a guest gets its user and its credentials from the server: leave out user and credentials");
   }
+  const wrong = wrongUser(user);
+  if (wrong) throw wrong;
   if (options.poll?.heartbeat_ms !== undefined) checkInterval(options.poll.heartbeat_ms);
   warnOfUnknown(options);
   const env = environment(options.environment);

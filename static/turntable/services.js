@@ -6,6 +6,7 @@
 
 import { opaque } from "./binary.js";
 import { TurntableError } from "./error.js";
+import { wrongUser } from "./id.js";
 
 /** @import { DesiredState } from "./desired_state.js" */
 /** @import { Session } from "./session.js" */
@@ -96,6 +97,8 @@ export class Services {
    * @returns {Promise<any>}
    */
   async call(f, args, user) {
+    const wrong = wrongUser(user);
+    if (wrong) throw wrong;
     return this.#session.request("call", { f, args: opaque(args, "call"), ...(user !== undefined && { user }) });
   }
 

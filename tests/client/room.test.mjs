@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { TurntableError } from "../../static/turntable.js";
+import { TurntableError, connect } from "../../static/turntable.js";
 import { online, reconnect } from "./harness.mjs";
 
 /** A room that has been joined. */
@@ -53,6 +53,23 @@ test("a list of users is an array: a string is not taken character by character"
   const calls = ["subscribe", "unsubscribe", "lookup", "block", "unblock"].map((name) => tt.friends[name]("1:2"));
   for (const call of [...calls, tt.join("R", { invite: "1:2" })]) await assert.rejects(call, wrong);
   await peer.settle(tt);
+  assert.deepEqual(peer.unread, []);
+});
+
+test("an id with a lone surrogate is refused at once, wherever it is given", async (t) => {
+  const { tt, peer } = await online(t);
+  const lists = ["subscribe", "unsubscribe", "lookup", "block", "unblock"].map((name) => tt.friends[name](["1:2", "1:\ud800x"]));
+  const invited = tt.join("R", { invite: ["1:\udc00"] });
+  for (const call of [...lists, invited, tt.call("f", {}, { user: "1:\ud800" })]) {
+    await assert.rejects(call, { name: "TypeError", message: /^the id of a user has a lone surrogate: "1:\\ud/ });
+  }
+  for (const place of [tt.join("s\ud800"), tt.channel("s/\udc00")]) await assert.rejects(place, { code: "invalid_id" });
+  assert.equal(tt.room("s\ud800"), undefined);
+  assert.throws(() => connect("http://a", { user: "1:\ud800" }), TypeError);
+  // A pair is a character.
+  const joined = tt.join("\ud83d\ude00");
+  peer.send("joined", { channel: "\ud83d\ude00", self: "1:1", members: {} }, (await peer.next("joingame")).id);
+  assert.equal((await joined).channel, "\u{1f600}");
   assert.deepEqual(peer.unread, []);
 });
 
