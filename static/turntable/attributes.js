@@ -3,7 +3,7 @@
  * @module
  */
 
-import { opaque } from "./binary.js";
+import { notJson, opaque, parse, stringify } from "./binary.js";
 import { Emitter } from "./emitter.js";
 import { WatchList } from "./watch_list.js";
 
@@ -55,17 +55,18 @@ export class Attributes extends Emitter {
 
   /**
    * Sets attributes; null removes one. The change is visible here after the
-   * server has confirmed it, and emits no `change`.
+   * server has confirmed it, as JSON has the values, and emits no `change`.
    * @param {Record<string, any>} changes
    * @returns {Promise<void>} rejects with a TurntableError
    */
   set(changes) {
     return new Promise((resolve, reject) => {
       for (const value of Object.values(changes)) opaque(value, "set");
-      this.#session.ask("set", changes, {}, (error) => {
+      const sent = asSent(changes);
+      this.#session.ask("set", sent, {}, (error) => {
         if (error) return reject(error);
         // Before a later message: the answer's place is that of the change in the server's order.
-        this.#apply(changes);
+        this.#apply(sent);
         resolve();
       });
     });
@@ -160,6 +161,20 @@ export class Attributes extends Emitter {
       changes.push([key, value ?? null]);
     }
     return Object.fromEntries(changes);
+  }
+}
+
+/**
+ * A copy of what other sessions get: of a value that JSON does not have, what it makes of it. What the caller
+ * changes later is not sent.
+ * @param {Record<string, any>} changes
+ * @returns {Record<string, any>}
+ */
+function asSent(changes) {
+  try {
+    return parse(stringify(changes));
+  } catch (error) {
+    throw notJson("set", error);
   }
 }
 

@@ -164,6 +164,22 @@ test("attributes are set by the welcome, by the server and by the client", async
   assert.deepEqual(changes.at(-1), { city: "Melbourne", username: null });
 });
 
+test("attributes that are set are a copy, as other sessions get them", async (t) => {
+  const { tt, peer } = await online(t, {}, { attributes: { none: 1, number: 1 } });
+  const object = { x: 1, when: new Date(0) };
+  const set = tt.attributes.set({ none: undefined, number: NaN, text: "\ud800", bytes: Uint8Array.of(1), object });
+  object.x = 2;
+  const { data, id } = await peer.next("set");
+  assert.deepEqual(data, { number: null, text: "\ufffd", bytes: { $bin: "AQ==" }, object: { x: 1, when: "1970-01-01T00:00:00.000Z" } });
+  peer.send("reply", {}, id);
+  await set;
+  object.x = 3;
+  assert.deepEqual(Object.fromEntries(tt.attributes.all), { none: 1, text: "\ufffd", bytes: Uint8Array.of(1), object: { x: 1, when: "1970-01-01T00:00:00.000Z" } });
+  const circle = {};
+  circle.circle = circle;
+  for (const value of [circle, 1n, () => {}]) await assert.rejects(tt.attributes.set({ value }), { code: "bad_message" });
+});
+
 test("watchers of one attribute and of any are called once per change, and not after unwatch", async (t) => {
   const { tt, peer } = await online(t, {}, { attributes: { email: "a@b" } });
   const seen = [];

@@ -37,7 +37,7 @@ export declare class Attributes extends Emitter<AttributesEvents> {
     get all(): ReadonlyMap<string, any>;
     /**
      * Sets attributes; null removes one. The change is visible here after the
-     * server has confirmed it, and emits no `change`.
+     * server has confirmed it, as JSON has the values, and emits no `change`.
      * @param {Record<string, any>} changes
      * @returns {Promise<void>} rejects with a TurntableError
      */
