@@ -95,3 +95,35 @@ test("after a close within `transport` no timer is left", async (t) => {
   await sleep(20);
   assert.deepEqual(env.timers, []);
 });
+
+test("poll: close() while the identification is slow ends the session that its answer names", async (t) => {
+  const server = await fake(t);
+  const env = new ManualEnvironment();
+  let answer = () => {};
+  const asked = new Promise((resolve) => {
+    answer = resolve;
+  });
+  let release = () => {};
+  const released = new Promise((resolve) => {
+    release = resolve;
+  });
+  const slow = async (url, options) => {
+    const response = await fetch(url, options);
+    answer();
+    await released;
+    options.signal?.throwIfAborted();
+    return response;
+  };
+  const tt = connect(server.url, { user: "1:1", fetch: slow, transports: ["poll"], environment: env });
+  tt.ready.catch(() => {});
+  await asked;
+  const ended = new Promise((resolve) => {
+    server.ended = resolve;
+  });
+  assert.equal(server.sessions.size, 1);
+  tt.close();
+  env.advance(5000);
+  release();
+  await ended;
+  assert.equal(server.sessions.size, 0);
+});

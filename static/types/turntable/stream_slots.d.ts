@@ -33,3 +33,11 @@ export declare function streamSlots({ url, environment, locks, BroadcastChannel 
     locks: any;
     BroadcastChannel: any;
 }): StreamSlots | undefined;
+export type Taker = {
+    /**
+     * whether a slot was taken, and is this page's now.
+     * wanted: whether the claim was not released meanwhile
+     */
+    take: (wanted: () => boolean) => Promise<boolean>;
+    free: () => void;
+};

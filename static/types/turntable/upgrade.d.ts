@@ -3,7 +3,8 @@
  * it probes each better transport, the best first. A probe is a connection of
  * its own without the session: `idyou` must arrive, a `time` must be answered,
  * and the connection must last, longer than those that were cut, so that an
- * intermediary that cuts connections early is noticed. Then the session moves.
+ * intermediary that cuts connections early is noticed. Another `time` at the end
+ * shows that it has not become silent. Then the session moves.
  *
  * The session moves to the probe itself where the client chooses the session in
  * a message (WebSocket). A stream names its session in its request, so it is
