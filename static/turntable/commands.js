@@ -43,7 +43,7 @@ export class Commands {
     this.env = environment;
     this.#hooks = hooks;
     this.#requests = new Requests(environment, timeout_ms);
-    this.#uplink = new Uplink({ write: (text, entry) => hooks.write(text, entry) }, () => this.#confirm());
+    this.#uplink = new Uplink({ write: (text, entry) => hooks.write(text, entry) }, () => this.#confirm(), () => environment.local());
     this.#outbox = new Outbox(queue_max, environment, {
       online: () => hooks.online(),
       write: (message) => this.#write(message),
@@ -173,9 +173,10 @@ export class Commands {
     return this.#requests.open;
   }
 
-  /** Local ms since when the oldest request waits for its answer. @returns {number | undefined} */
+  /** Local ms since when the oldest request waits for its answer, or a command for its confirmation. @returns {number | undefined} */
   get awaiting_since() {
-    return this.#requests.waiting_since;
+    const since = [this.#requests.waiting_since, this.#uplink.log.waiting_since].filter((ms) => ms !== undefined);
+    return since.length > 0 ? Math.min(...since) : undefined;
   }
 
   /** The server's limits by name. @returns {Record<string, any>} */

@@ -7,9 +7,10 @@
  *
  *     silence 2 s ─► probe ─► 3 s: unsteady ─► 7 s: dead
  *
- * Messages of others arrive also where nothing that the client sends does. A
- * connection that brings messages but not the answer to a probe gets more time,
- * because a slow one may have them all in its queue, and is then dead too.
+ * Messages of others arrive also where nothing that the client sends does: what was
+ * sent and is not confirmed counts as silence. A connection that brings messages but
+ * not the answer to a probe is unsteady as well, but gets a second more, because a
+ * slow one may have them all in its queue, and is then dead too.
  * @module
  */
 
@@ -18,7 +19,8 @@
 /**
  * @typedef {object} HeartbeatHooks
  * @property {() => boolean} attentive whether the page is visible and needs the connection now
- * @property {() => number | undefined} awaiting_since local ms since when the oldest request waits for its answer
+ * @property {() => number | undefined} awaiting_since local ms since when the oldest request waits for its
+ *   answer, or a command for its confirmation
  * @property {() => boolean} probe sends a probe; false if there is none to answer
  * @property {(steady: boolean) => void} steady whether the connection answers
  * @property {() => void} dead nothing was received for long after a probe
@@ -32,7 +34,7 @@ const SILENCE_MS = 2000;
 const UNSTEADY_MS = 3000;
 const DEAD_MS = 7000;
 /** The same, while other messages arrive. */
-const ONE_WAY_MS = 10_000;
+const ONE_WAY_MS = 8000;
 /** A timer this late means that the page was frozen. */
 const FROZEN_MS = 1000;
 /** Minimum interval of probes that are made at once. */
@@ -56,6 +58,8 @@ export class Heartbeat {
   /** Measures the time to the answer of a probe. @type {any} */
   #answer_timer;
   #answering = false;
+  /** Whether messages arrive, and no answer. */
+  #one_way = false;
   #steady = true;
 
   /**
@@ -83,7 +87,7 @@ export class Heartbeat {
   }
 
   stop() {
-    this.#running = false;
+    this.#running = this.#one_way = false;
     this.#steady = true;
     this.#env.clearTimeout(this.#timer);
     this.answered();
@@ -94,6 +98,9 @@ export class Heartbeat {
     this.#answering = false;
     this.#env.clearTimeout(this.#answer_timer);
     this.activity();
+    if (!this.#one_way) return;
+    this.#one_way = false;
+    this.#report(true);
   }
 
   /** Something was received. */
@@ -102,7 +109,7 @@ export class Heartbeat {
     if (!this.#waiting) return;
     this.#waiting = false;
     this.#env.clearTimeout(this.#wait_timer);
-    this.#report(true);
+    if (!this.#one_way) this.#report(true);
     if (this.#running) this.#schedule();
   }
 
@@ -141,7 +148,7 @@ export class Heartbeat {
     this.#probed_at = this.#env.local();
     if (this.#hooks.probe()) {
       if (!this.#waiting) this.#wait(UNSTEADY_MS, () => this.#unanswered());
-      if (!this.#answering) this.#awaitAnswer(ONE_WAY_MS);
+      if (!this.#answering) this.#awaitAnswer(UNSTEADY_MS, () => this.#oneWay());
     }
     if (this.#running) this.#schedule();
   }
@@ -151,19 +158,29 @@ export class Heartbeat {
     if (this.#waiting) this.#wait(DEAD_MS - UNSTEADY_MS, () => this.#dead());
   }
 
+  #oneWay() {
+    // Where nothing arrives, the silence is measured already.
+    this.#one_way = !this.#waiting;
+    this.#report(false);
+    if (this.#answering) this.#awaitAnswer(ONE_WAY_MS - UNSTEADY_MS, () => this.#dead());
+  }
+
   #dead() {
-    this.#waiting = this.#answering = false;
+    this.#waiting = this.#answering = this.#one_way = false;
     for (const timer of [this.#wait_timer, this.#answer_timer]) this.#env.clearTimeout(timer);
     this.#hooks.dead();
   }
 
-  /** @param {number} ms */
-  #awaitAnswer(ms) {
+  /**
+   * @param {number} ms
+   * @param {() => void} then
+   */
+  #awaitAnswer(ms, then) {
     this.#answering = true;
     const due = this.#env.local() + ms;
     this.#answer_timer = this.#env.setTimeout(() => {
-      if (this.#env.local() > due + FROZEN_MS) this.#awaitAnswer(FROZEN_MS);
-      else this.#dead();
+      if (this.#env.local() > due + FROZEN_MS) this.#awaitAnswer(FROZEN_MS, then);
+      else then();
     }, ms);
   }
 

@@ -19,6 +19,7 @@ import { costOf, costOfRepeat } from "./pacer.js";
  * @property {string} command
  * @property {any} data
  * @property {boolean} [written] whether it was handed to this connection
+ * @property {number} [written_at] local ms
  * @property {boolean} [sent] whether a frame or request contained it, so that the server may have it
  * @property {boolean} [blank] it is stale: what is repeated is only its number
  * @property {boolean} [dropped] it was removed unsent
@@ -84,10 +85,23 @@ export class SentLog {
     return entry;
   }
 
-  /** @param {Sent} entry of the log, which this connection has from now on */
-  write(entry) {
+  /** Local ms since when the oldest command waits for a sign that it has arrived. @returns {number | undefined} */
+  get waiting_since() {
+    // The server takes commands in their order.
+    let first = this.#entries.length;
+    while (first > 0 && !this.#entries[first - 1]?.seen) first -= 1;
+    const next = this.#entries[first];
+    return next?.written ? next.written_at : undefined;
+  }
+
+  /**
+   * @param {Sent} entry of the log, which this connection has from now on
+   * @param {number} [now] local ms
+   */
+  write(entry, now) {
     if (entry.written) return;
     entry.written = true;
+    entry.written_at = now;
     this.#charge(entry, 1);
   }
 

@@ -16,6 +16,7 @@ const CONFIRM_EVERY = 64;
 export class Uplink {
   #connection;
   #confirm;
+  #now;
   /** How many commands were sent before each open clock exchange, by t0. @type {Map<any, number>} */
   #marks = new Map();
 
@@ -25,10 +26,12 @@ export class Uplink {
   /**
    * @param {{write: (text: string, entry?: Sent) => void}} connection
    * @param {() => void} confirm performs a clock exchange
+   * @param {() => number} now local ms
    */
-  constructor(connection, confirm) {
+  constructor(connection, confirm, now) {
     this.#connection = connection;
     this.#confirm = confirm;
+    this.#now = now;
   }
 
   /**
@@ -38,7 +41,7 @@ export class Uplink {
   write(message) {
     const { command, data, text, id, repeatable = false } = message;
     const entry = this.log.add(command, text, id, repeatable, message);
-    if (entry) this.log.write(entry);
+    if (entry) this.log.write(entry, this.#now());
     else if (command === "time") this.#marks.set(data?.t0, this.log.written);
     this.#connection.write(text, entry);
     // An answer to `time` confirms what was sent before it.
@@ -137,7 +140,7 @@ export class Uplink {
   repeat(entry) {
     const [oldest] = this.log.open;
     if (entry.dropped || !oldest || oldest.number > entry.number) return;
-    this.log.write(entry);
+    this.log.write(entry, this.#now());
     this.#connection.write(entry.text, entry);
   }
 }

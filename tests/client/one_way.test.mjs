@@ -63,7 +63,7 @@ for (const transport of ["tunnel", "longpoll"]) {
 
   test(`${transport}: a request that hangs is repeated over another connection, and executed once`, async (t) => {
     const session = await inRoom(t, transport);
-    const { network, env, tt, room, server } = session;
+    const { network, env, tt, room, server, states } = session;
     const publish = (data) => tt.request("publish", { channel: "chat", data });
     await publish(0);
     let hung = 0;
@@ -80,7 +80,7 @@ for (const transport of ["tunnel", "longpoll"]) {
     }
     await Promise.all(answers);
     assert.equal(hung, 2);
-    assert.equal(tt.state, "online");
+    assert.deepEqual(states.filter(({ state, at }) => state === "offline" && at > from), []);
     const commands = server.session.commands.filter(({ command }) => command === "publish" || command === "game");
     assert.deepEqual(commands.map(({ command, data }) => (command === "game" ? data.actions[0].data : data.data)), [0, 1, 2, "mine"]);
   });
@@ -93,12 +93,13 @@ test("a WebSocket whose way to the server is dead is left, although messages of 
   const call = tt.request("lookup", []).catch(() => {});
   const from = env.now;
   const before = server.session;
-  while (tt.state === "online" && env.now - from < 30_000) {
+  const lostSince = () => states.find(({ state, at }) => state === "offline" && at > from);
+  while (!lostSince() && env.now - from < 30_000) {
     before.send("attributes", {});
     await tt.once("message");
     env.advance(500);
   }
-  const lost = states.find(({ state, at }) => state === "offline" && at > from);
+  const lost = lostSince();
   assert.equal(lost?.reason, "heartbeat_missed");
   assert.ok(lost.at - from <= 13_000, `${lost.at - from} ms`);
   const resumed = tt.once("resumed");
@@ -106,6 +107,30 @@ test("a WebSocket whose way to the server is dead is left, although messages of 
   await resumed;
   await call;
 });
+
+for (const transport of ["websocket", "tunnel"]) {
+  test(`${transport}: a player whose actions do not arrive is unsteady within 5 s and left within 10 s, although others play`, async (t) => {
+    const session = await inRoom(t, transport);
+    const { network, env, tt, room, server, states } = session;
+    const before = server.session;
+    /** Half a second in which everybody plays. */
+    const play = async () => {
+      room.act("mine");
+      before.send("game", { channel: "C", actions: [{ timestamp: 1, from: "1:2", data: "theirs" }] });
+      await room.once("action");
+      env.advance(500);
+    };
+    const way = transport === "websocket" ? isWebSocket : isPost;
+    network.faults.dead = (head) => isPost(head);
+    assert.ok(network.swallow(way, "up") > 0);
+    const from = env.now;
+    while (!states.some(({ state, at }) => state === "offline" && at > from) && env.now - from < 20_000) await play();
+    const after = (wanted) => states.find(({ state, at }) => state === wanted && at > from)?.at - from;
+    assert.ok(after("unsteady") <= 5000 && after("offline") <= 10_000, JSON.stringify(states));
+    assert.deepEqual(states.filter(({ at }) => at > from).slice(0, 2).map(({ state }) => state), ["unsteady", "offline"]);
+    assert.equal(tt.transport, transport);
+  });
+}
 
 for (const transport of ["websocket", "tunnel", "longpoll", "poll"]) {
   test(`${transport}: close() over a connection that has died says goodbye over another one`, async (t) => {

@@ -346,7 +346,7 @@ test("the log of sent commands counts, confirms, renumbers and repeats", () => {
 });
 
 test("a clock exchange confirms what was sent before it, also when some of that was discarded", () => {
-  const uplink = new Uplink({ write: () => {} }, () => {});
+  const uplink = new Uplink({ write: () => {} }, () => {}, () => 0);
   const write = (text) => uplink.write({ command: "publish", data: {}, text, id: undefined });
   const texts = () => uplink.log.open.map(({ number, text }) => `${number}${text}`);
   for (const text of ["a", "b", "c"]) write(text);

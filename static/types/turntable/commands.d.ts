@@ -122,7 +122,7 @@ export declare class Commands {
     discard(channel: string): void;
     /** Whether a request waits for its answer. */
     get awaiting(): boolean;
-    /** Local ms since when the oldest request waits for its answer. @returns {number | undefined} */
+    /** Local ms since when the oldest request waits for its answer, or a command for its confirmation. @returns {number | undefined} */
     get awaiting_since(): number | undefined;
     /** The server's limits by name. @returns {Record<string, any>} */
     get limits(): Record<string, any>;

@@ -7,9 +7,10 @@
  *
  *     silence 2 s ─► probe ─► 3 s: unsteady ─► 7 s: dead
  *
- * Messages of others arrive also where nothing that the client sends does. A
- * connection that brings messages but not the answer to a probe gets more time,
- * because a slow one may have them all in its queue, and is then dead too.
+ * Messages of others arrive also where nothing that the client sends does: what was
+ * sent and is not confirmed counts as silence. A connection that brings messages but
+ * not the answer to a probe is unsteady as well, but gets a second more, because a
+ * slow one may have them all in its queue, and is then dead too.
  * @module
  */
 import type { Environment } from "./environment.js";
@@ -19,7 +20,8 @@ export type HeartbeatHooks = {
      */
     attentive: () => boolean;
     /**
-     * local ms since when the oldest request waits for its answer
+     * local ms since when the oldest request waits for its
+     * answer, or a command for its confirmation
      */
     awaiting_since: () => number | undefined;
     /**

@@ -25,6 +25,10 @@ export type Sent = {
      */
     written?: boolean;
     /**
+     * local ms
+     */
+    written_at?: number;
+    /**
      * whether a frame or request contained it, so that the server may have it
      */
     sent?: boolean;
@@ -89,8 +93,13 @@ export declare class SentLog {
         expires_ms?: number;
         merge?: string;
     }): Sent | undefined;
-    /** @param {Sent} entry of the log, which this connection has from now on */
-    write(entry: Sent): void;
+    /** Local ms since when the oldest command waits for a sign that it has arrived. @returns {number | undefined} */
+    get waiting_since(): number | undefined;
+    /**
+     * @param {Sent} entry of the log, which this connection has from now on
+     * @param {number} [now] local ms
+     */
+    write(entry: Sent, now?: number): void;
     /** The next connection has none of them. */
     unwrite(): void;
     /** @param {readonly Sent[]} entries only their numbers are repeated from now on */

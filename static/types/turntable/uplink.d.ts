@@ -14,10 +14,11 @@ export declare class Uplink {
     /**
      * @param {{write: (text: string, entry?: Sent) => void}} connection
      * @param {() => void} confirm performs a clock exchange
+     * @param {() => number} now local ms
      */
     constructor(connection: {
         write: (text: string, entry?: Sent) => void;
-    }, confirm: () => void);
+    }, confirm: () => void, now: () => number);
     /**
      * Sends a command now, and counts it.
      * @param {Message} message
