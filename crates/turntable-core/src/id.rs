@@ -45,7 +45,7 @@ impl UserId {
                 "the realm of a user id is 1 to 32 characters of A-Z, a-z, 0-9, _ and -",
             ));
         }
-        if name.is_empty() || name.len() > NAME_BYTES_MAX || !name.chars().all(is_plain) {
+        if name.is_empty() || name.len() > NAME_BYTES_MAX || !is_plain_text(name) {
             return Err(IdError(
                 "the name of a user id is 1 to 128 bytes of UTF-8 without control characters or blanks",
             ));
@@ -84,6 +84,11 @@ pub fn is_realm(text: &str) -> bool {
 
 fn is_plain(c: char) -> bool {
     !c.is_control() && !c.is_whitespace()
+}
+
+/// The same of a whole text; most are ASCII.
+fn is_plain_text(text: &str) -> bool {
+    text.bytes().all(|byte| byte.is_ascii_graphic()) || text.chars().all(is_plain)
 }
 
 /// A channel path or a game room's id: segments joined by `/`.

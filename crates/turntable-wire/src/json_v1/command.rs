@@ -164,14 +164,18 @@ fn resume(data: &RawValue) -> Result<ClientPacket, Fault> {
 
 /// A list of users without duplicates, in the order of first occurrence.
 fn users(value: &RawValue, name: &str) -> Result<Vec<UserId>, Fault> {
-    let (mut list, mut seen) = (Vec::new(), HashSet::new());
+    let mut list = Vec::new();
     each(value, name, |index, element| {
-        let element = user(element, "an element").map_err(|fault| fault.at(index))?;
-        if seen.insert(element.clone()) {
-            list.push(element);
-        }
+        list.push(user(element, "an element").map_err(|fault| fault.at(index))?);
         Ok(())
     })?;
+    // Most lists have none, and then there is nothing to hash.
+    let mut sorted: Vec<&UserId> = list.iter().collect();
+    sorted.sort_unstable();
+    if !sorted.is_sorted_by(|a, b| a < b) {
+        let mut seen = HashSet::with_capacity(list.len());
+        list.retain(|user| seen.insert(user.clone()));
+    }
     Ok(list)
 }
 
