@@ -37,6 +37,7 @@ pub mod session;
 pub mod settings;
 mod shared_bucket;
 pub(crate) mod slots;
+pub(crate) mod spare_lists;
 mod stalled;
 pub mod submit;
 pub(crate) mod subscription;

@@ -15,6 +15,7 @@ impl Spare for TurnLists {
         self.unread.give_back();
         self.changed.give_back();
         self.snapshots.give_back();
+        self.spare_changes.clear();
     }
 }
 

@@ -23,13 +23,14 @@ use crate::gateway::Gateway;
 use crate::gateway::delivery::sent::Sent;
 use crate::gateway::session::life::Details;
 use crate::gateway::session::pending::Ticket;
+use crate::gateway::spare_lists::SpareLists;
 use crate::gateway::table::Index;
 use crate::gateway::transport::{Dispatch, Hooks, TransportTimer};
 use crate::gateway::wheel::TICK_MS;
 use crate::gateway::work::{Effect, Next};
 use crate::log_limit::LogLimit;
 use crate::slow;
-use turntable_core::key::{ConnKey, SessionSlot};
+use turntable_core::key::{ConnKey, SessionSlot, UserNumber};
 use turntable_core::session::life::Input;
 
 /// What is to be written and read this turn.
@@ -41,6 +42,8 @@ pub(crate) struct TurnLists {
     pub(crate) unread: Vec<ConnKey>,
     /// Sessions with changes of presence to send.
     pub(crate) changed: Vec<SessionSlot>,
+    /// Lists of changes of sessions that were written, for the next ones.
+    pub(crate) spare_changes: SpareLists<UserNumber>,
     /// Sessions whose snapshot is complete.
     pub(crate) snapshots: Vec<SessionSlot>,
     /// Whether anything was read.

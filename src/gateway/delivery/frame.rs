@@ -192,12 +192,9 @@ impl Frame {
     }
 
     /// A `userchange` whose text `write` writes, and the changes in it.
-    pub(crate) fn changes(
-        changes: Vec<Change>,
-        write: impl FnOnce(&[Change], &mut Vec<u8>),
-    ) -> Self {
+    pub(crate) fn changes(changes: &[Change], write: impl FnOnce(&[Change], &mut Vec<u8>)) -> Self {
         Self::Changes(Rc::new(Changes {
-            message: Message::build(|out| write(&changes, out)),
+            message: Message::build(|out| write(changes, out)),
             changes: changes.into(),
         }))
     }
@@ -238,10 +235,21 @@ impl Frame {
         }
     }
 
+    /// The changes of a `userchange` that waits.
+    pub(crate) fn as_changes(&self) -> Option<&[Change]> {
+        match self {
+            Self::Changes(changes) => Some(&changes.changes),
+            _ => None,
+        }
+    }
+
     /// The place of its name among those of the server's messages.
     pub(crate) fn name_place(&self) -> Option<usize> {
-        self.as_message()
-            .and_then(|message| Sent::place(&message.v1))
+        match self {
+            // Nearly all that has a receiver of its own; its name need not be read.
+            Self::Changes(_) => Sent::USERCHANGE,
+            _ => Sent::place(self.as_message()?.v1()),
+        }
     }
 
     /// A text or binary frame with the payload of another.
@@ -377,7 +385,7 @@ mod tests {
         let numbers = [UserNumber::from_bits(1), UserNumber::from_bits(2)];
         let changes = numbers.map(|number| Change::new(number, Presence::Busy));
         let write = |_: &[Change], out: &mut Vec<u8>| out.extend_from_slice(b"{}");
-        let mut waiting = Frame::changes(changes.to_vec(), write);
+        let mut waiting = Frame::changes(&changes, write);
         waiting.scrub(&[UserNumber::from_bits(1)]);
         assert_eq!(waiting.as_message().map(Message::text), Some("{}"));
         let mut log = waiting.condense(None);

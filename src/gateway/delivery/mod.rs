@@ -12,6 +12,7 @@ pub(crate) mod frame;
 mod presence;
 mod profile;
 pub(crate) mod sent;
+pub(crate) mod written;
 
 use actix::{Context, Handler};
 

@@ -40,6 +40,7 @@ impl Gateway {
                 continue;
             }
             let was_empty = !entry.has_changes();
+            self.lists.spare_changes.give(&mut entry.changed);
             entry.changed.push(number);
             if entry.changed.len() > 2 * entry.session.watching.len().max(8) {
                 entry.changed.sort_unstable();
@@ -85,7 +86,7 @@ impl Gateway {
             self.write_changes(session, false);
             self.run();
         }
-        self.subscriptions.watches.forget_profile_frame();
+        self.subscriptions.watches.end_round();
         match self.lists.changed.is_empty() {
             true => 0,
             // Profiles that wait until their clients have read.
@@ -111,12 +112,73 @@ impl Gateway {
         changed.sort_unstable();
         changed.dedup();
         self.counters.presence_changes += changed.len() as u64;
-        let mut frame = self.subscriptions.watches.frame(&changed, entry.hidden());
+        let watches = &mut self.subscriptions.watches;
+        let mut frame = match is_snapshot {
+            true => watches.frame(&changed, entry.hidden()),
+            false => watches.frame_of_round(&changed, entry.hidden()),
+        };
+        self.lists.spare_changes.take(changed);
         if entry.unnumbered().is_some() {
             // Its client resumes by the ids of messages.
             frame = frame.alone();
         }
         self.send_frame(session, frame, None);
         self.write_profiles(session, profiles);
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use std::collections::HashMap;
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::gateway::testing::{Noted, crowd, entry, gateway, user};
+
+    const WATCHERS: u64 = 500;
+
+    #[test]
+    fn change_is_written_once_for_all_watchers_of_a_user() {
+        let mut gateway = gateway(0, &Arc::new(Noted::default()));
+        let sessions = crowd(&mut gateway, 2 * WATCHERS);
+        for (session, number) in sessions.iter().zip(0..) {
+            // Each of them watches others, too.
+            let own = user(&format!("3:{number}"));
+            let common = user(&format!("2:{}", number / WATCHERS));
+            gateway.subscribe(*session, vec![common, own.clone()], None);
+            gateway.presence(&own, Presence::Online);
+        }
+        for common in ["2:0", "2:1"] {
+            gateway.presence(&user(common), Presence::Online);
+        }
+        gateway.write_snapshots();
+        for round in [Presence::Busy, Presence::Offline] {
+            for common in ["2:0", "2:1"] {
+                gateway.presence(&user(common), round);
+            }
+            gateway.presence_flushed_ms = 0;
+            gateway.write_presence(u64::MAX / 2);
+            let mut receivers = HashMap::new();
+            for session in &sessions {
+                let outbox = &entry(&mut gateway, *session).session.outbox;
+                let message = outbox.waiting().last().unwrap().as_message().unwrap();
+                let text = (message.text().as_ptr(), message.text().to_owned());
+                *receivers.entry(text).or_insert(0) += 1;
+            }
+            let mut receivers: Vec<(String, u64)> = receivers
+                .into_iter()
+                .map(|((_, text), count)| (text, count))
+                .collect();
+            receivers.sort();
+            let text = |common| {
+                let state = round.name();
+                format!(r#"{{"command":"userchange","data":{{"{common}":"{state}"}}}}"#)
+            };
+            assert_eq!(
+                receivers,
+                [(text("2:0"), WATCHERS), (text("2:1"), WATCHERS)]
+            );
+        }
     }
 }

@@ -16,11 +16,32 @@ const NAME_WITHIN: usize = 64;
 /// What is before it.
 const HEAD: &[u8] = br#"{"command":""#;
 
+/// The place of a name. It is for constants: an index out of bounds would not compile.
+#[allow(clippy::indexing_slicing)]
+const fn named(name: &[u8]) -> Option<usize> {
+    let mut place = 0;
+    while place < NAMES.len() {
+        let known = NAMES[place].0.as_bytes();
+        let mut same = 0;
+        while same < known.len() && same < name.len() && known[same] == name[same] {
+            same += 1;
+        }
+        if same == known.len() && same == name.len() {
+            return Some(place);
+        }
+        place += 1;
+    }
+    None
+}
+
 /// Messages by the places of their names.
 #[derive(Debug, Default)]
 pub(crate) struct Sent([u64; NAMES.len()]);
 
 impl Sent {
+    /// The place of `userchange`.
+    pub(crate) const USERCHANGE: Option<usize> = named(b"userchange");
+
     /// The place of the name of a message, by its text frame of version 1.
     pub(crate) fn place(frame: &[u8]) -> Option<usize> {
         // The short form of a length, or the long ones.
@@ -66,6 +87,7 @@ impl SentCounters {
 #[allow(clippy::unwrap_used, clippy::indexing_slicing)]
 mod tests {
     use super::*;
+    use crate::gateway::delivery::frame::Frame;
     use turntable_core::packet::{ErrorBody, ReplyData};
     use turntable_core::reason::ErrorCode;
     use turntable_wire::frame::text_frame;
@@ -99,6 +121,13 @@ mod tests {
             let place = Sent::place(&frame).unwrap();
             assert_eq!(NAMES[place], packet.name());
         }
+    }
+
+    #[test]
+    fn changes_of_presence_have_their_place_without_a_look() {
+        assert_eq!(NAMES[Sent::USERCHANGE.unwrap()].0, "userchange");
+        let frame = Frame::changes(&[], |_, out| out.extend_from_slice(b"{}"));
+        assert_eq!(frame.name_place(), Sent::USERCHANGE);
     }
 
     #[test]

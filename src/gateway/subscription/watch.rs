@@ -9,10 +9,12 @@ use std::collections::HashSet;
 use std::hash::{BuildHasher, RandomState};
 
 use hashbrown::HashTable;
+use smallvec::SmallVec;
 use thin_vec::ThinVec;
 
 use crate::gateway::delivery::change_log::Change;
 use crate::gateway::delivery::frame::Frame;
+use crate::gateway::delivery::written::Written;
 use crate::gateway::subscription::profile::{ProfileChange, Profiles};
 use crate::gateway::subscription::topic::Subscriber;
 use crate::gateway::subscription::users::{Users, Watched};
@@ -45,6 +47,8 @@ pub(crate) struct Watches {
     hasher: RandomState,
     users: Users,
     profiles: Profiles,
+    /// What was written in this round.
+    written: Written,
 }
 
 impl Watches {
@@ -75,9 +79,10 @@ impl Watches {
         self.profiles.frame(changes, user)
     }
 
-    /// Forgets the last message that was written.
-    pub(crate) fn forget_profile_frame(&mut self) {
+    /// The round is over: forgets the messages that were written in it.
+    pub(crate) fn end_round(&mut self) {
         self.profiles.forget_frame();
+        self.written.clear();
     }
 
     /// Whether so many more users can be watched. What counts is the numbers that there
@@ -142,6 +147,7 @@ impl Watches {
         }
         let watched = self.users.remove(number)?;
         self.profiles.remove(number);
+        self.written.clear();
         let hash = self.hasher.hash_one(watched.user());
         if let Ok(entry) = self.numbers.find_entry(hash, |known| *known == number) {
             entry.remove();
@@ -176,6 +182,24 @@ impl Watches {
     /// The `userchange` of these users, with their states now; those in `hidden`, which
     /// is in order, read as offline.
     pub(crate) fn frame(&self, numbers: &[UserNumber], hidden: &[UserNumber]) -> Frame {
+        self.write(&self.changes(numbers, hidden), |_| true)
+    }
+
+    /// The same in a round, in which other sessions may get the same message. A session
+    /// gets one `userchange` in each round, so that it has none twice.
+    pub(crate) fn frame_of_round(
+        &mut self,
+        numbers: &[UserNumber],
+        hidden: &[UserNumber],
+    ) -> Frame {
+        let changes = self.changes(numbers, hidden);
+        let mut written = std::mem::take(&mut self.written);
+        let frame = written.of(&changes, || self.write(&changes, |_| true));
+        self.written = written;
+        frame
+    }
+
+    fn changes(&self, numbers: &[UserNumber], hidden: &[UserNumber]) -> SmallVec<[Change; 8]> {
         let presence = |number: &UserNumber| {
             let presence = self.users.get(*number)?.presence()?;
             match !hidden.is_empty() && hidden.binary_search(number).is_ok() {
@@ -183,13 +207,8 @@ impl Watches {
                 false => Some(presence),
             }
         };
-        let mut changes = Vec::with_capacity(numbers.len());
-        changes.extend(
-            numbers
-                .iter()
-                .filter_map(|number| Some(Change::new(*number, presence(number)?))),
-        );
-        self.written(changes, |_| true)
+        let change = |number: &UserNumber| Some(Change::new(*number, presence(number)?));
+        numbers.iter().filter_map(change).collect()
     }
 
     /// A `userchange` as it was sent to a session that watches `watching`. Users
@@ -201,14 +220,12 @@ impl Watches {
         changes: &[Change],
         watching: &HashSet<UserNumber, S>,
     ) -> Frame {
-        self.written(changes.to_vec(), |change| {
-            watching.contains(&change.number())
-        })
+        self.write(changes, |change| watching.contains(&change.number()))
     }
 
     /// Writing a user and its state takes a few nanoseconds, so nothing is gained
     /// by storing them written.
-    fn written(&self, changes: Vec<Change>, is_meant: impl Fn(&Change) -> bool) -> Frame {
+    fn write(&self, changes: &[Change], is_meant: impl Fn(&Change) -> bool) -> Frame {
         Frame::changes(changes, |changes, out| {
             out.extend_from_slice(json_v1::USERCHANGE_HEAD);
             let start = out.len();
