@@ -225,7 +225,8 @@ export class Connection {
     this.#env.clearTimeout(this.#slow_timer);
     const { age_ms } = this.#trial;
     this.#diagnosis.responded(this.#backoff.established ? undefined : age_ms);
-    if (!this.#backoff.established) this.#wait(Math.max(0, this.#options.timeout_ms - age_ms), () => this.#noWelcome());
+    // A slow network takes as long for the identification.
+    if (!this.#backoff.established) this.#wait(Math.max(2 * age_ms, this.#options.timeout_ms - age_ms), () => this.#noWelcome());
   }
 
   /** The attempt has had no response for long. */

@@ -439,3 +439,33 @@ test("a request has a limited number of messages and bytes, whatever their chara
   assert.equal(takeBatch(queue("€".repeat(12_000), 9)).length, 1);
   assert.equal(takeBatch(queue("€".repeat(1_000), 100)).length, 10);
 });
+
+for (const lost of ["answer", "request"]) {
+  test(`poll: an identification whose ${lost} is lost is repeated, and begins one session`, async (t) => {
+    const server = await fake(t, { transports: ["poll"] });
+    let count = 0;
+    const identifies = (_url, body) => body.includes("$av:idme") && (count += 1) === 1;
+    if (lost === "answer") server.lose = identifies;
+    else server.loseRequest = identifies;
+    const tt = connect(server.url, { user: "1:1", transports: ["poll"] });
+    t.after(() => tt.close());
+    const states = [];
+    tt.on("state", ({ state }) => states.push(state));
+    await tt.ready;
+    assert.deepEqual([states, [...server.sessions.values()].map(({ user }) => user)], [["online"], ["1:1"]]);
+  });
+}
+
+test("poll: an identification that arrives twice begins one session", async (t) => {
+  const server = await fake(t, { transports: ["poll"] });
+  // A browser sends a request again whose connection it had used before and is reset.
+  const twice = async (url, options) => {
+    await (await fetch(url, options)).text();
+    return fetch(url, options);
+  };
+  const tt = connect(server.url, { user: "1:1", transports: ["poll"], fetch: twice });
+  t.after(() => tt.close());
+  await tt.ready;
+  assert.deepEqual([...server.sessions.values()].flatMap(({ user }) => user ?? []), ["1:1"]);
+  assert.deepEqual(await tt.request("lookup", ["1:2"]), { echo: ["1:2"] });
+});

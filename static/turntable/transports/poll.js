@@ -7,7 +7,8 @@
  * whose answer was lost is repeated with the same number and body. The server
  * executes it once and returns the same answer, so each call is executed once
  * and each message arrives once. A request may be repeated on a later
- * connection, so the number and the open request belong to the transport. What is
+ * connection, so the number and the open request belong to the transport. An empty
+ * request begins a session, so that the identification has a number as well. What is
  * stale when it is repeated counts all the same: a command without effect takes its
  * place.
  * @module
@@ -107,7 +108,7 @@ class PollConnection {
     const resume = this.#hooks.resume();
     this.#attempt = this.#hooks.attempt();
     if (resume) void this.#resume(resume);
-    else this.#requestIdentification();
+    else this.#flushing = this.#begin();
   }
 
   /**
@@ -228,11 +229,12 @@ class PollConnection {
     }, ms);
   }
 
-  /** Requests the identification locally; the poll endpoint sends no `idyou`. */
-  #requestIdentification() {
-    queueMicrotask(() => {
-      if (!this.#closed) this.#hooks.message({ command: "idyou", data: {} });
-    });
+  /** Begins a session that has no user yet. If the answer is lost, nobody was online. */
+  async #begin() {
+    this.#in_flight = true;
+    await this.#post({ session: "", number: 0, welcomes: undefined, body: this.#body([]), messages: [] }, false);
+    this.#in_flight = false;
+    if (this.#queue.length > 0) this.#schedule();
   }
 
   /** @param {{session: string, received: number, welcomes?: number}} resume */
@@ -250,6 +252,7 @@ class PollConnection {
     if (!repeated) this.#state.open = { session, number: this.#next(), received, welcomes, body: "[]", messages: [] };
     await this.#post(/** @type {Batch} */ (this.#state.open), true);
     this.#in_flight = false;
+    if (this.#session === undefined && !this.#closed) await this.#begin();
     if (this.#queue.length > 0 || this.#poll_due) this.#schedule();
   }
 
@@ -435,9 +438,9 @@ class PollConnection {
     if (message?.command === "connected") {
       const { user, session } = message.data ?? {};
       if (typeof session === "string") this.#session = session;
+      if (resuming) return undefined;
       // With a user, a cookie has identified the session already.
-      if (!user || resuming) return undefined;
-      message.command = "welcome";
+      message.command = user ? "welcome" : "idyou";
     }
     if (message?.command === "welcome") {
       this.#identified = true;
@@ -467,7 +470,6 @@ class PollConnection {
     if (resuming && (status === 410 || status === 409)) {
       this.#session = undefined;
       this.#hooks.expired();
-      this.#requestIdentification();
     } else if (!this.#identified && (status === 401 || status === 403)) {
       this.#hooks.message({ command: "error", data: error });
     } else if (!this.#identified && status === 413) {

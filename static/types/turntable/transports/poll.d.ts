@@ -7,7 +7,8 @@
  * whose answer was lost is repeated with the same number and body. The server
  * executes it once and returns the same answer, so each call is executed once
  * and each message arrives once. A request may be repeated on a later
- * connection, so the number and the open request belong to the transport. What is
+ * connection, so the number and the open request belong to the transport. An empty
+ * request begins a session, so that the identification has a number as well. What is
  * stale when it is repeated counts all the same: a command without effect takes its
  * place.
  * @module
