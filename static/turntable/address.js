@@ -33,6 +33,8 @@ export function socketUrl(url, base) {
   if (target.protocol !== "ws:" && target.protocol !== "wss:") {
     throw new TypeError(`unsupported URL scheme: ${target.href} (supported: ws, wss, http, https)`);
   }
+  // Browsers send no request to such an address, but WebSockets.
+  if (target.username || target.password) throw new TypeError("the server's address must not have a user and a password");
   if (target.pathname.endsWith("/")) target.pathname += "ws";
   // WebSocket constructors reject a URL with a fragment.
   target.hash = "";

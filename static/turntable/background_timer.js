@@ -50,7 +50,8 @@ export function backgroundTimeout(environment, fn, ms) {
     last_id += 1;
     id = last_id;
     pending.set(id, due);
-    worker.postMessage({ id, ms });
+    // As those of the environment, the timers of a worker have 31 bits.
+    worker.postMessage({ id, ms: Math.min(ms, 2 ** 31 - 1) });
   }
   return cancel;
 }

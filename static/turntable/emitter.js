@@ -27,6 +27,7 @@ export class Emitter {
    * @returns {() => void} removes the listener
    */
   on(event, listener) {
+    if (typeof listener !== "function") throw new TypeError(`the listener of ${String(event)} must be a function, not ${typeof listener}`);
     const all = this.#listeners.get(event) ?? new Set();
     this.#listeners.set(event, all);
     // A separate wrapper per call, so that one function can be added twice.

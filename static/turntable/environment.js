@@ -13,6 +13,9 @@
  * @property {() => number} unix the system time in Unix ms
  */
 
+/** Timers of platforms have 31 bits: what is longer would fire at once. */
+const TIMER_MAX_MS = 2 ** 31 - 1;
+
 /**
  * @param {Partial<Environment>} [given]
  * @returns {Environment}
@@ -20,7 +23,7 @@
 export function environment(given = {}) {
   return {
     // The browser's timers require the window as `this`.
-    setTimeout: (fn, ms) => setTimeout(fn, ms),
+    setTimeout: (fn, ms) => setTimeout(fn, Math.min(ms, TIMER_MAX_MS)),
     clearTimeout: (timer) => clearTimeout(timer),
     random: () => Math.random(),
     local: () => performance.now(),

@@ -51,6 +51,17 @@ export function checkInterval(ms) {
 }
 
 /**
+ * A time of an option: throws a TypeError if it is none.
+ * @param {string} name
+ * @param {unknown} ms
+ * @param {boolean} [zero] whether it may be 0
+ */
+export function checkTime(name, ms, zero = false) {
+  if (typeof ms === "number" && (ms > 0 || (zero && ms === 0))) return;
+  throw new TypeError(`${name} must be a number of ms ${zero ? "from 0" : "above 0"}, not ${String(ms)}`);
+}
+
+/**
  * A name that no option has is ignored, as another version may know it; a typo should be seen.
  * @param {ConnectOptions} options
  */
@@ -91,8 +102,10 @@ export function resolveOptions(address, options) {
   if (guest !== false && (user !== undefined || options.credentials !== undefined)) {
     throw new TypeError("a guest gets its user and its credentials from the server: leave out user and credentials");
   }
+  if (user !== undefined && user !== null && typeof user !== "string") throw new TypeError(`user must be a string, not ${typeof user}`);
   const wrong = wrongUser(user);
   if (wrong) throw wrong;
+  for (const name of /** @type {const} */ (["timeout_ms", "clock_interval_ms"])) if (options[name] !== undefined) checkTime(name, options[name]);
   if (options.poll?.heartbeat_ms !== undefined) checkInterval(options.poll.heartbeat_ms);
   warnOfUnknown(options);
   const env = environment(options.environment);

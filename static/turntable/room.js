@@ -8,6 +8,7 @@ import { opaque } from "./binary.js";
 import { Emitter } from "./emitter.js";
 import { TurntableError } from "./error.js";
 import { checkUsers } from "./id.js";
+import { checkTime } from "./options.js";
 
 /** @import { Clock } from "./clock.js" */
 /** @import { Member, RoomState } from "./room_state.js" */
@@ -34,7 +35,7 @@ import { checkUsers } from "./id.js";
  * @typedef {object} ActOptions
  * @property {number} [timestamp] in ms of `clock.local()`; default: now
  * @property {boolean} [queue] false: dropped if it cannot be sent at once
- * @property {number} [expires_ms] dropped if it is still queued after this time, or has to be repeated
+ * @property {number} [expires_ms] from 0: dropped if it is still queued after this time, or has to be repeated
  * @property {string} [merge] while it is queued, or if it has to be repeated, a later action of the
  *   room with the same key replaces it, without `refused`
  */
@@ -129,6 +130,7 @@ export class Room extends Emitter {
    *   that holds the room no more, which the client's `error` reports
    */
   act(data, { timestamp, queue = true, expires_ms, merge } = {}) {
+    if (expires_ms !== undefined) checkTime("expires_ms", expires_ms, true);
     const list = Array.isArray(data) ? data : [data];
     const { session, clock } = this.#context;
     if (list.length === 0) return false;

@@ -428,6 +428,35 @@ test("an interval of polls that is none throws, and unknown options are warned o
   assert.match(mock.calls[0].arguments[0], /unknown options: reconect \(known: user, /);
 });
 
+test("times that are none throw, and timers that a platform has not are its longest ones", async (t) => {
+  const { setTimeout: given } = globalThis;
+  const longest = 2 ** 31 - 1;
+  for (const ms of ["1", NaN, -1, 0, null]) {
+    for (const name of ["timeout_ms", "clock_interval_ms"]) assert.throws(() => connect("http://a", { [name]: ms }), { name: "TypeError", message: new RegExp(`^${name} must be`) });
+  }
+  const server = await fake(t, { transports: ["poll"] });
+  const tt = client(t, server, { transports: ["poll"], timeout_ms: Infinity });
+  const room = await tt.join("C");
+  for (const expires_ms of ["1", NaN, -1]) assert.throws(() => room.act(1, { expires_ms }), TypeError);
+  const set = [];
+  t.mock.method(globalThis, "setTimeout", (fn, ms) => (set.push(ms), given(fn, ms)));
+  tt.heartbeat(2 ** 32);
+  server.lose = () => true;
+  room.act(1, { expires_ms: 3e9 });
+  await tt.once("state");
+  room.act(2, { expires_ms: 3e9 });
+  assert.ok(set.includes(longest) && set.every((ms) => ms <= longest), String(set));
+});
+
+test("what is no listener, no user and no address of requests throws", (t) => {
+  const tt = connect("http://127.0.0.1:1", { user: "1:1", WebSocket, reconnect: false });
+  t.after(() => tt.close());
+  tt.ready.catch(() => {});
+  for (const listener of [5, undefined, {}]) assert.throws(() => tt.on("message", listener), { name: "TypeError", message: /^the listener of message must be a function/ });
+  assert.throws(() => connect("http://a", { user: () => "1:1" }), { name: "TypeError", message: /^user must be a string, not function/ });
+  assert.throws(() => connect("http://user:secret@a"), { name: "TypeError", message: /user and a password/ });
+});
+
 for (const [name, options] of Object.entries(CONFIGURATIONS)) {
   test(`${name}: channel messages have sender, offset and time, arrive once, and a loss is reported as a gap`, async (t) => {
     const server = await fake(t);

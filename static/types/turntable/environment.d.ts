@@ -20,14 +20,6 @@ export type Environment = {
     unix: () => number;
 };
 /**
- * @typedef {object} Environment
- * @property {(fn: () => void, ms: number) => any} setTimeout
- * @property {(timer: any) => void} clearTimeout
- * @property {() => number} random from 0 (inclusive) to 1 (exclusive)
- * @property {() => number} local ms of a monotonic clock with an arbitrary epoch
- * @property {() => number} unix the system time in Unix ms
- */
-/**
  * @param {Partial<Environment>} [given]
  * @returns {Environment}
  */

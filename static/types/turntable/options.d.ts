@@ -42,6 +42,13 @@ export type SessionOptions = {
  */
 export declare function checkInterval(ms: unknown): void;
 /**
+ * A time of an option: throws a TypeError if it is none.
+ * @param {string} name
+ * @param {unknown} ms
+ * @param {boolean} [zero] whether it may be 0
+ */
+export declare function checkTime(name: string, ms: unknown, zero?: boolean): void;
+/**
  * The arguments of `connect(url, options)` and `connect(options)`.
  * @param {string | URL | ConnectOptions | undefined} first
  * @param {ConnectOptions | undefined} options

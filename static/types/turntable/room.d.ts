@@ -46,7 +46,7 @@ export type ActOptions = {
      */
     queue?: boolean;
     /**
-     * dropped if it is still queued after this time, or has to be repeated
+     * from 0: dropped if it is still queued after this time, or has to be repeated
      */
     expires_ms?: number;
     /**
@@ -132,7 +132,7 @@ export type RoomContext = {
  * @typedef {object} ActOptions
  * @property {number} [timestamp] in ms of `clock.local()`; default: now
  * @property {boolean} [queue] false: dropped if it cannot be sent at once
- * @property {number} [expires_ms] dropped if it is still queued after this time, or has to be repeated
+ * @property {number} [expires_ms] from 0: dropped if it is still queued after this time, or has to be repeated
  * @property {string} [merge] while it is queued, or if it has to be repeated, a later action of the
  *   room with the same key replaces it, without `refused`
  */
