@@ -176,7 +176,7 @@ fn from_query(request: &HttpRequest) -> Result<String, ErrorBody> {
 
 /// The number of the first datagram (`n`) and the attempt that they belong to (`attempt`).
 /// Numbers are counted from 1 over the life of the
-/// session as `welcome` counts them (`accepted`), so `time`, `resume` and `bye`
+/// session as `welcome` counts them (`accepted`), so `idme`, `time`, `resume` and `bye`
 /// have none.
 fn numbering(request: &HttpRequest) -> Result<(Numbering, Option<u32>), ErrorBody> {
     #[derive(Deserialize)]

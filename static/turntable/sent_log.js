@@ -1,7 +1,7 @@
 /**
  * Commands that were sent in this session and that the server has not confirmed.
  * Both sides count them, beginning with 1 behind the session's first `welcome`;
- * `time`, `resume` and `bye` do not count (docs/protocol.md, Repeating commands).
+ * `idme`, `time`, `resume` and `bye` do not count (docs/protocol.md, Repeating commands).
  * After a reconnection exactly those behind `accepted` are sent again. No
  * timers, no network.
  * @module

@@ -469,3 +469,18 @@ test("poll: an identification that arrives twice begins one session", async (t) 
   assert.deepEqual([...server.sessions.values()].flatMap(({ user }) => user ?? []), ["1:1"]);
   assert.deepEqual(await tt.request("lookup", ["1:2"]), { echo: ["1:2"] });
 });
+
+for (const transport of ["tunnel", "longpoll"]) {
+  test(`${transport}: an identification whose answer is lost is repeated, and begins one session`, async (t) => {
+    const server = await fake(t, { transports: ["tunnel"] });
+    let count = 0;
+    server.loseAnswer = (_url, body) => body.includes('"idme"') && (count += 1) === 1;
+    const tt = connect(server.url, { user: "1:1", transports: [transport], EventSource: null });
+    t.after(() => tt.close());
+    const states = [];
+    tt.on("state", ({ state }) => states.push(state));
+    await tt.request("lookup", ["1:2"]);
+    while (count < 2) await tt.request("lookup", ["1:2"]);
+    assert.deepEqual([states, [...server.sessions.values()].map(({ user }) => user)], [["online"], ["1:1"]]);
+  });
+}

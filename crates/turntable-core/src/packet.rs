@@ -413,7 +413,10 @@ impl ClientPacket {
     /// session.
     #[must_use]
     pub const fn is_counted(&self) -> bool {
-        !matches!(self, Self::Time { .. } | Self::Resume { .. } | Self::Bye)
+        !matches!(
+            self,
+            Self::IdMe { .. } | Self::Time { .. } | Self::Resume { .. } | Self::Bye
+        )
     }
 
     /// Whether each command of this name with an `id` is answered by one owner.

@@ -8,7 +8,8 @@
  * server skips the datagrams that it took before, and refuses a request that
  * leaves a gap (409), which says how many it took. A reloaded page does not know
  * its numbers and asks first. What is stale when it is repeated keeps its number: a
- * datagram without effect takes its place.
+ * datagram without effect takes its place. The identification has no number; a repeated
+ * one is answered with another welcome.
  *
  * The server answers a request at once, so a request without an answer was lost, or
  * its connection is dead. It is abandoned, which closes the connection, and repeated.
@@ -181,8 +182,6 @@ export class Sender {
    * @returns {Promise<boolean>} false if the connection failed or is closed
    */
   async #deliver(batch) {
-    // The identification has no number.
-    const repeatable = batch.every(({ text, entry }) => entry || !text.startsWith('{"command":"idme"'));
     let gaps = 0;
     let foreign = false;
     for (let failures = 0; !this.#closed && batch.length > 0; ) {
@@ -202,7 +201,7 @@ export class Sender {
       } catch (failure) {
         const ms = REPEAT_MS[failures];
         failures += 1;
-        if (ms === undefined || !repeatable) {
+        if (ms === undefined) {
           if (foreign && !this.#closed) bounced(batch);
           this.#fail(closeCodeOf(0), `the request failed: ${failure}`);
           return false;

@@ -175,7 +175,7 @@ impl<F> Session<F> {
 
     /// How many frames or entries of its client were taken: those that were
     /// received whole behind the first `welcome`. Refused and unreadable ones
-    /// count, also those that close the connection (1003, 1007, 1009); `time`,
+    /// count, also those that close the connection (1003, 1007, 1009); `idme`, `time`,
     /// `resume` and `bye` do not. After a resume a client repeats exactly those
     /// behind them (protocol.md 2.2, `welcome`).
     #[must_use]

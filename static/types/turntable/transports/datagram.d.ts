@@ -8,7 +8,8 @@
  * server skips the datagrams that it took before, and refuses a request that
  * leaves a gap (409), which says how many it took. A reloaded page does not know
  * its numbers and asks first. What is stale when it is repeated keeps its number: a
- * datagram without effect takes its place.
+ * datagram without effect takes its place. The identification has no number; a repeated
+ * one is answered with another welcome.
  *
  * The server answers a request at once, so a request without an answer was lost, or
  * its connection is dead. It is abandoned, which closes the connection, and repeated.
