@@ -463,7 +463,8 @@ export class Client extends Emitter {
   #report(error, heard = false) {
     if (this.#state.current === "closed") return;
     if (this.hasListeners("error")) this.emit("error", error);
-    else if (!heard) console.warn(`turntable: ${error.command ?? "error"}: ${error.code}: ${error.message}`);
+    // What close() drops needs no line each.
+    else if (!heard && !this.#session.ending) console.warn(`turntable: ${error.command ?? "error"}: ${error.code}: ${error.message}`);
   }
 }
 

@@ -34,6 +34,8 @@ export class Commands {
   /** @protected @type {Environment} */
   env;
   closed = false;
+  /** Whether what was not sent is being dropped, because the client is closed. */
+  ending = false;
 
   /**
    * @param {{environment: Environment, timeout_ms: number, queue_max: number}} options
@@ -404,6 +406,11 @@ export class Commands {
 
   /** The client is closed. @protected */
   end() {
+    this.ending = true;
+    for (const { id, command } of this.#outbox.take()) {
+      this.#requests.drop(id, new TurntableError("unavailable", "the client was closed before this was sent", { command }));
+    }
+    this.ending = false;
     this.closed = true;
     this.#outbox.clear();
     this.#requests.close();

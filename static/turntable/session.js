@@ -198,7 +198,7 @@ export class Session extends Commands {
    * and the session, and is repeated until it is answered.
    */
   close() {
-    if (this.closed) return;
+    if (this.closed || this.ending) return;
     if (this.connection.writable) this.connection.write(encode("bye", {}, undefined));
     // Without a connection, or on one that has not resumed the session yet.
     const apart = !this.online && this.secret !== undefined;

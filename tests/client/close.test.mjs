@@ -5,7 +5,7 @@ import { test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import { connect } from "../../static/turntable.js";
 import { fake } from "./fake_server.mjs";
-import { ManualEnvironment, WebSocket, serve } from "./harness.mjs";
+import { ManualEnvironment, WebSocket, online, serve } from "./harness.mjs";
 
 const EVENTS = ["state", "welcome", "resumed", "reset", "invite", "invitereply", "goaway", "service", "error", "transport", "frame", "message"];
 
@@ -126,4 +126,26 @@ test("poll: close() while the identification is slow ends the session that its a
   release();
   await ended;
   assert.equal(server.sessions.size, 0);
+});
+
+test("close() reports the actions that the server's rates held back, and calls that were not sent", async (t) => {
+  const { tt, peer } = await online(t, {}, { limits: { rates: { game: { per_second: 1, burst: 2 }, call: { per_second: 1, burst: 1 } } } });
+  const joining = tt.join("C");
+  peer.send("joined", { channel: "C", self: "1:1", members: {} }, (await peer.next("joingame")).id);
+  const room = await joining;
+  const log = [];
+  tt.on("state", ({ state }) => log.push(state));
+  room.on("refused", ({ error, data }) => {
+    log.push([error.code, ...data]);
+    // A listener may try again.
+    room.act("again");
+  });
+  const sent = [1, 2, 3, 4].map((number) => room.act(number));
+  assert.deepEqual(sent, [true, true, true, true]);
+  const calls = [1, 2].map(() => tt.call("f", {}).catch(({ message }) => message));
+  const { mock } = t.mock.method(console, "warn", () => {});
+  tt.close();
+  assert.deepEqual(log, [["unavailable", 2], ["unavailable", 3], ["unavailable", 4], "closed"]);
+  assert.match((await Promise.all(calls))[1], /before this was sent/);
+  assert.equal(mock.callCount(), 0);
 });

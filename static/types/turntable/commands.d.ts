@@ -47,6 +47,8 @@ export declare class Commands {
     /** @protected @type {Environment} */
     protected env: Environment;
     closed: boolean;
+    /** Whether what was not sent is being dropped, because the client is closed. */
+    ending: boolean;
     /**
      * @param {{environment: Environment, timeout_ms: number, queue_max: number}} options
      * @param {CommandHooks} hooks
