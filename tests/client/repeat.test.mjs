@@ -484,3 +484,42 @@ for (const transport of ["tunnel", "longpoll"]) {
     assert.deepEqual([states, [...server.sessions.values()].map(({ user }) => user)], [["online"], ["1:1"]]);
   });
 }
+
+for (const transport of ["tunnel", "longpoll"]) {
+  test(`${transport}: a session whose welcome is lost is ended`, async (t) => {
+    const server = await fake(t, { transports: ["tunnel"] });
+    let lose = () => {};
+    const lost = new Promise((resolve) => {
+      lose = resolve;
+    });
+    let streams = 0;
+    const interrupted = async (url, options) => {
+      const stream = options.method !== "POST" && url.includes("/tunnel?");
+      if (stream) streams += 1;
+      const response = await fetch(url, options);
+      if (!stream && options.body?.includes('"idme"')) lose();
+      // The one that brings the welcome.
+      if (!stream || streams !== (transport === "tunnel" ? 1 : 2)) return response;
+      if (transport === "longpoll") throw new Error("cut");
+      const reader = response.body.getReader();
+      const start = async (controller) => {
+        for (let text = ""; !text.includes("idyou"); ) {
+          const { value } = await reader.read();
+          text += new TextDecoder().decode(value);
+          controller.enqueue(value);
+        }
+        await lost;
+        controller.error(new Error("cut"));
+      };
+      return new Response(new ReadableStream({ start }), { headers: response.headers });
+    };
+    const ended = new Promise((resolve) => {
+      server.ended = resolve;
+    });
+    const tt = connect(server.url, { user: "1:1", transports: [transport], EventSource: null, fetch: interrupted, reconnect: { min_ms: 1, max_ms: 5 } });
+    t.after(() => tt.close());
+    await tt.ready;
+    assert.equal((await ended).user, "1:1");
+    assert.deepEqual([...server.sessions.values()].map(({ user }) => user), ["1:1"]);
+  });
+}

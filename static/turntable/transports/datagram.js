@@ -17,7 +17,7 @@
  * @module
  */
 
-import { outlives, pageLeaves, untilAnswered } from "../goodbye.js";
+import { outlives, pageLeaves, sayGoodbye, untilAnswered } from "../goodbye.js";
 import { LOST, bounced, closeCodeOf, concernsRequest, datagramOf, endpointUrl, halve, isFinal, lastNumber, removeDropped, responseError, takeBatch } from "./transport.js";
 
 /** @import { Outgoing, ResponseError, Target, TransportHooks } from "./transport.js" */
@@ -64,6 +64,7 @@ export class Sender {
   #open = [];
   #in_flight = false;
   #closed = false;
+  #identifies = false;
   /** Ends the request under way. */
   #abort = () => {};
 
@@ -92,6 +93,7 @@ export class Sender {
    * @param {Outgoing["entry"]} entry
    */
   send(text, entry) {
+    this.#identifies ||= text.startsWith('{"command":"idme"');
     this.#queue.push({ text, entry });
     if (this.#queue.length === 1 && !this.#in_flight) queueMicrotask(() => void this.#flush());
   }
@@ -113,6 +115,9 @@ export class Sender {
     this.#closed = true;
     this.#queue = [];
     this.#abort();
+    // Without a welcome nobody knows the session that may have begun, and the next connection begins another one.
+    if (this.#identifies && this.#hooks.resume() === undefined) void sayGoodbye(this.#target, this.tunnel);
+    this.#identifies = false;
   }
 
   /**
@@ -123,6 +128,7 @@ export class Sender {
    */
   async finish() {
     this.#closed = true;
+    this.#identifies = false;
     const pending = [...this.#open, ...this.#queue.splice(0)];
     this.#abort();
     while (pending.length > 0) {
