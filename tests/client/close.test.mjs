@@ -128,7 +128,7 @@ test("poll: close() while the identification is slow ends the session that its a
   assert.equal(server.sessions.size, 0);
 });
 
-test("close() reports the actions that the server's rates held back, and calls that were not sent", async (t) => {
+test("close() reports the actions that the server's rates deferred, and calls that were not sent", async (t) => {
   const { tt, peer } = await online(t, {}, { limits: { rates: { game: { per_second: 1, burst: 2 }, call: { per_second: 1, burst: 1 } } } });
   const joining = tt.join("C");
   peer.send("joined", { channel: "C", self: "1:1", members: {} }, (await peer.next("joingame")).id);
