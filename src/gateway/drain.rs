@@ -183,6 +183,14 @@ impl Gateway {
     fn end_drain(&mut self) {
         if self.drain.as_ref().is_some_and(|known| !known.is_ending) {
             self.drain = None;
+            let polls = self.connections.iter();
+            let polls = polls.filter(|(_, connection)| connection.transport.is_poll());
+            let polls: Vec<ConnKey> = polls.map(|(key, _)| key).collect();
+            for key in polls {
+                if let Some(connection) = self.connections.get_mut(key) {
+                    connection.transport.stay();
+                }
+            }
         }
     }
 
@@ -201,7 +209,10 @@ impl Gateway {
     /// Sends all away that are left.
     pub(super) fn drain_rest(&mut self) {
         let draining = self.drain.as_mut();
-        let left = draining.map(|draining| std::mem::take(&mut draining.waiting));
+        let left = draining.map(|draining| {
+            draining.sessions.clear();
+            std::mem::take(&mut draining.waiting)
+        });
         self.drain_taken(left.unwrap_or_default().into());
     }
 
@@ -215,7 +226,13 @@ impl Gateway {
     fn turn_of(&mut self, client: Waiting) -> Option<ConnKey> {
         let session = match client {
             Waiting::Session(session) => session,
-            Waiting::Connection(key) => return Some(key),
+            // Its client may have identified since.
+            Waiting::Connection(key) => {
+                match self.connections.get(key).and_then(Connection::session) {
+                    Some(session) => session,
+                    None => return Some(key),
+                }
+            }
         };
         let key = self.sessions.get(session)?.session.connection()?;
         let connection = self.connections.get_mut(key)?;
@@ -226,9 +243,14 @@ impl Gateway {
         if !self.saving.is_on && connection.transport.leave_with_answer() {
             return None;
         }
-        if self.saving.is_on && connection.transport.is_between_requests() {
-            // The next process answers the next one.
-            self.push_effects([Effect::Lose(key)]);
+        if self.saving.is_on && connection.transport.is_poll() {
+            // The next process answers the next one. A `goaway` might wait behind the answer to
+            // the one under way, and come from there.
+            let end = match connection.transport.is_between_requests() {
+                true => Effect::Lose(key),
+                false => Effect::Close(key, CloseReason::GoingAway),
+            };
+            self.push_effects([end]);
             self.run();
             return None;
         }
@@ -452,6 +474,27 @@ mod tests {
             is_away(&gateway, session),
             "long before the end of the drain"
         );
+    }
+
+    #[test]
+    fn client_that_identified_meanwhile_goes_when_it_comes_back() {
+        let mut gateway = gateway(0, &Arc::new(Noted::default()));
+        let [_, session] = [1, 2].map(|number| begin_by_answers(&mut gateway, number));
+        let connection = gateway.sessions.get(session).unwrap().session.connection();
+        let start = Instant::now();
+        gateway.begin_drain(drain(false));
+        // As it was before it identified.
+        let draining = gateway.drain.as_mut().unwrap();
+        draining.waiting = [Waiting::Connection(connection.unwrap())].into();
+        draining.sessions.clear();
+        end_answer(&mut gateway, session);
+        gateway.drain_on(start + Duration::from_secs(61));
+        assert!(
+            !is_away(&gateway, session),
+            "it has no answer to read it in"
+        );
+        come_back(&mut gateway, session);
+        assert!(is_away(&gateway, session));
     }
 
     #[test]

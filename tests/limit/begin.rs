@@ -6,8 +6,9 @@ use std::time::Duration;
 use serde_json::json;
 
 use super::http_connection::HttpConnection;
-use turntable_testkit::metric::{SESSIONS, limits_reached};
-use turntable_testkit::poll::{PollClient, call, entries};
+use turntable_testkit::http::Response;
+use turntable_testkit::metric::{CONNECTIONS, SESSIONS, limits_reached};
+use turntable_testkit::poll::{PollClient, call, calls, entries, post};
 use turntable_testkit::session::{Session, resume};
 use turntable_testkit::tunnel::Tunnel;
 use turntable_testkit::{Client, Server, http};
@@ -80,6 +81,28 @@ fn tunnel_that_is_resumed_too_often_is_too_many_requests() {
     let target = format!("/tunnel?id={}&format=ndjson", tunnel.id);
     let answer = http::send(server.address, "GET", &target, &header, "");
     assert_eq!(answer.error(), (429, "rate_limited".to_owned()));
+}
+
+#[test]
+fn polls_that_are_resumed_too_often_leave_no_connections() {
+    let server = Server::with(&[("limits.resume", "{ per_second = 1, burst = 1 }")]);
+    let poll = PollClient::user(&server, "1:1");
+    let is_limited = |answer: &Response| {
+        let errors = calls(&entries(answer), "$av:error");
+        errors.iter().any(|error| error["code"] == "rate_limited")
+    };
+    let by_count = |_| poll.send("?received=0", "[]");
+    let call = call(
+        "$av:resume",
+        json!({"session": poll.session, "received": 0}),
+        1,
+    );
+    let by_call = |_| post(&server, "/poll", "", &json!([call]).to_string());
+    let limited = (0..20).map(by_count).filter(&is_limited).count();
+    assert!(limited >= 15, "{limited} of 20");
+    (0..20).map(by_call).for_each(drop);
+    assert!(server.metric(&limits_reached("limits.resume")) >= 30.0);
+    assert!(server.metric(CONNECTIONS) <= 2.0);
 }
 
 #[test]

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 
 use turntable_testkit::http::{self, get};
-use turntable_testkit::poll::{PollClient, call, calls, result};
+use turntable_testkit::poll::{PollClient, call, calls, published, result};
 use turntable_testkit::stream::Stream;
 use turntable_testkit::tunnel::{self, Tunnel};
 use turntable_testkit::websocket::handshake;
@@ -185,6 +185,31 @@ fn client_that_polls_gets_its_goaway_with_its_next_answer() {
     last.await_calls(Vec::new(), "$av:goaway", 1);
     drop((first, last));
     assert_eq!(server.wait().code(), Some(0), "{}", server.log());
+}
+
+#[test]
+fn client_that_polls_gets_what_waits_before_its_goaway() {
+    let server = Server::with(&[("server.workers", "1")]);
+    let poller = PollClient::on_channel(&server, "1:1", "a");
+    let mut other = server.connect();
+    other.identify("1:2");
+    // More than one numbered answer has.
+    let data = "x".repeat(15_000);
+    for number in 0..5 {
+        other.request("publish", json!({"channel": "a", "data": [number, data]}));
+    }
+    drain(&server, &json!({"seconds": 0}));
+    let (mut messages, mut goaways) = (Vec::new(), 0);
+    let mut answers = 0;
+    while goaways == 0 {
+        answers += 1;
+        let entries = poller.batch(answers, &json!([]));
+        messages.extend(published(&entries).iter().map(|data| data[0].clone()));
+        goaways = calls(&entries, "$av:goaway").len();
+    }
+    assert_eq!(messages, [0, 1, 2, 3, 4]);
+    assert!(answers > 1, "they are more than one answer has");
+    assert_eq!(poller.send("", "[]").status, 503);
 }
 
 /// When each of the clients received its `goaway`, and how long it is asked to wait.

@@ -409,6 +409,18 @@ impl Transport {
         }
     }
 
+    /// It does not leave any more.
+    pub(crate) const fn stay(&mut self) {
+        if let Self::Poll(poll) = self {
+            poll.stay();
+        }
+    }
+
+    /// Whether its client polls (seed 000).
+    pub(crate) const fn is_poll(&self) -> bool {
+        matches!(self, Self::Poll(_))
+    }
+
     /// Whether such a client has no request under way.
     pub(crate) const fn is_between_requests(&self) -> bool {
         match self {

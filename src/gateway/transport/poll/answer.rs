@@ -5,7 +5,7 @@ use crate::gateway::delivery::frame::Frame;
 use crate::gateway::session::ended::End;
 use crate::gateway::session::memory::RequestAnswer;
 use crate::gateway::transport::context::Cx;
-use crate::gateway::transport::poll::close_entry;
+use crate::gateway::transport::poll::{Poll, close_entry};
 use turntable_core::packet::ServerPacket;
 use turntable_wire::{json_v1, remote_call};
 
@@ -33,6 +33,19 @@ impl RequestAnswer {
             waiting: 0,
         }
     }
+}
+
+/// Whether the answer to the request has what waits for the session, and a `goaway` behind it.
+pub(super) fn has_room(poll: &Poll, cx: &mut Cx<'_>) -> bool {
+    let Some(request) = &poll.current else {
+        return false;
+    };
+    let waiting_bytes = cx
+        .entry()
+        .map_or(0, |entry| entry.session.outbox.waiting_bytes());
+    // Entries are longer than messages, by less than half of the bound.
+    let has_room = request.batch.is_none() || waiting_bytes < NUMBERED_BYTES / 2;
+    has_room && !request.respond.is_closed()
 }
 
 /// Everything that waits, as a list of entries. Of the session's messages the first

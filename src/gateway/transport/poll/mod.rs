@@ -67,6 +67,19 @@ pub(crate) struct Poll {
     heard_ms: u64,
     /// Whether its client is sent away with the next answer.
     is_leaving: bool,
+    resume: ResumeStage,
+}
+
+/// Whether it began for a session that has another connection, or none.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum ResumeStage {
+    /// It did not, or has the session.
+    None,
+    /// It has not got the session yet.
+    Awaited,
+    /// It does not get it. Requests that name the session find that again, and never this
+    /// connection: it ends with its answer.
+    Refused,
 }
 
 /// A request.
@@ -121,6 +134,7 @@ impl Poll {
             backlog: Backlog::default(),
             heard_ms: now_ms,
             is_leaving: false,
+            resume: ResumeStage::None,
         };
         let transport = Transport::Poll(Box::new(poll));
         let mut connection = Connection::new(None, Some(permit), transport);
@@ -132,9 +146,14 @@ impl Poll {
     /// session that it may identify for; one that resumes has it.
     pub(crate) fn begin(connection: &mut Connection, is_new: bool, cx: &mut Cx<'_>) {
         cx.arm(GONE, cx.now_ms + gone_ms(!is_new, cx.settings));
-        if is_new && let Some(poll) = Self::of(connection) {
+        let Some(poll) = Self::of(connection) else {
+            return;
+        };
+        if is_new {
             let first = connected(poll.name, cx);
             cx.push_direct(connection, Frame::raw(&first));
+        } else {
+            poll.resume = ResumeStage::Awaited;
         }
     }
 
@@ -148,9 +167,14 @@ impl Poll {
         self.heard_ms
     }
 
-    /// Its client is sent away with the next answer.
+    /// Its client is sent away with the next answer behind which nothing waits.
     pub(crate) const fn leave_with_answer(&mut self) {
         self.is_leaving = true;
+    }
+
+    /// It is not sent away any more.
+    pub(crate) const fn stay(&mut self) {
+        self.is_leaving = false;
     }
 
     /// Whether no request is carried out.
@@ -219,7 +243,19 @@ impl Hooks for Poll {
         }
     }
 
+    fn refuse(connection: &mut Connection, _: &ErrorBody, _: &mut Cx<'_>) -> bool {
+        if let Some(poll) = Self::of(connection)
+            && poll.resume == ResumeStage::Awaited
+        {
+            poll.resume = ResumeStage::Refused;
+        }
+        false
+    }
+
     fn on_attached(connection: &mut Connection, attachment: Attachment, cx: &mut Cx<'_>) {
+        if let Some(poll) = Self::of(connection) {
+            poll.resume = ResumeStage::None;
+        }
         let Some(entry) = cx.entry() else {
             return;
         };
@@ -289,10 +325,15 @@ impl Hooks for Poll {
             // Between requests changes of presence merge.
             entry.is_blocked = !has_request;
         }
-        if is_whole && std::mem::take(&mut poll.is_leaving) {
+        if is_whole && poll.is_leaving && answer::has_room(poll, cx) {
+            poll.is_leaving = false;
             cx.push_effect(Effect::Leave(cx.key));
         } else if is_whole {
+            let is_refused = poll.resume == ResumeStage::Refused;
             answer(connection, cx);
+            if is_refused {
+                return cx.push_effect(Effect::Lose(cx.key));
+            }
             next(connection, cx);
         }
     }
