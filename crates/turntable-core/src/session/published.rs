@@ -34,6 +34,12 @@ pub fn published_bytes(packet: &ClientPacket, user: &UserId) -> usize {
             let args = args.as_ref().map_or(0, |args| args.as_json().len());
             MESSAGE_BYTES + f.len() + user.as_str().len() + args
         }
+        ClientPacket::Set(changes) => {
+            let changes = changes.iter().map(|(name, value)| {
+                name.len() + value.as_ref().map_or(4, |value| value.as_json().len())
+            });
+            MESSAGE_BYTES + user.as_str().len() + changes.sum::<usize>()
+        }
         _ => 0,
     }
 }
@@ -44,6 +50,16 @@ mod tests {
     use super::*;
     use crate::id::ChannelId;
     use crate::payload::Payload;
+
+    #[test]
+    fn attributes_count_with_their_names() {
+        let user = UserId::parse("1:1").unwrap();
+        let value = Payload::from_json("\"Mel\"");
+        let set = |value| ClientPacket::Set(vec![("name".into(), value)]);
+        let rest = MESSAGE_BYTES + "1:1".len() + "name".len();
+        assert_eq!(published_bytes(&set(Some(value)), &user), rest + 5);
+        assert_eq!(published_bytes(&set(None), &user), rest + "null".len());
+    }
 
     #[test]
     fn small_messages_count_with_what_is_around_them() {
