@@ -160,7 +160,7 @@ impl Parameter {
 /// has as an integer, too.
 fn whole(text: &str) -> Option<u64> {
     /// Beyond it a fraction does not count, so that the number may be another one.
-    const EXACT_MAX: f64 = 9_007_199_254_740_992.0;
+    const EXACT_MAX: f64 = 9_007_199_254_740_991.0;
     let exact = || {
         let number: f64 = text.parse().ok()?;
         let is_whole = (0.0..=EXACT_MAX).contains(&number) && number.fract() == 0.0;
@@ -244,7 +244,15 @@ mod tests {
             assert_eq!(read(Type::Seconds, json), Ok(Argument::Seconds(60)));
         }
         for json in [
-            "-1", "1.5", "1e99", r#""x""#, r#""inf""#, r#""nan""#, "true",
+            "-1",
+            "1.5",
+            "1e99",
+            "9007199254740993.0",
+            "9007199254740991.6",
+            r#""x""#,
+            r#""inf""#,
+            r#""nan""#,
+            "true",
         ] {
             assert_eq!(
                 read(Type::Seconds, json),
