@@ -9,10 +9,10 @@ pub mod encoding;
 mod fan_out;
 mod former;
 pub(crate) mod frame;
-mod presence;
+pub(crate) mod presence;
 mod profile;
+pub(crate) mod round_frames;
 pub(crate) mod sent;
-pub(crate) mod written;
 
 use actix::{Context, Handler};
 
@@ -24,6 +24,7 @@ use crate::gateway::transport::{Dispatch, Hooks};
 use crate::gateway::work::Effect;
 use fan_out::FanOut;
 use frame::Frame;
+use presence::Occasion;
 use sent::Sent;
 use turntable_core::delivery::{Delivery, Meta, Topic};
 use turntable_core::frame::SharedFrame;
@@ -385,7 +386,7 @@ impl Gateway {
             if let Some(entry) = self.sessions.get_mut(session) {
                 entry.is_blocked = false;
             }
-            self.write_changes(session, false);
+            self.write_changes(session, Occasion::Fetch);
         }
         if self.traces.is_on() {
             return self.flush_traced(key, now_ms);

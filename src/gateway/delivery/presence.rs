@@ -10,6 +10,17 @@ use turntable_core::packet::{Presence, ReplyData};
 /// How long profiles wait at least that found a full outbox, in ms.
 const PROFILES_PAUSE_MS: u64 = 5;
 
+/// On which occasion a session gets its changes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Occasion {
+    /// All users that it has just subscribed to are known.
+    Snapshot,
+    /// All sessions with changes get theirs.
+    Round,
+    /// Its client fetches what waits.
+    Fetch,
+}
+
 impl Gateway {
     /// An avatar reported what others see of its user.
     pub(crate) fn presence(&mut self, user: &UserId, presence: Presence) {
@@ -55,7 +66,7 @@ impl Gateway {
     /// Writes the snapshots that are complete; they do not wait for others.
     pub(crate) fn write_snapshots(&mut self) {
         for session in std::mem::take(&mut self.lists.snapshots) {
-            self.write_changes(session, true);
+            self.write_changes(session, Occasion::Snapshot);
             let Some(entry) = self.sessions.get_mut(session) else {
                 continue;
             };
@@ -83,7 +94,7 @@ impl Gateway {
         }
         self.presence_flushed_ms = now_ms;
         for session in std::mem::take(&mut self.lists.changed) {
-            self.write_changes(session, false);
+            self.write_changes(session, Occasion::Round);
             self.run();
         }
         self.subscriptions.watches.end_round();
@@ -96,12 +107,13 @@ impl Gateway {
 
     /// Puts what changed into a session's outbox, unless its connection takes
     /// nothing now: then the changes go on merging.
-    pub(crate) fn write_changes(&mut self, session: SessionSlot, is_snapshot: bool) {
+    pub(crate) fn write_changes(&mut self, session: SessionSlot, occasion: Occasion) {
         let Some(entry) = self.sessions.get_mut(session) else {
             return;
         };
         let takes_nothing = entry.is_blocked || entry.session.connection().is_none();
-        if !entry.has_changes() || entry.unknown > 0 || (takes_nothing && !is_snapshot) {
+        let waits = takes_nothing && occasion != Occasion::Snapshot;
+        if !entry.has_changes() || entry.unknown > 0 || waits {
             return;
         }
         let profiles = std::mem::take(&mut entry.profiles);
@@ -113,9 +125,9 @@ impl Gateway {
         changed.dedup();
         self.counters.presence_changes += changed.len() as u64;
         let watches = &mut self.subscriptions.watches;
-        let mut frame = match is_snapshot {
-            true => watches.frame(&changed, entry.hidden()),
-            false => watches.frame_of_round(&changed, entry.hidden()),
+        let mut frame = match occasion {
+            Occasion::Round => watches.frame_of_round(&changed, entry.hidden()),
+            Occasion::Snapshot | Occasion::Fetch => watches.frame(&changed, entry.hidden()),
         };
         self.lists.spare_changes.take(changed);
         if entry.unnumbered().is_some() {

@@ -71,6 +71,7 @@ mod tests {
 
     use super::*;
     use crate::gateway::delivery::encoding::{Encoding, Encodings, Reader};
+    use crate::gateway::delivery::presence::Occasion;
     use crate::gateway::testing::{Noted, crowd, entry, gateway, user};
     use turntable_core::packet::Presence;
     use turntable_core::payload::Payload;
@@ -116,7 +117,7 @@ mod tests {
         gateway.profile(&user("2:1"), &change, false);
         assert_eq!(gateway.lists.changed.len() as u64, WATCHERS);
         for session in std::mem::take(&mut gateway.lists.changed) {
-            gateway.write_changes(session, false);
+            gateway.write_changes(session, Occasion::Round);
         }
         assert_eq!(encodes(&mut gateway, &sessions), (1, 1));
     }

@@ -14,7 +14,7 @@ use thin_vec::ThinVec;
 
 use crate::gateway::delivery::change_log::Change;
 use crate::gateway::delivery::frame::Frame;
-use crate::gateway::delivery::written::Written;
+use crate::gateway::delivery::round_frames::RoundFrames;
 use crate::gateway::subscription::profile::{ProfileChange, Profiles};
 use crate::gateway::subscription::topic::Subscriber;
 use crate::gateway::subscription::users::{Users, Watched};
@@ -48,7 +48,7 @@ pub(crate) struct Watches {
     users: Users,
     profiles: Profiles,
     /// What was written in this round.
-    written: Written,
+    round: RoundFrames,
 }
 
 impl Watches {
@@ -82,7 +82,7 @@ impl Watches {
     /// The round is over: forgets the messages that were written in it.
     pub(crate) fn end_round(&mut self) {
         self.profiles.forget_frame();
-        self.written.clear();
+        self.round.clear();
     }
 
     /// Whether so many more users can be watched. What counts is the numbers that there
@@ -147,7 +147,7 @@ impl Watches {
         }
         let watched = self.users.remove(number)?;
         self.profiles.remove(number);
-        self.written.clear();
+        self.round.clear();
         let hash = self.hasher.hash_one(watched.user());
         if let Ok(entry) = self.numbers.find_entry(hash, |known| *known == number) {
             entry.remove();
@@ -193,9 +193,9 @@ impl Watches {
         hidden: &[UserNumber],
     ) -> Frame {
         let changes = self.changes(numbers, hidden);
-        let mut written = std::mem::take(&mut self.written);
-        let frame = written.of(&changes, || self.write(&changes, |_| true));
-        self.written = written;
+        let mut round = std::mem::take(&mut self.round);
+        let frame = round.of(&changes, || self.write(&changes, |_| true));
+        self.round = round;
         frame
     }
 

@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use super::*;
 use crate::gateway::delivery::frame::Frame;
+use crate::gateway::delivery::presence::Occasion;
 use crate::gateway::session::memory::{RequestAnswer, ResumeFrom, UNNUMBERED_MAX};
 use crate::gateway::testing::{Noted, begin, connect, entry, gateway, path, user};
 use turntable_core::backup::RoomBackup;
@@ -71,11 +72,11 @@ fn lived(gateway: &mut Gateway) -> SessionSlot {
     gateway.presence(&user("1:\"4"), Presence::Idle);
     gateway.write_snapshots();
     gateway.presence(&user("1:2"), Presence::Offline);
-    gateway.write_changes(slot, false);
+    gateway.write_changes(slot, Occasion::Round);
     entry(gateway, slot).session.outbox.push(published(1));
     written(entry(gateway, slot), 3);
     gateway.presence(&user("1:3"), Presence::Online);
-    gateway.write_changes(slot, false);
+    gateway.write_changes(slot, Occasion::Round);
     entry(gateway, slot).session.outbox.push(published(2));
     slot
 }

@@ -13,13 +13,13 @@ const CHANGES: usize = 8;
 
 /// The messages.
 #[derive(Debug, Default)]
-pub(crate) struct Written {
+pub(crate) struct RoundFrames {
     frames: Vec<Frame>,
     /// Where the next one is put.
     next: usize,
 }
 
-impl Written {
+impl RoundFrames {
     /// The message of these changes: the one that was written, or the one that `write`
     /// makes.
     pub(crate) fn of(&mut self, changes: &[Change], write: impl FnOnce() -> Frame) -> Frame {
@@ -61,9 +61,9 @@ mod tests {
     }
 
     /// The message of `changes`, and whether it was made now.
-    fn of(written: &mut Written, changes: &[Change]) -> (*const u8, bool) {
+    fn of(frames: &mut RoundFrames, changes: &[Change]) -> (*const u8, bool) {
         let mut is_new = false;
-        let frame = written.of(changes, || {
+        let frame = frames.of(changes, || {
             is_new = true;
             Frame::changes(changes, |_, out| out.extend_from_slice(b"{}"))
         });
@@ -72,35 +72,35 @@ mod tests {
 
     #[test]
     fn same_changes_are_written_once_until_the_round_is_over() {
-        let mut written = Written::default();
+        let mut frames = RoundFrames::default();
         let (online, offline) = (
             changes(&[1], Presence::Online),
             changes(&[1], Presence::Offline),
         );
-        let (first, is_new) = of(&mut written, &online);
+        let (first, is_new) = of(&mut frames, &online);
         assert!(is_new);
-        assert!(of(&mut written, &offline).1, "another state");
-        assert!(of(&mut written, &changes(&[1, 2], Presence::Online)).1);
-        assert_eq!(of(&mut written, &online), (first, false));
-        written.clear();
-        assert!(of(&mut written, &online).1);
+        assert!(of(&mut frames, &offline).1, "another state");
+        assert!(of(&mut frames, &changes(&[1, 2], Presence::Online)).1);
+        assert_eq!(of(&mut frames, &online), (first, false));
+        frames.clear();
+        assert!(of(&mut frames, &online).1);
     }
 
     #[test]
     fn last_messages_are_remembered_and_long_ones_are_not() {
-        let mut written = Written::default();
+        let mut frames = RoundFrames::default();
         let all = |number| changes(&[number], Presence::Busy);
         for number in 0..3 * MESSAGES as u32 {
-            assert!(of(&mut written, &all(number)).1);
+            assert!(of(&mut frames, &all(number)).1);
         }
         let last = 2 * MESSAGES as u32..3 * MESSAGES as u32;
-        assert!(last.clone().all(|number| !of(&mut written, &all(number)).1));
+        assert!(last.clone().all(|number| !of(&mut frames, &all(number)).1));
         assert!(
-            of(&mut written, &all(last.start - 1)).1,
+            of(&mut frames, &all(last.start - 1)).1,
             "it is too long ago"
         );
         let long: Vec<u32> = (0..=CHANGES as u32).collect();
         let long = changes(&long, Presence::Busy);
-        assert!(of(&mut written, &long).1 && of(&mut written, &long).1);
+        assert!(of(&mut frames, &long).1 && of(&mut frames, &long).1);
     }
 }
