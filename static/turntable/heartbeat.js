@@ -58,6 +58,8 @@ export class Heartbeat {
   /** Measures the time to the answer of a probe. @type {any} */
   #answer_timer;
   #answering = false;
+  /** When the answer began to be awaited. */
+  #asked_at = 0;
   /** Whether messages arrive, and no answer. */
   #one_way = false;
   #steady = true;
@@ -148,7 +150,10 @@ export class Heartbeat {
     this.#probed_at = this.#env.local();
     if (this.#hooks.probe()) {
       if (!this.#waiting) this.#wait(UNSTEADY_MS, () => this.#unanswered());
-      if (!this.#answering) this.#awaitAnswer(UNSTEADY_MS, () => this.#oneWay());
+      if (!this.#answering) {
+        this.#asked_at = this.#probed_at;
+        this.#awaitAnswer(UNSTEADY_MS, () => this.#oneWay());
+      }
     }
     if (this.#running) this.#schedule();
   }
@@ -159,8 +164,8 @@ export class Heartbeat {
   }
 
   #oneWay() {
-    // Where nothing arrives, the silence is measured already.
-    this.#one_way = !this.#waiting;
+    // Where nothing has arrived since the probe, the silence is measured already.
+    this.#one_way = this.#active_at > this.#asked_at;
     this.#report(false);
     if (this.#answering) this.#awaitAnswer(ONE_WAY_MS - UNSTEADY_MS, () => this.#dead());
   }
