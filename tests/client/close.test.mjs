@@ -96,37 +96,46 @@ test("after a close within `transport` no timer is left", async (t) => {
   assert.deepEqual(env.timers, []);
 });
 
-test("poll: close() while the identification is slow ends the session that its answer names", async (t) => {
-  const server = await fake(t);
-  const env = new ManualEnvironment();
-  let answer = () => {};
-  const asked = new Promise((resolve) => {
-    answer = resolve;
+/** From which request on the answers come late. */
+const SLOW = [
+  ["the request that begins the session", () => true],
+  ["the identification", (body) => body.includes("$av:idme")],
+];
+
+for (const [which, isSlow] of SLOW) {
+  test(`poll: close() while ${which} has no answer ends the session`, async (t) => {
+    const server = await fake(t);
+    const env = new ManualEnvironment();
+    let reached = () => {};
+    const asked = new Promise((resolve) => {
+      reached = resolve;
+    });
+    let release = () => {};
+    const released = new Promise((resolve) => {
+      release = resolve;
+    });
+    const slow = async (url, options) => {
+      const response = await fetch(url, options);
+      if (!isSlow(String(options.body))) return response;
+      reached();
+      await released;
+      options.signal?.throwIfAborted();
+      return response;
+    };
+    const tt = connect(server.url, { user: "1:1", fetch: slow, transports: ["poll"], environment: env });
+    tt.ready.catch(() => {});
+    await asked;
+    const ended = new Promise((resolve) => {
+      server.ended = resolve;
+    });
+    assert.equal(server.sessions.size, 1);
+    tt.close();
+    env.advance(5000);
+    release();
+    await ended;
+    assert.equal(server.sessions.size, 0);
   });
-  let release = () => {};
-  const released = new Promise((resolve) => {
-    release = resolve;
-  });
-  const slow = async (url, options) => {
-    const response = await fetch(url, options);
-    answer();
-    await released;
-    options.signal?.throwIfAborted();
-    return response;
-  };
-  const tt = connect(server.url, { user: "1:1", fetch: slow, transports: ["poll"], environment: env });
-  tt.ready.catch(() => {});
-  await asked;
-  const ended = new Promise((resolve) => {
-    server.ended = resolve;
-  });
-  assert.equal(server.sessions.size, 1);
-  tt.close();
-  env.advance(5000);
-  release();
-  await ended;
-  assert.equal(server.sessions.size, 0);
-});
+}
 
 test("close() reports the actions that the server's rates deferred, and calls that were not sent", async (t) => {
   const { tt, peer } = await online(t, {}, { limits: { rates: { game: { per_second: 1, burst: 2 }, call: { per_second: 1, burst: 1 } } } });

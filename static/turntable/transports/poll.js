@@ -149,7 +149,7 @@ class PollConnection {
     // What runs before it comes first; it is repeated if it gets no answer. A page that is left cannot wait.
     if (!pageLeaves()) {
       const { environment } = this.#target;
-      // Only the answer to an identification names the session that is to be ended.
+      // Only the answer to the request that begins the session names what is to be ended.
       const limit = this.#session === undefined ? undefined : environment.setTimeout(() => this.#abort(), ENDING_MS);
       await this.#flushing;
       environment.clearTimeout(limit);
