@@ -126,14 +126,15 @@ export class Room extends Emitter {
    * @param {any | any[]} data
    * @param {ActOptions} [options]
    * @returns {boolean} whether the actions were sent or queued; what is dropped later is
-   *   emitted as `refused`. False for an empty array, of which nothing is sent, and for an object
-   *   that holds the room no more, which the client's `error` reports
+   *   emitted as `refused`. False for an empty array, of which nothing is sent, while `close()` drops
+   *   what is queued, and for an object that holds the room no more, which the client's `error` reports
    */
   act(data, { timestamp, queue = true, expires_ms, merge } = {}) {
     if (expires_ms !== undefined) checkTime("expires_ms", expires_ms, true);
     const list = Array.isArray(data) ? data : [data];
     const { session, clock } = this.#context;
-    if (list.length === 0) return false;
+    // A listener of `refused` may try again while the client ends: that would be dropped, and not reported.
+    if (list.length === 0 || session.ending) return false;
     const refused = (/** @type {TurntableError} */ error) => {
       this.emit("refused", { error, data: list });
       this.#context.report(error, this.hasListeners("refused"));

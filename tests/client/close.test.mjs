@@ -143,11 +143,12 @@ test("close() reports the actions that the server's rates deferred, and calls th
   peer.send("joined", { channel: "C", self: "1:1", members: {} }, (await peer.next("joingame")).id);
   const room = await joining;
   const log = [];
+  const again = [];
   tt.on("state", ({ state }) => log.push(state));
   room.on("refused", ({ error, data }) => {
     log.push([error.code, ...data]);
     // A listener may try again.
-    room.act("again");
+    again.push(room.act("again"));
   });
   const sent = [1, 2, 3, 4].map((number) => room.act(number));
   assert.deepEqual(sent, [true, true, true, true]);
@@ -155,6 +156,7 @@ test("close() reports the actions that the server's rates deferred, and calls th
   const { mock } = t.mock.method(console, "warn", () => {});
   tt.close();
   assert.deepEqual(log, [["unavailable", 2], ["unavailable", 3], ["unavailable", 4], "closed"]);
+  assert.deepEqual(again, [false, false, false]);
   assert.match((await Promise.all(calls))[1], /before this was sent/);
   assert.equal(mock.callCount(), 0);
 });

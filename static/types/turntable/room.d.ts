@@ -180,8 +180,8 @@ export declare class Room extends Emitter<RoomEvents> {
      * @param {any | any[]} data
      * @param {ActOptions} [options]
      * @returns {boolean} whether the actions were sent or queued; what is dropped later is
-     *   emitted as `refused`. False for an empty array, of which nothing is sent, and for an object
-     *   that holds the room no more, which the client's `error` reports
+     *   emitted as `refused`. False for an empty array, of which nothing is sent, while `close()` drops
+     *   what is queued, and for an object that holds the room no more, which the client's `error` reports
      */
     act(data: any | any[], { timestamp, queue, expires_ms, merge }?: ActOptions): boolean;
     /**
