@@ -141,6 +141,16 @@ test("a connection without a welcome is abandoned after the timeout", (t) => {
   assert.deepEqual([tt.state, states[0].message], ["offline", "no welcome in time"]);
 });
 
+test("a network whose first response is slow has twice that time for the welcome, beyond timeout_ms", (t) => {
+  const { made, env, tt, states } = offline(t, { timeout_ms: 4000 });
+  env.advance(3500);
+  made[0].receive("idyou", {});
+  env.advance(6999);
+  assert.deepEqual([made[0].closed, tt.state], [undefined, "connecting"]);
+  env.advance(1);
+  assert.deepEqual([made[0].closed, states[0].message], [4008, "no welcome in time"]);
+});
+
 test("a silent connection is unsteady, then abandoned, and the session is resumed", async (t) => {
   const { made, env, tt, states } = offline(t);
   const probes = () => made[0].sent.filter(({ command }) => command === "time").length;

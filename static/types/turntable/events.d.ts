@@ -87,7 +87,9 @@ export type ConnectOptions = {
      */
     queue_max?: number;
     /**
-     * maximum time for an answer, and for a connection (10000); timers run for 24.8 days at most
+     * maximum time for an answer, and for a connection to receive its welcome
+     * (10000): up to three times as long on a network whose first response is slow; timers run for 24.8 days
+     * at most
      */
     timeout_ms?: number;
     /**
@@ -307,7 +309,9 @@ export type ClientEvents = {
  * @property {{min_ms?: number, max_ms?: number} | false} [reconnect] bounds of the delay
  *   between attempts (250 and 10000); false: do not reconnect
  * @property {number} [queue_max] maximum number of commands queued while offline (1000)
- * @property {number} [timeout_ms] maximum time for an answer, and for a connection (10000); timers run for 24.8 days at most
+ * @property {number} [timeout_ms] maximum time for an answer, and for a connection to receive its welcome
+ *   (10000): up to three times as long on a network whose first response is slow; timers run for 24.8 days
+ *   at most
  * @property {number} [clock_interval_ms] interval between clock exchanges, at most (15000)
  * @property {Partial<Environment>} [environment] timers, clocks and random numbers, for tests
  */
