@@ -40,6 +40,8 @@ export class SentLog {
   #count = 0;
   /** Whether the numbers are the server's. An earlier page may have sent more than it has stored. */
   #known = true;
+  /** The index behind the last entry that was seen. */
+  #unseen = 0;
   /** What this connection has of them. @type {{commands: number, cost: Map<string, number>}} */
   #load = { commands: 0, cost: new Map() };
 
@@ -87,10 +89,8 @@ export class SentLog {
 
   /** Local ms since when the oldest command waits for a sign that it has arrived. @returns {number | undefined} */
   get waiting_since() {
-    // The server takes commands in their order.
-    let first = this.#entries.length;
-    while (first > 0 && !this.#entries[first - 1]?.seen) first -= 1;
-    const next = this.#entries[first];
+    // The server takes commands in their order. Each command asks for it, so it is not searched for.
+    const next = this.#entries[this.#unseen];
     return next?.written ? next.written_at : undefined;
   }
 
@@ -125,6 +125,7 @@ export class SentLog {
     let count = 0;
     while (count < this.#entries.length && /** @type {Sent} */ (this.#entries[count]).number <= number) count += 1;
     for (const entry of this.#entries.splice(0, count)) if (entry.written) this.#charge(entry, -1);
+    this.#unseen = Math.max(0, this.#unseen - count);
   }
 
   /** @param {any} id of a command that was answered; the server took it and all before it */
@@ -141,9 +142,12 @@ export class SentLog {
    */
   seen(channel, data) {
     const text = JSON.stringify(data);
-    const entry = this.#entries.find((one) => one.command === "game" && !one.seen && one.data?.channel === channel
+    const index = this.#entries.findIndex((one) => one.command === "game" && !one.seen && one.data?.channel === channel
       && one.data.actions.some((/** @type {any} */ action) => JSON.stringify(action.data) === text));
-    if (entry) entry.seen = true;
+    const entry = this.#entries[index];
+    if (!entry) return;
+    entry.seen = true;
+    this.#unseen = Math.max(this.#unseen, index + 1);
   }
 
   /**
@@ -205,7 +209,11 @@ export class SentLog {
 
   #recount() {
     this.#load = { commands: 0, cost: new Map() };
-    for (const entry of this.#entries) if (entry.written) this.#charge(entry, 1);
+    this.#unseen = 0;
+    for (const [index, entry] of this.#entries.entries()) {
+      if (entry.written) this.#charge(entry, 1);
+      if (entry.seen) this.#unseen = index + 1;
+    }
   }
 
   /** @param {number} before the number before that of the first command */

@@ -408,8 +408,9 @@ test("the log counts what its connection has of the commands, whatever becomes o
   const any = () => log.open[random(log.open.length)];
   const steps = [
     () => log.add("publish", "x".repeat(random(50)), log.count, random(2) === 0),
-    () => log.add("game", "{}", undefined, false, { data: { actions: [1, 2] } }),
-    () => any() && log.write(any()),
+    () => log.add("game", "{}", undefined, false, { data: { channel: "C", actions: [{ data: random(9) }, { data: "" }] } }),
+    () => any() && log.write(any(), log.count),
+    () => random(2) === 0 && log.seen("C", random(9)),
     () => log.taken((any()?.number ?? 1) - random(2)),
     () => log.answered(any()?.id),
     () => log.discard([any()]),
@@ -420,6 +421,7 @@ test("the log counts what its connection has of the commands, whatever becomes o
     () => random(30) === 0 && log.reset(true),
   ];
   let most = 0;
+  let waited = 0;
   for (let step = 0; step < 5000; step += 1) {
     steps[random(2) === 0 ? random(3) : random(steps.length)]();
     const { commands, cost } = log.load;
@@ -428,8 +430,26 @@ test("the log counts what its connection has of the commands, whatever becomes o
     assert.equal(commands, written.length);
     for (const name of ["bytes", "publish", "game"]) assert.equal(cost.get(name) ?? 0, total(name), `${name}, step ${step}`);
     most = Math.max(most, commands);
+    const next = log.open[log.open.findLastIndex(({ seen }) => seen) + 1];
+    assert.equal(log.waiting_since, next?.written ? next.written_at : undefined, `step ${step}`);
+    if (next?.written && next !== log.open[0]) waited += 1;
   }
-  assert.ok(most > 5);
+  assert.ok(most > 5 && waited > 50, `${most}, ${waited}`);
+});
+
+test("the log knows the oldest command without a sign, however many wait", () => {
+  const log = new SentLog();
+  let looked = 0;
+  for (let number = 1; number <= 1000; number += 1) {
+    const entry = log.add("game", "{}", number, false, { data: { channel: "C", actions: [{ data: number }] } });
+    log.write(entry, number);
+    if (number === 2) log.seen("C", 2);
+    let seen = entry.seen;
+    Object.defineProperty(entry, "seen", { get: () => (looked += 1) && seen, set: (value) => (seen = value) });
+  }
+  looked = 0;
+  assert.equal(log.waiting_since, 3);
+  assert.ok(looked <= 1, `looked at ${looked}`);
 });
 
 test("a request has a limited number of messages and bytes, whatever their characters", () => {
