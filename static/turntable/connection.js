@@ -251,7 +251,7 @@ export class Connection {
     if (!this.#current) return;
     this.#trial.reached = true;
     if (this.#selection.trusted) return;
-    const left = FIRST_RESPONSE_MS - this.#trial.age_ms;
+    const left = Math.min(FIRST_RESPONSE_MS, this.#options.timeout_ms) - this.#trial.age_ms;
     this.#wait(Math.max(0, Math.min(left, Math.max(EXTRA_MS, 3 * ms))), () => this.#noResponse());
   }
 
