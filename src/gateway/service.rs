@@ -175,7 +175,17 @@ impl Gateway {
             services: &self.settings.services,
         };
         let is_connected = entry.session.connection().is_some();
+        let max = self.settings.functions.services_max;
         let providing = entry.providing.get_or_insert_default();
+        // Owners refuse what is beyond that, too, but nobody would answer the client then.
+        let exist = usize::try_from(self.shared.metrics.actors("service").get());
+        if exist.is_ok_and(|exist| exist >= max) && providing.is_begun_by(&offer, &by) {
+            const KEY: &str = "functions.services_max";
+            self.shared.metrics.reach(KEY);
+            let message = format!("the server has as many as it may have ({KEY}); try again later");
+            let error = ErrorBody::new(ErrorCode::Unavailable, message).with("max", max as u64);
+            return self.refuse(session, error.of("provide"), id);
+        }
         match providing.offer(offer, &by, is_connected) {
             Ok(taken) => {
                 let answer = ReplyData::Value(taken.answer());

@@ -4,7 +4,7 @@
 use serde_json::{Value, json};
 
 use turntable_testkit::channel::{join as join_channel, publish};
-use turntable_testkit::metric::{AVATARS, CHANNELS, INVITES, ROOMS, limit_reached};
+use turntable_testkit::metric::{AVATARS, CHANNELS, INVITES, ROOMS, SERVICES, limit_reached};
 use turntable_testkit::room::{join, join_with};
 use turntable_testkit::{Client, Frame, Server};
 
@@ -316,7 +316,7 @@ fn channels_and_rooms_that_begin_have_a_rate_by_address() {
 
 #[test]
 fn services_that_the_sessions_of_one_address_provide_are_limited() {
-    let server = Server::with(&[("session.subscriptions_per_address_max", "40")]);
+    let server = Server::with(&[("session.subscriptions_per_address_max", "160")]);
     let (mut mel, mut tom) = (server.user("1:1"), server.user("1:2"));
     let offer = |names: &[&str]| {
         let services = names.iter().map(|name| (name.to_string(), json!(["f"])));
@@ -324,9 +324,27 @@ fn services_that_the_sessions_of_one_address_provide_are_limited() {
     };
     mel.request("provide", offer(&["a", "b"]));
     let max = refused(&mut tom, "provide", offer(&["a"]), "too_many");
-    assert_eq!(max, 40);
+    assert_eq!(max, 160);
     mel.request("provide", json!({"services": {"a": []}}));
     tom.request("provide", offer(&["a"]));
+}
+
+#[test]
+fn services_of_all_users_are_limited_and_who_is_refused_learns_it() {
+    let server = Server::with(&[("functions.services_max", "2")]);
+    let (mut mel, mut tom) = (server.user("1:1"), server.user("1:2"));
+    let offer = |name: &str, functions: &[&str]| json!({"services": {name: functions}});
+    mel.request("provide", offer("a", &["f"]));
+    mel.request("provide", offer("b", &["f"]));
+    server.await_metric(SERVICES, 2.0);
+    let max = refused(&mut tom, "provide", offer("a", &["f"]), "unavailable");
+    assert_eq!(max, 2);
+    // What exists may change, and makes room.
+    mel.request("provide", offer("a", &["f", "g"]));
+    mel.request("provide", offer("b", &[]));
+    server.await_metric(SERVICES, 1.0);
+    let offered = tom.request("provide", offer("a", &["f"]));
+    assert_eq!(offered["own"], json!(["a"]));
 }
 
 #[test]

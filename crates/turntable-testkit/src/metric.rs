@@ -38,6 +38,8 @@ pub const REFUSED_ORIGIN: &str = "turntable_handshakes_refused_total{name=\"orig
 pub const ABSENT_WATCHED: &str = "turntable_absent_watched";
 /// Users that have a session or something that waits for them.
 pub const AVATARS: &str = "turntable_actors{name=\"avatar\"}";
+/// Services that exist.
+pub const SERVICES: &str = "turntable_actors{name=\"service\"}";
 /// Rooms now.
 pub const ROOMS: &str = "turntable_actors{name=\"room\"}";
 /// Channels now.

@@ -237,6 +237,16 @@ impl Providing {
         Ok(taken)
     }
 
+    /// Whether an offer has functions under a name of the user's own that the session has not
+    /// provided before.
+    pub(super) fn is_begun_by(&self, offer: &Offer, by: &Provider<'_>) -> bool {
+        offer.iter().any(|(name, functions)| {
+            !functions.is_empty()
+                && !by.may_provide_of_server(name)
+                && !self.services.contains_key(&owner_name(by.user, name))
+        })
+    }
+
     fn has_room(&self, offer: &Offer, user: &UserId) -> bool {
         let is_new = |name: &str| {
             !self.services.contains_key(name)

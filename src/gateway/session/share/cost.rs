@@ -13,8 +13,8 @@ use turntable_core::session::Session;
 const CHANNEL: usize = 16;
 /// What a room counts for.
 const ROOM: usize = 32;
-/// What a service counts for that the session provides.
-const SERVICE: usize = 16;
+/// What a service counts for that the session provides: each has an owner, of about 4 kB.
+const SERVICE: usize = 64;
 
 /// What a session holds that provides so many services, in watched users.
 pub(super) fn units(session: &Session<Frame>, services: usize) -> usize {
