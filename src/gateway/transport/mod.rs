@@ -416,8 +416,8 @@ impl Transport {
         }
     }
 
-    /// Whether its client polls (seed 000).
-    pub(crate) const fn is_poll(&self) -> bool {
+    /// Whether its client fetches what waits by requests that are answered at once.
+    pub(crate) const fn is_fetched(&self) -> bool {
         matches!(self, Self::Poll(_))
     }
 
