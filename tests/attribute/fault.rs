@@ -19,7 +19,7 @@ const LIVES: u64 = 4;
 /// What one file of a server may have, in bytes, in place of a full disk.
 const FILE_BYTES_MAX: u64 = 6_291_456;
 
-fn keys(path: &Path) -> [(&'static str, String); 5] {
+fn keys(path: &Path) -> [(&'static str, String); 6] {
     [
         ("store.path", path.to_str().unwrap().to_owned()),
         ("attributes.durable", r#"["n", "long"]"#.to_owned()),
@@ -29,6 +29,7 @@ fn keys(path: &Path) -> [(&'static str, String); 5] {
             "limits.bytes",
             "{ per_second = 0, burst = 1000000 }".to_owned(),
         ),
+        ("limits.address_publish.per_second", "0".to_owned()),
     ]
 }
 
