@@ -129,9 +129,10 @@ export class Heartbeat {
   #next() {
     const regular = this.#probed_at + this.#period_ms;
     if (!this.#hooks.attentive()) return regular;
-    // Messages of others say nothing about the way of a request that has no answer.
-    const quiet_since = Math.max(this.#hooks.awaiting_since() ?? this.#active_at, this.#probed_at);
-    return Math.min(regular, quiet_since + SILENCE_MS);
+    // Messages of others say nothing about the way of a request that has no answer; where nothing arrives, the
+    // silence may be older than the request.
+    const since = Math.min(this.#hooks.awaiting_since() ?? this.#active_at, this.#active_at);
+    return Math.min(regular, Math.max(since, this.#probed_at) + SILENCE_MS);
   }
 
   #schedule() {
