@@ -64,6 +64,7 @@ export class Sender {
   #open = [];
   #in_flight = false;
   #closed = false;
+  /** Whether an identification has no welcome yet. */
   #identifies = false;
   /** Ends the request under way. */
   #abort = () => {};
@@ -96,6 +97,14 @@ export class Sender {
     this.#identifies ||= text.startsWith('{"command":"idme"');
     this.#queue.push({ text, entry });
     if (this.#queue.length === 1 && !this.#in_flight) queueMicrotask(() => void this.#flush());
+  }
+
+  /**
+   * A message came: with the welcome the session is known, which a later page may continue.
+   * @param {any} message
+   */
+  received(message) {
+    if (message?.command === "welcome") this.#identifies = false;
   }
 
   /**

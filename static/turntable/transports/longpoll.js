@@ -179,6 +179,7 @@ class LongPollConnection {
       if (typeof datagram?.id === "string") this.#after = datagram.id;
       this.#hooks.traffic("in", "datagram", () => JSON.stringify(datagram));
       const message = messageOf(datagram);
+      this.#sender.received(message);
       this.#hooks.message(message);
       return message;
     });

@@ -188,6 +188,7 @@ class TunnelConnection {
     } else {
       this.#hooks.traffic("in", "datagram", data);
       const message = messageOf(value);
+      this.#sender.received(message);
       this.#hooks.message(message);
       return message;
     }

@@ -47,6 +47,11 @@ export declare class Sender {
      */
     send(text: string, entry: Outgoing["entry"]): void;
     /**
+     * A message came: with the welcome the session is known, which a later page may continue.
+     * @param {any} message
+     */
+    received(message: any): void;
+    /**
      * Sends a text unchanged as a separate request.
      * @param {string} text
      */
