@@ -125,6 +125,7 @@ fn many_long_profiles_do_not_overflow_the_outbox_of_their_watcher() {
     let server = Server::with(&[
         ("session.outbox_bytes_max", "140000"),
         ("presence.attributes_bytes_max", "4096"),
+        ("limits.address_publish.per_second", "0"),
     ]);
     let name = "x".repeat(4_000);
     let ids: Vec<String> = (0..USERS).map(|n| format!("1:{n}")).collect();
