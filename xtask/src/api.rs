@@ -36,7 +36,12 @@ pub(crate) fn run(machine: &Machine) -> Result<Report> {
     fs::create_dir_all(&folder)?;
     let python = match ensure_tools(machine, &folder) {
         Ok(python) => python,
-        Err(reason) => return Ok(skipped(&reason)),
+        Err(reason) => {
+            return Ok(Report::skipped(
+                "THE MANAGEMENT API WAS NOT DRIVEN BY ITS DESCRIPTION",
+                &reason,
+            ));
+        }
     };
     let server = Server::start_with(machine, &[("RUST_LOG", "error")])?;
     let document = folder.join("openapi.json");
@@ -64,19 +69,6 @@ pub(crate) fn run(machine: &Machine) -> Result<Report> {
         note: validation.err().map(|error| format!("{error:#}")),
         ..Report::default()
     })
-}
-
-fn skipped(reason: &anyhow::Error) -> Report {
-    Report {
-        tally: Tally {
-            skipped: 1,
-            ..Tally::default()
-        },
-        note: Some(format!(
-            "SKIPPED, THE MANAGEMENT API WAS NOT DRIVEN BY ITS DESCRIPTION: {reason:#}"
-        )),
-        ..Report::default()
-    }
 }
 
 /// The Python of a virtual environment that contains the tools.

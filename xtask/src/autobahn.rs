@@ -53,7 +53,12 @@ pub(crate) fn run(machine: &Machine) -> Result<Report> {
     }
     let python = match ensure_suite(machine, &folder) {
         Ok(python) => python,
-        Err(reason) => return Ok(skipped(&reason)),
+        Err(reason) => {
+            return Ok(Report::skipped(
+                "CONFORMANCE TO RFC 6455 WAS NOT CHECKED",
+                &reason,
+            ));
+        }
     };
     let server = Server::start_with(
         machine,
@@ -88,19 +93,6 @@ fn remove(path: &Path) -> Result<()> {
         fs::remove_file(path)?;
     }
     Ok(())
-}
-
-fn skipped(reason: &anyhow::Error) -> Report {
-    Report {
-        tally: Tally {
-            skipped: 1,
-            ..Tally::default()
-        },
-        note: Some(format!(
-            "SKIPPED, CONFORMANCE TO RFC 6455 WAS NOT CHECKED: {reason:#}"
-        )),
-        ..Report::default()
-    }
 }
 
 /// The Python of a virtual environment that contains the suite.

@@ -12,23 +12,14 @@ use crate::tally::Tally;
 /// # Errors
 /// None.
 pub(crate) fn run(machine: &Machine) -> Result<Report> {
-    let (tally, note) = match machine.ensure_php() {
+    Ok(match machine.ensure_php() {
         Ok(php) => {
             println!("    {}", php.display());
-            (Tally::ONE_PASSED, None)
+            Report {
+                tally: Tally::ONE_PASSED,
+                ..Report::default()
+            }
         }
-        Err(reason) => {
-            let skipped = Tally {
-                skipped: 1,
-                ..Tally::default()
-            };
-            let note = "SKIPPED, THE GENERATED PHP CLASSES WERE NOT TESTED";
-            (skipped, Some(format!("{note}: {reason:#}")))
-        }
-    };
-    Ok(Report {
-        tally,
-        note,
-        ..Report::default()
+        Err(reason) => Report::skipped("THE GENERATED PHP CLASSES WERE NOT TESTED", &reason),
     })
 }

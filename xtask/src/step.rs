@@ -50,6 +50,18 @@ impl Report {
             ..Self::default()
         }
     }
+
+    /// Of a step without what it needs: `what` was not done. Everyone is to see it.
+    pub(crate) fn skipped(what: &str, reason: &anyhow::Error) -> Self {
+        Self {
+            tally: Tally {
+                skipped: 1,
+                ..Tally::default()
+            },
+            note: Some(format!("SKIPPED, {what}: {reason:#}")),
+            ..Self::default()
+        }
+    }
 }
 
 /// The output folder of `npm run build:types`.
