@@ -128,8 +128,9 @@ export class SentLog {
     this.#unseen = Math.max(0, this.#unseen - count);
   }
 
-  /** @param {any} id of a command that was answered; the server took it and all before it */
+  /** @param {any} id of a command that was answered; the server took it and all before it. Without one nothing is known */
   answered(id) {
+    if (id === undefined) return;
     const entry = this.#entries.find((one) => one.id === id);
     if (entry) this.taken(entry.number);
   }

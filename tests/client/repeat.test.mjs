@@ -345,6 +345,13 @@ test("the log of sent commands counts, confirms, renumbers and repeats", () => {
   assert.deepEqual(log.open.map(({ text }) => text), ["g"]);
 });
 
+test("an error without an id confirms none of the commands that have none", () => {
+  const log = new SentLog();
+  for (const text of ["a", "b"]) log.add("reply", text, undefined, false);
+  log.answered(undefined);
+  assert.deepEqual(log.open.map(({ text }) => text), ["a", "b"]);
+});
+
 test("a clock exchange confirms what was sent before it, also when some of that was discarded", () => {
   const uplink = new Uplink({ write: () => {} }, () => {}, () => 0);
   const write = (text) => uplink.write({ command: "publish", data: {}, text, id: undefined });

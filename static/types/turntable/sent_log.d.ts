@@ -106,7 +106,7 @@ export declare class SentLog {
     blank(entries: readonly Sent[]): void;
     /** @param {number} number the server has taken the commands up to this one */
     taken(number: number): void;
-    /** @param {any} id of a command that was answered; the server took it and all before it */
+    /** @param {any} id of a command that was answered; the server took it and all before it. Without one nothing is known */
     answered(id: any): void;
     /**
      * Own actions arrived in a broadcast, so the server took the command. It is not confirmed thereby: another
