@@ -72,6 +72,8 @@ export async function fake(t, { transports = ["websocket", "tunnel", "poll"], he
     refuse: () => undefined,
     /** Whether every request is lost. */
     away: false,
+    /** Whether all frames of WebSockets are lost. */
+    swallows: false,
     /** Whether a tunnel is opened before its client has identified. */
     opens: true,
     /** Number of messages that a channel reports as lost at a join. */
@@ -292,6 +294,7 @@ export async function fake(t, { transports = ["websocket", "tunnel", "poll"], he
         if (session?.connection === connection) session.connection = null;
       });
       socket.on("message", (bytes, binary) => {
+        if (server.swallows) return;
         if (binary !== v2) return socket.close(1003);
         const array = v2 ? server.decoder.decode(bytes) : undefined;
         const message = v2 ? { command: CLIENT_COMMANDS[array[0] - 1], data: array[1], id: array[2] } : JSON.parse(bytes);

@@ -5,6 +5,7 @@ import { test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import { connect } from "../../static/turntable.js";
 import { fake } from "./fake_server.mjs";
+import { WebSocket } from "./harness.mjs";
 
 /** A member of a room, and what it heard of refused actions. */
 async function member(t, transport, options = {}) {
@@ -87,3 +88,51 @@ for (const transport of ["tunnel", "longpoll", "poll"]) {
     assert.deepEqual(refused, [["timeout", "old", false]]);
   });
 }
+
+for (const encoding of ["v1", "v2"]) {
+  test(`a WebSocket with ${encoding}, then a tunnel: what the server may have keeps its number when it is replaced`, async (t) => {
+    const server = await fake(t, { transports: ["websocket", "tunnel"] });
+    const tt = connect(server.url, { user: "1:1", WebSocket, EventSource: null, encoding, transports: ["websocket", "tunnel"], reconnect: { min_ms: 1, max_ms: 5 } });
+    t.after(() => tt.close());
+    tt.on("error", () => {});
+    const room = await tt.join("C");
+    await tt.clock.sync();
+    const { session } = server;
+    const acted = () => session.commands.filter(({ command }) => command === "game").map(({ data }) => data.actions[0].data);
+    room.act("pos 1", { merge: "pos" });
+    for (let tries = 0; acted().length < 1 && tries < 1000; tries += 1) await sleep(1);
+    // The server gets no more of this connection.
+    server.swallows = true;
+    room.act("pos 2", { merge: "pos" });
+    room.act("last");
+    await sleep(5);
+    server.transports.delete("websocket");
+    session.socket.terminate();
+    await tt.once("resumed");
+    await tt.request("lookup", []);
+    assert.deepEqual([tt.transport, acted()], ["tunnel", ["pos 1", "pos 2", "last"]]);
+  });
+}
+
+test("a command that v2 does not have does not count", async (t) => {
+  const server = await fake(t, { transports: ["websocket"] });
+  const tt = connect(server.url, { user: "1:1", WebSocket, encoding: "v2", transports: ["websocket"], reconnect: { min_ms: 1, max_ms: 5 } });
+  t.after(() => tt.close());
+  tt.on("error", () => {});
+  const room = await tt.join("C");
+  await tt.clock.sync();
+  const { session } = server;
+  const acted = () => session.commands.filter(({ command }) => command === "game").map(({ data }) => data.actions[0].data);
+  await assert.rejects(tt.request("dance", {}), (error) => error.code === "unknown_command");
+  // The server takes the first, and its confirmation is lost with the connection.
+  room.act("first");
+  for (let tries = 0; acted().length < 1 && tries < 1000; tries += 1) await sleep(1);
+  server.swallows = true;
+  room.act("second");
+  await sleep(5);
+  session.socket.terminate();
+  server.swallows = false;
+  await tt.once("resumed");
+  await tt.request("lookup", []);
+  assert.deepEqual(acted(), ["first", "second"]);
+});

@@ -11,6 +11,7 @@ import { base64, bytesOf, parse, stringify } from "../binary.js";
 import { LOST } from "./transport.js";
 import { WebSocketConnection } from "./websocket.js";
 
+/** @import { Sent } from "../sent_log.js" */
 /** @import { Transport } from "./transport.js" */
 /** @import { Codec } from "../../vendor/msgpack/index.mjs" */
 
@@ -197,11 +198,12 @@ class MsgpackConnection extends WebSocketConnection {
   /**
    * @override
    * @param {string} text
+   * @param {Sent} [entry]
    */
-  send(text) {
+  send(text, entry) {
     if (!this.writable) return;
     if (this.socket.protocol !== SUBPROTOCOL || !this.#codec) {
-      this.raw(text);
+      super.send(text, entry);
       return;
     }
     const message = parse(text);
@@ -211,11 +213,14 @@ class MsgpackConnection extends WebSocketConnection {
       bytes = this.#codec.encode(message);
     } catch (error) {
       const code = NUMBERS.has(message.command) ? "bad_message" : "unknown_command";
+      // The server never gets it, so it does not count.
+      this.hooks.discarded([entry], true);
       this.hooks.refused([text], { code, message: String(error) });
       return;
     }
     const { command, data, id } = message;
     this.hooks.traffic("out", "frame", () => stringify(id === undefined ? [NUMBERS.get(command), data] : [NUMBERS.get(command), data, id]), bytes.length);
+    if (entry) entry.sent = true;
     this.socket.send(bytes);
   }
 

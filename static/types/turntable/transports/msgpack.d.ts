@@ -7,6 +7,7 @@
  * @module
  */
 import type { Transport } from "./transport.js";
+/** @import { Sent } from "../sent_log.js" */
 /** @import { Transport } from "./transport.js" */
 /** @import { Codec } from "../../vendor/msgpack/index.mjs" */
 export declare const SUBPROTOCOL = "turntable.v2.msgpack";
