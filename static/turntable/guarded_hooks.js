@@ -38,6 +38,7 @@ export function guardedHooks(current, hooks, probe) {
     accepted: guarded(hooks.accepted),
     discarded: guarded(hooks.discarded),
     stale: guarded(hooks.stale),
+    parting: guarded(hooks.parting),
     expired: guarded(hooks.expired),
     refused: guarded(hooks.refused),
     closed: (code, reason, unsupported) => (current() ? hooks.closed(code, reason, unsupported) : probe?.closed(code)),

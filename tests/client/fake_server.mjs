@@ -258,6 +258,7 @@ export async function fake(t, { transports = ["websocket", "tunnel", "poll"], he
     if (number < session.batch.number) return refuse(409, "bad_message");
     const connection = { write: (message) => out.push(entry(message)), replaced: () => {} };
     const received = url.searchParams.get("received");
+    if (received !== null) out.push(entry(welcome(session, true)));
     session.attach(connection, received === null ? undefined : Number(received));
     for (const { f, args, id, r } of JSON.parse(body)) {
       const answer = run(session, f === undefined ? { command: "reply", data: r, id } : { command: f.replace(/^\$av:/, ""), data: args, id });

@@ -22,7 +22,7 @@ import { BATCH_MAX, EXPIRED, LOST, NORMAL, RATE_LIMITED, bounced, closeCodeOf, c
 import { inTurns } from "./turn.js";
 
 /** @import { Sent } from "../sent_log.js" */
-/** @import { Outgoing, Target, Transport, TransportConnection, TransportHooks } from "./transport.js" */
+/** @import { Outgoing, ResponseError, Target, Transport, TransportConnection, TransportHooks } from "./transport.js" */
 
 /**
  * @typedef {object} Batch a request
@@ -56,6 +56,8 @@ const SESSION_HEADER = "Turntable-Session";
 const WAITING_HEADER = "Turntable-Waiting";
 /** A command that counts and has no effect. */
 const BLANK = stringify(entryOf({ command: "unsubscribe", data: [] }));
+/** Errors of a request that did not get its session, in an answer of status 200, and the status that says the same. */
+const REFUSALS = new Map([["session_expired", 410], ["rate_limited", 429]]);
 /** Commands that are answered even if they have no id; here they get one. */
 const ANSWERED = new Set(["idme", "time"]);
 
@@ -381,7 +383,7 @@ class PollConnection {
    * @returns {Promise<number | undefined>} ms after which the request is to be repeated
    */
   async #answered(response, open, resuming = false) {
-    if (!response.ok) return this.#refused(response, open, resuming);
+    if (!response.ok) return this.#refused(response.status, await responseError(response), open, resuming);
     // Read the whole answer first; an incomplete answer counts as lost.
     const body = await response.text();
     /** @type {any} */
@@ -391,18 +393,21 @@ class PollConnection {
     } catch {
       throw new Error("the response is not JSON");
     }
+    const list = Array.isArray(entries) ? entries : [entries];
+    // That of the takeover. A later one is a message of the session.
+    const welcome = resuming ? list.find((entry) => entry?.f === "$av:welcome") : undefined;
+    const refusal = open.number > 0 && !welcome ? refusalOf(list) : undefined;
+    if (refusal) return this.#refused(REFUSALS.get(refusal.code) ?? 503, refusal, open, resuming);
     if (this.#closed && open.number > 0) return;
     this.#state.open = undefined;
     const session = response.headers.get(SESSION_HEADER);
     if (session) this.#session = session;
     if (this.#closed) return;
     this.#hooks.activity();
+    if (open.received !== undefined && !welcome) return void this.#notTakenOver(list);
     this.#state.connection = this;
     const last = lastNumber(open.messages);
     if (last > 0) this.#hooks.taken(last);
-    const list = Array.isArray(entries) ? entries : [entries];
-    // The answer to the takeover. A later welcome is a message of the session.
-    const welcome = resuming ? list.find((entry) => entry?.f === "$av:welcome") : undefined;
     if (resuming) {
       this.#identified = true;
       const accepted = welcome?.args?.accepted;
@@ -414,6 +419,18 @@ class PollConnection {
       if (this.#closed) return undefined;
       return this.#entry(entry, resuming, entry === welcome);
     });
+  }
+
+  /**
+   * A takeover was answered without a welcome: the session is over, or the answer is none of the server.
+   * @param {any[]} list
+   */
+  #notTakenOver(list) {
+    for (const entry of list) this.#hooks.traffic("in", "entry", () => stringify(entry));
+    const error = errorOf(list);
+    if (error) this.#hooks.parting(error);
+    const code = list.find((entry) => entry?.f === "$av:close")?.args?.code;
+    this.#end(Number.isInteger(code) ? code : LOST, error?.message ?? "the session was not taken over");
   }
 
   /**
@@ -451,15 +468,14 @@ class PollConnection {
   }
 
   /**
-   * @param {any} response
+   * @param {number} status
+   * @param {ResponseError} error
    * @param {Batch} open
    * @param {boolean} resuming
-   * @returns {Promise<number | undefined>} ms after which the request is to be repeated
+   * @returns {number | undefined} ms after which the request is to be repeated
    */
-  async #refused(response, open, resuming) {
-    const error = await responseError(response);
+  #refused(status, error, open, resuming) {
     if (this.#closed) return undefined;
-    const { status } = response;
     this.#foreign = status < 500 && !concernsRequest(status, error, open.messages);
     // The answer counts as lost.
     if (this.#foreign) throw new Error(error.message);
@@ -505,6 +521,23 @@ class PollConnection {
     this.close(code);
     this.#hooks.closed(ownCloseCode(this.#target.environment, code), reason, unsupported);
   }
+}
+
+/**
+ * An error in an answer that is none to an entry of the request.
+ * @param {any[]} list
+ */
+function errorOf(list) {
+  return list.find((entry) => entry?.f === "$av:error" && typeof entry.args?.code === "string")?.args;
+}
+
+/**
+ * The error of a request that did not get its session: nothing of it was carried out.
+ * @param {any[]} list
+ */
+function refusalOf(list) {
+  const error = errorOf(list);
+  return error?.command === "resume" && REFUSALS.has(error.code) ? error : undefined;
 }
 
 /**

@@ -128,6 +128,10 @@ export type TransportHooks = {
      */
     resumed: (accepted?: number) => void;
     /**
+     * why the server ends the session, whose close code follows
+     */
+    parting: (error: ResponseError) => void;
+    /**
      * the session no longer exists; the transport starts a new one
      */
     expired: () => void;
@@ -202,6 +206,7 @@ export type TransportHooks = {
  * @property {(message: any) => void} message undefined if the received text was not a message
  * @property {(accepted?: number) => void} resumed the transport resumed the session itself; no welcome
  *   follows. accepted: how many commands the server has taken, if it said so
+ * @property {(error: ResponseError) => void} parting why the server ends the session, whose close code follows
  * @property {() => void} expired the session no longer exists; the transport starts a new one
  * @property {(texts: string[], error: {code: string, message: string, details?: any}) => void} refused
  *   the server did not accept these messages
