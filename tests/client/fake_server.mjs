@@ -70,6 +70,8 @@ export async function fake(t, { transports = ["websocket", "tunnel", "poll"], he
     loseAnswer: () => false,
     /** The refusal of a request with messages, if any: `{status, code, details?}`, or `{status, foreign}` of a gateway. */
     refuse: () => undefined,
+    /** How many entries of a poll that is answered with a close are carried out. */
+    taken_max: Infinity,
     /** Whether every request is lost. */
     away: false,
     /** Whether all frames of WebSockets are lost. */
@@ -260,7 +262,9 @@ export async function fake(t, { transports = ["websocket", "tunnel", "poll"], he
     const received = url.searchParams.get("received");
     if (received !== null) out.push(entry(welcome(session, true)));
     session.attach(connection, received === null ? undefined : Number(received));
-    for (const { f, args, id, r } of JSON.parse(body)) {
+    // A close may come before all of a request is carried out.
+    const entries = JSON.parse(body).slice(0, session.closing ? server.taken_max : Infinity);
+    for (const { f, args, id, r } of entries) {
       const answer = run(session, f === undefined ? { command: "reply", data: r, id } : { command: f.replace(/^\$av:/, ""), data: args, id });
       if (answer) out.push(entry(answer));
     }

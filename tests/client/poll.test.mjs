@@ -109,3 +109,22 @@ test("a session that cannot be taken over is followed by a new one", async (t) =
   await tt.once("reset");
   assert.notEqual(tt.session, session.secret);
 });
+
+for (const taken_max of [0, 2, 4]) {
+  test(`a close behind ${taken_max} of four commands of a request: each is carried out once, in order`, async (t) => {
+    const server = await fake(t, { transports: ["poll"] });
+    const tt = client(t, server, { transports: ["poll"] });
+    const room = await tt.join("C");
+    await tt.request("lookup", []);
+    const { session } = server;
+    server.taken_max = taken_max;
+    session.closing = 1001;
+    for (const name of ["a", "b", "c"]) room.act(name);
+    assert.deepEqual(await tt.request("lookup", ["d"]), { echo: ["d"] });
+    room.act("e");
+    await tt.request("lookup", []);
+    assert.deepEqual(acted(session), ["a", "b", "c", "e"]);
+    assert.equal(session.commands.filter(({ command, data }) => command === "lookup" && data[0] === "d").length, 1);
+    assert.equal(tt.session, session.secret);
+  });
+}

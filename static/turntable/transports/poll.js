@@ -407,7 +407,8 @@ class PollConnection {
     if (open.received !== undefined && !welcome) return void this.#notTakenOver(list);
     this.#state.connection = this;
     const last = lastNumber(open.messages);
-    if (last > 0) this.#hooks.taken(last);
+    // At a close the server may have carried out a part: `accepted` of the next welcome says how many.
+    if (last > 0 && !closeOf(list)) this.#hooks.taken(last);
     if (resuming) {
       this.#identified = true;
       const accepted = welcome?.args?.accepted;
@@ -429,7 +430,7 @@ class PollConnection {
     for (const entry of list) this.#hooks.traffic("in", "entry", () => stringify(entry));
     const error = errorOf(list);
     if (error) this.#hooks.parting(error);
-    const code = list.find((entry) => entry?.f === "$av:close")?.args?.code;
+    const code = closeOf(list)?.args?.code;
     this.#end(Number.isInteger(code) ? code : LOST, error?.message ?? "the session was not taken over");
   }
 
@@ -521,6 +522,14 @@ class PollConnection {
     this.close(code);
     this.#hooks.closed(ownCloseCode(this.#target.environment, code), reason, unsupported);
   }
+}
+
+/**
+ * The entry by which the server closes the connection.
+ * @param {any[]} list
+ */
+function closeOf(list) {
+  return list.find((entry) => entry?.f === "$av:close");
 }
 
 /**
