@@ -6,7 +6,7 @@
  * @module
  */
 
-import { TurntableError } from "./error.js";
+import { TurntableError, passes, retryMs } from "./error.js";
 import { INTERRUPTED } from "./requests.js";
 
 /** @import { Session } from "./session.js" */
@@ -18,16 +18,22 @@ import { INTERRUPTED } from "./requests.js";
  * @property {"unsent" | "sent" | "confirmed"} phase
  * @property {boolean} confirmed_before
  * @property {{resolve: (data: any) => void, reject: (error: any) => void}[]} waiters
+ * @property {any} [timer] until it is sent again
  */
 
 export class DesiredState {
   #session;
+  #report;
   /** @type {Map<string, Entry>} */
   #entries = new Map();
 
-  /** @param {Session} session */
-  constructor(session) {
+  /**
+   * @param {Session} session
+   * @param {(error: TurntableError) => void} report a value of before was refused for good
+   */
+  constructor(session, report) {
     this.#session = session;
+    this.#report = report;
   }
 
   /**
@@ -42,6 +48,7 @@ export class DesiredState {
       const old = this.#entries.get(key);
       // A value that was sent has an answer of its own.
       const waiters = old?.phase === "unsent" ? old.waiters.splice(0) : [];
+      this.#session.environment.clearTimeout(old?.timer);
       waiters.push({ resolve, reject });
       /** @type {Entry} */
       const entry = { command, data, phase: "unsent", confirmed_before: old?.confirmed_before ?? false, waiters };
@@ -66,6 +73,7 @@ export class DesiredState {
    */
   close(error) {
     for (const entry of this.#entries.values()) {
+      this.#session.environment.clearTimeout(entry.timer);
       for (const { reject } of entry.waiters.splice(0)) reject(error);
     }
     this.#entries.clear();
@@ -77,6 +85,7 @@ export class DesiredState {
    */
   #send(key, entry) {
     entry.phase = "sent";
+    this.#session.environment.clearTimeout(entry.timer);
     this.#session.ask(entry.command, entry.data(), { interruptible: true }, (error, answer) => {
       if (error === INTERRUPTED) {
         // The waiters of a value that a later one has replaced wait for that one.
@@ -92,9 +101,31 @@ export class DesiredState {
         for (const { resolve } of waiters) resolve(answer);
         return;
       }
-      if (error.code === "timeout" && entry.confirmed_before) entry.phase = "unsent";
-      else if (this.#entries.get(key) === entry) this.#entries.delete(key);
+      if (this.#entries.get(key) === entry) this.#refused(key, entry, error, waiters.length > 0);
       for (const { reject } of waiters) reject(error);
     });
+  }
+
+  /**
+   * The server refused the current value. Nobody hears of it where its caller has had an answer in an earlier
+   * session: then it is sent again if the refusal passes, and reported if not.
+   * @param {string} key
+   * @param {Entry} entry
+   * @param {TurntableError} error
+   * @param {boolean} heard whether the error reaches a caller
+   */
+  #refused(key, entry, error, heard) {
+    if (this.#session.closed) return;
+    if (!heard && passes(error)) {
+      entry.phase = "unsent";
+      entry.timer = this.#session.environment.setTimeout(() => {
+        if (this.#session.online) this.#send(key, entry);
+      }, retryMs(error));
+    } else if (error.code === "timeout" && entry.confirmed_before) {
+      entry.phase = "unsent";
+    } else {
+      this.#entries.delete(key);
+      if (!heard) this.#report(error);
+    }
   }
 }

@@ -31,3 +31,24 @@ export class TurntableError extends Error {
     return new TurntableError(String(code), String(message || code), { command: named ?? command, details });
   }
 }
+
+/** Errors of a command that may succeed a little later, in the same session. */
+const PASSING = new Set(["timeout", "unavailable", "internal", "rate_limited", "service_down"]);
+const RETRY_MS = 2000;
+
+/**
+ * Whether a command that was refused may succeed a little later, in the same session.
+ * @param {TurntableError} error
+ */
+export function passes({ code }) {
+  return PASSING.has(code);
+}
+
+/**
+ * When to send such a command again, in ms.
+ * @param {TurntableError} error with `retry_ms` if the server said how long to wait
+ * @returns {number}
+ */
+export function retryMs({ details }) {
+  return details?.retry_ms ?? RETRY_MS;
+}

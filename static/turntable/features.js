@@ -34,7 +34,7 @@ export class Features {
    * @param {FeaturesHooks} hooks
    */
   constructor(session, { environment, timeout_ms }, { user, report, channels }) {
-    this.#desired = new DesiredState(session);
+    this.#desired = new DesiredState(session, (error) => report(error));
     this.clock = new Clock(session, { environment, timeout_ms });
     this.friends = new Friends(session, this.#desired, (error) => report(error));
     this.attributes = new Attributes(session);

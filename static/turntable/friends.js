@@ -8,7 +8,7 @@
  */
 
 import { Emitter } from "./emitter.js";
-import { TurntableError } from "./error.js";
+import { TurntableError, passes, retryMs } from "./error.js";
 import { checkUsers, wrongUsers } from "./id.js";
 import { Profiles } from "./profiles.js";
 import { INTERRUPTED } from "./requests.js";
@@ -45,9 +45,6 @@ import { INTERRUPTED } from "./requests.js";
 
 /** Maximum number of ids per message. */
 const CHUNK = 256;
-/** Errors after which the subscriptions of an earlier session are sent again. */
-const TEMPORARY = new Set(["timeout", "unavailable", "internal", "rate_limited", "service_down"]);
-const RETRY_MS = 2000;
 /** How long behind the states of a new session the last of the profiles may come. */
 const PROFILES_MS = 2000;
 
@@ -435,8 +432,8 @@ export class Friends extends Emitter {
    * @param {TurntableError} error
    */
   #lost(ids, error) {
-    if (TEMPORARY.has(error.code)) {
-      this.#session.environment.setTimeout(() => this.#session.online && this.#sendUnsent(ids), error.details?.retry_ms ?? RETRY_MS);
+    if (passes(error)) {
+      this.#session.environment.setTimeout(() => this.#session.online && this.#sendUnsent(ids), retryMs(error));
       return;
     }
     for (const id of ids) {

@@ -14,7 +14,7 @@
  * @module
  */
 
-import { TurntableError } from "./error.js";
+import { TurntableError, passes, retryMs } from "./error.js";
 import { INTERRUPTED } from "./requests.js";
 
 /** @import { Session } from "./session.js" */
@@ -47,11 +47,8 @@ import { INTERRUPTED } from "./requests.js";
 
 /** Errors after which the server may or may not have the place. */
 const UNCERTAIN = new Set(["timeout", "unavailable", "internal"]);
-/** Errors after which the join of a new session is repeated. */
-const TEMPORARY = new Set([...UNCERTAIN, "rate_limited", "service_down"]);
 /** Errors of a leave that say that there is nothing to leave. */
 const GONE = new Set(["not_member", "not_found"]);
-const RETRY_MS = 2000;
 
 /** @template Holder */
 export class Holding {
@@ -290,7 +287,7 @@ export class Holding {
       this.#rejoining = false;
       if (!error || UNCERTAIN.has(error.code)) this.#placed = true;
       if (this.#holders.size === 0) this.#leaveAfterAll();
-      else if (error && TEMPORARY.has(error.code)) this.#later(error, () => this.#rejoin());
+      else if (error && passes(error)) this.#later(error, () => this.#rejoin());
       else this.#rejoined(error);
     }, () => {
       this.#rejoining = false;
@@ -323,15 +320,15 @@ export class Holding {
   }
 
   /**
-   * @param {TurntableError} error with `retry_ms` if the server said how long to wait
+   * @param {TurntableError} error
    * @param {() => void} then
    */
-  #later({ details }, then) {
+  #later(error, then) {
     this.#session.environment.clearTimeout(this.#timer);
     this.#timer = this.#session.environment.setTimeout(() => {
       if (this.#session.online) then();
       else this.#rejoin_due = this.#holders.size > 0;
-    }, details?.retry_ms ?? RETRY_MS);
+    }, retryMs(error));
   }
 
   /** Leaves if the server may have a place that nobody holds and nobody waits for. */

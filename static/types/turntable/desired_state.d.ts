@@ -19,6 +19,10 @@ export type Entry = {
         resolve: (data: any) => void;
         reject: (error: any) => void;
     }[];
+    /**
+     * until it is sent again
+     */
+    timer?: any;
 };
 /** @import { Session } from "./session.js" */
 /**
@@ -28,11 +32,15 @@ export type Entry = {
  * @property {"unsent" | "sent" | "confirmed"} phase
  * @property {boolean} confirmed_before
  * @property {{resolve: (data: any) => void, reject: (error: any) => void}[]} waiters
+ * @property {any} [timer] until it is sent again
  */
 export declare class DesiredState {
     #private;
-    /** @param {Session} session */
-    constructor(session: Session);
+    /**
+     * @param {Session} session
+     * @param {(error: TurntableError) => void} report a value of before was refused for good
+     */
+    constructor(session: Session, report: (error: TurntableError) => void);
     /**
      * @param {string} key a later value replaces an earlier one with the same key
      * @param {string} command

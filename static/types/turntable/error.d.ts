@@ -26,3 +26,14 @@ export declare class TurntableError extends Error {
      */
     static from(data: any, command?: string): TurntableError;
 }
+/**
+ * Whether a command that was refused may succeed a little later, in the same session.
+ * @param {TurntableError} error
+ */
+export declare function passes({ code }: TurntableError): boolean;
+/**
+ * When to send such a command again, in ms.
+ * @param {TurntableError} error with `retry_ms` if the server said how long to wait
+ * @returns {number}
+ */
+export declare function retryMs({ details }: TurntableError): number;
