@@ -108,6 +108,8 @@ export class Heartbeat {
   /** Something was received. */
   activity() {
     this.#active_at = this.#env.local();
+    // The answer is late: what arrives from now on does not replace it.
+    if (this.#answering && this.#active_at - this.#asked_at >= UNSTEADY_MS) this.#one_way = true;
     if (!this.#waiting) return;
     this.#waiting = false;
     this.#env.clearTimeout(this.#wait_timer);

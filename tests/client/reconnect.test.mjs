@@ -161,7 +161,9 @@ test("a silent connection is unsteady, then abandoned, and the session is resume
   assert.equal(tt.state, "online");
   env.advance(1);
   assert.equal(tt.state, "unsteady");
-  made[0].receive("attributes", {}); // any message counts as activity
+  made[0].receive("attributes", {}); // another message is no answer
+  assert.equal(tt.state, "unsteady");
+  made[0].receive("time", {});
   assert.equal(tt.state, "online");
   env.advance(8000); // another probe, which is not answered
   env.advance(3000);
@@ -170,7 +172,7 @@ test("a silent connection is unsteady, then abandoned, and the session is resume
   const { reason, code, previous } = states.find(({ state }) => state === "offline");
   assert.deepEqual([reason, code, previous], ["heartbeat_missed", 4008, "unsteady"]);
   made[1].receive("idyou", {});
-  assert.deepEqual(made[1].sent[0], { command: "resume", data: { session: "s", received: 1, attempt: 2 } });
+  assert.deepEqual(made[1].sent[0], { command: "resume", data: { session: "s", received: 2, attempt: 2 } });
 });
 
 test("a page in a room probes after 2 s of silence, is unsteady after 5 s and reconnects within 10 s", (t) => {
