@@ -30,6 +30,8 @@
 const HEARTBEAT_MS = 30000;
 /** Silence after which an attentive page probes. */
 const SILENCE_MS = 2000;
+/** Time for the answer to a request, before which the silence behind an older message is no reason to probe. */
+const ANSWER_MS = 1000;
 /** Time after an unanswered probe. */
 const UNSTEADY_MS = 3000;
 const DEAD_MS = 7000;
@@ -133,8 +135,10 @@ export class Heartbeat {
     if (!this.#hooks.attentive()) return regular;
     // Messages of others say nothing about the way of a request that has no answer; where nothing arrives, the
     // silence may be older than the request.
-    const since = Math.min(this.#hooks.awaiting_since() ?? this.#active_at, this.#active_at);
-    return Math.min(regular, Math.max(since, this.#probed_at) + SILENCE_MS);
+    const awaiting_since = this.#hooks.awaiting_since();
+    const since = Math.min(awaiting_since ?? this.#active_at, this.#active_at);
+    const silent = Math.max(since, this.#probed_at) + SILENCE_MS;
+    return Math.min(regular, Math.max(silent, (awaiting_since ?? -Infinity) + ANSWER_MS));
   }
 
   #schedule() {

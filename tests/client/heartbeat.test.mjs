@@ -48,3 +48,28 @@ test("an answer that is late makes the connection steady", () => {
   self.until(12);
   assert.deepEqual([self.states, self.dead], [[[5, false], [6, true]], []]);
 });
+
+test("a request behind a silence has a second for its answer before the connection is probed", () => {
+  const self = started();
+  self.attentive = false;
+  const request = (seconds) => {
+    self.until(seconds);
+    [self.attentive, self.awaiting_since] = [true, self.env.now];
+    self.heartbeat.attend();
+  };
+  // A page that calls each 4 s and is answered within 0.5 s.
+  for (const seconds of [4, 8, 12]) {
+    request(seconds);
+    self.until(seconds + 0.5);
+    [self.attentive, self.awaiting_since] = [false, undefined];
+    self.heartbeat.activity();
+  }
+  self.until(14);
+  assert.deepEqual(self.probes, []);
+  // The probe of the interval at 15 s.
+  self.until(15);
+  self.heartbeat.answered();
+  request(20);
+  self.until(30);
+  assert.deepEqual([self.probes.slice(0, 2), self.states, self.dead], [[15, 21], [[24, false]], [28]]);
+});
