@@ -72,6 +72,8 @@ export async function fake(t, { transports = ["websocket", "tunnel", "poll"], he
     refuse: () => undefined,
     /** How many entries of a poll that is answered with a close are carried out. */
     taken_max: Infinity,
+    /** The error of an identification, if it is refused. */
+    refuseUser: () => undefined,
     /** Whether every request is lost. */
     away: false,
     /** Whether all frames of WebSockets are lost. */
@@ -101,6 +103,8 @@ export async function fake(t, { transports = ["websocket", "tunnel", "poll"], he
     if (!["idme", "time", "resume", "bye"].includes(command)) session.accepted += 1;
     session.commands.push({ command, data, ...(id !== undefined && { id }) });
     if (command === "idme") {
+      const error = server.refuseUser(data);
+      if (error) return { command: "error", data: { ...error, command }, ...(id !== undefined && { id }) };
       session.user = data?.user ?? data;
       return { ...welcome(session), ...(id !== undefined && { id }) };
     }

@@ -550,3 +550,17 @@ for (const transport of ["tunnel", "longpoll"]) {
     assert.deepEqual([...server.sessions.values()].map(({ user }) => user), ["1:1"]);
   });
 }
+
+for (const transport of ["tunnel", "longpoll", "poll"]) {
+  test(`${transport}: a refused identification begins no session that is to be ended`, async (t) => {
+    const server = await fake(t, { transports: ["tunnel", "poll"] });
+    let refused = 0;
+    server.refuseUser = () => (refused < 2 ? { code: "unavailable", message: `not now ${(refused += 1)}` } : undefined);
+    const tt = connect(server.url, { user: "1:1", transports: [transport], EventSource: null, reconnect: { min_ms: 1, max_ms: 5 } });
+    t.after(() => tt.close());
+    await tt.ready;
+    assert.equal(refused, 2);
+    await tt.request("lookup", []);
+    assert.deepEqual(server.requests.filter(({ body }) => body.includes("bye")), []);
+  });
+}

@@ -100,11 +100,12 @@ export class Sender {
   }
 
   /**
-   * A message came: with the welcome the session is known, which a later page may continue.
+   * A message came. With the welcome the session is known, which a later page may continue; a refused identification
+   * begins none.
    * @param {any} message
    */
   received(message) {
-    if (message?.command === "welcome") this.#identifies = false;
+    if (message?.command === "welcome" || message?.command === "error") this.#identifies = false;
   }
 
   /**
@@ -124,7 +125,7 @@ export class Sender {
     this.#closed = true;
     this.#queue = [];
     this.#abort();
-    // Without a welcome nobody knows the session that may have begun, and the next connection begins another one.
+    // A session may have begun of which the client knows nothing without its welcome: the next connection begins another.
     if (this.#identifies && this.#hooks.resume() === undefined) void sayGoodbye(this.#target, this.tunnel);
     this.#identifies = false;
   }

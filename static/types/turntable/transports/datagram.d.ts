@@ -47,7 +47,8 @@ export declare class Sender {
      */
     send(text: string, entry: Outgoing["entry"]): void;
     /**
-     * A message came: with the welcome the session is known, which a later page may continue.
+     * A message came. With the welcome the session is known, which a later page may continue; a refused identification
+     * begins none.
      * @param {any} message
      */
     received(message: any): void;
