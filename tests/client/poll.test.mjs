@@ -128,3 +128,16 @@ for (const taken_max of [0, 2, 4]) {
     assert.equal(tt.session, session.secret);
   });
 }
+
+test("a session whose welcome is lost is ended", async (t) => {
+  const server = await fake(t, { transports: ["poll"] });
+  let identifications = 0;
+  // The first request and its repetition.
+  server.lose = (_url, body) => body.includes("$av:idme") && (identifications += 1) <= 2;
+  const ended = new Promise((resolve) => (server.ended = resolve));
+  const tt = client(t, server, { transports: ["poll"] });
+  await tt.ready;
+  const over = await ended;
+  assert.deepEqual([over.user, over.secret === tt.session], ["1:1", false]);
+  assert.deepEqual([...server.sessions.values()].map(({ user }) => user), ["1:1"]);
+});

@@ -16,7 +16,7 @@
 
 import { backgroundTimeout } from "../background_timer.js";
 import { parse, stringify } from "../binary.js";
-import { KEEPALIVE_MAX, outlives, pageLeaves, untilAnswered } from "../goodbye.js";
+import { KEEPALIVE_MAX, outlives, pageLeaves, sayGoodbye, untilAnswered } from "../goodbye.js";
 import { entryOf, messageOf } from "./entry.js";
 import { BATCH_MAX, EXPIRED, LOST, NORMAL, RATE_LIMITED, bounced, closeCodeOf, concernsRequest, endpointUrl, halve, isFinal, lastNumber, ownCloseCode, removeDropped, requestBytes, responseError, takeBatch } from "./transport.js";
 import { inTurns } from "./turn.js";
@@ -77,6 +77,8 @@ class PollConnection {
   /** The number of the connection; a request that comes behind one of a later connection is dropped. */
   #attempt = 0;
   #identified = false;
+  /** Whether an identification was sent that has no answer yet. */
+  #identifies = false;
   #in_flight = false;
   #poll_due = false;
   /** Number of messages that are to be sent alone. */
@@ -141,8 +143,14 @@ class PollConnection {
     this.#closed = true;
     this.#cancelPoll();
     if (this.#state.connection === this) this.#state.connection = undefined;
-    if (code === NORMAL) void this.#finish();
-    else this.#abort();
+    if (code === NORMAL) {
+      void this.#finish();
+      return;
+    }
+    this.#abort();
+    // The user may be online in a session whose welcome is lost: the next connection begins another.
+    if (this.#identifies && this.#session !== undefined && this.#hooks.resume() === undefined) void sayGoodbye(this.#target, this.#session);
+    this.#identifies = false;
   }
 
   /** Sends what is pending, `bye` at its end, and repeats each request until it is answered. */
@@ -309,6 +317,7 @@ class PollConnection {
       if (entry) entry.sent = true;
       if (entry?.blank) return BLANK;
       const message = parse(text);
+      this.#identifies ||= message.command === "idme";
       if (message.id === undefined && ANSWERED.has(message.command)) message.id = message.command;
       // Accepted actions are not answered.
       if (message.id !== undefined && message.command !== "game") this.#state.commands.set(message.id, message.command);
@@ -448,6 +457,7 @@ class PollConnection {
       this.#state.commands.delete(id);
       return command;
     });
+    if (["welcome", "error", "close"].includes(message?.command)) this.#identifies = false;
     if (message?.command === "close") {
       const code = message.data?.code;
       this.#end(Number.isInteger(code) ? code : LOST, "");
@@ -484,6 +494,7 @@ class PollConnection {
     // Nothing of the request was taken.
     if (status === 429 && error.details?.retry_ms > 0 && open.number > 0) return error.details.retry_ms;
     this.#state.open = undefined;
+    this.#identifies = false;
     if (resuming && (status === 410 || status === 409)) {
       this.#session = undefined;
       this.#hooks.expired();
