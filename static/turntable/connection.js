@@ -248,7 +248,8 @@ export class Connection {
    * @param {number} ms that the answer took
    */
   #reached(ms) {
-    if (!this.#current) return;
+    // Without another transport nothing is gained by another attempt.
+    if (!this.#current || this.#options.transports.length < 2) return;
     this.#trial.reached = true;
     if (this.#selection.trusted) return;
     const left = Math.min(FIRST_RESPONSE_MS, this.#options.timeout_ms) - this.#trial.age_ms;

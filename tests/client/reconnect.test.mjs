@@ -151,6 +151,22 @@ test("a network whose first response is slow has twice that time for the welcome
   assert.deepEqual([made[0].closed, states[0].message], [4008, "no welcome in time"]);
 });
 
+test("the only transport has all of timeout_ms for its first response, although the server answers requests", async (t) => {
+  let asked = 0;
+  const fetch = async () => {
+    asked += 1;
+    return new Response("[]");
+  };
+  const { made, env, tt, states } = offline(t, { fetch });
+  env.advance(2000);
+  // The answer is read.
+  for (let turn = 0; turn < 20; turn += 1) await new Promise(setImmediate);
+  env.advance(7999);
+  assert.deepEqual([asked, made.length, made[0].closed, tt.state], [1, 1, undefined, "connecting"]);
+  env.advance(1);
+  assert.deepEqual([made[0].closed, states[0].message], [4008, "no response from the server in time"]);
+});
+
 test("a silent connection is unsteady, then abandoned, and the session is resumed", async (t) => {
   const { made, env, tt, states } = offline(t);
   const probes = () => made[0].sent.filter(({ command }) => command === "time").length;
