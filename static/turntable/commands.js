@@ -252,7 +252,7 @@ export class Commands {
    * @param {boolean} [repeatable]
    */
   #prepare(command, data, id, repeatable = false) {
-    if (this.closed) throw new TurntableError("unavailable", "the client is closed", { command });
+    if (this.closed || this.ending) throw new TurntableError("unavailable", "the client is closed", { command });
     return this.#outbox.prepare(command, data, id, repeatable);
   }
 

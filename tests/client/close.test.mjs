@@ -160,3 +160,25 @@ test("close() reports the actions that the server's rates deferred, and calls th
   assert.match((await Promise.all(calls))[1], /before this was sent/);
   assert.equal(mock.callCount(), 0);
 });
+
+test("what can be neither sent nor queued while close() drops the queue throws", async (t) => {
+  const { tt, peer } = await online(t, {}, { limits: { rates: { game: { per_second: 1, burst: 1 } } } });
+  const joining = tt.join("C");
+  peer.send("joined", { channel: "C", self: "1:1", members: {} }, (await peer.next("joingame")).id);
+  const room = await joining;
+  const thrown = [];
+  room.on("refused", () => {
+    for (const command of [() => tt.send("publish", {}), () => tt.decline("D")]) {
+      try {
+        command();
+      } catch (error) {
+        thrown.push([error.code, error.command]);
+      }
+    }
+    tt.call("f", {}).catch(({ code, command }) => thrown.push([code, command]));
+  });
+  for (const number of [1, 2]) room.act(number);
+  tt.close();
+  await new Promise(setImmediate);
+  assert.deepEqual(thrown, [["unavailable", "publish"], ["unavailable", "declineinvite"], ["unavailable", "call"]]);
+});
