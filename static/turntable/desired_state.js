@@ -107,8 +107,8 @@ export class DesiredState {
   }
 
   /**
-   * The server refused the current value. Nobody hears of it where its caller has had an answer in an earlier
-   * session: then it is sent again if the refusal passes, and reported if not.
+   * The server refused the current value. Where its caller has had an answer in an earlier session, it is sent
+   * again if the refusal passes, and reported if not.
    * @param {string} key
    * @param {Entry} entry
    * @param {TurntableError} error

@@ -137,7 +137,7 @@ export async function sayGoodbye({ url, environment, fetch }, session, unconfirm
         }
       } else if (open.length > 0 && !response.ok && response.status !== 410) {
         if (response.status === 429 || response.status >= 500) return false;
-        // The server tells a gap, or takes no such request: then `bye` alone.
+        // The server reports a gap, or takes no such request: then `bye` alone.
         const accepted = response.status === 409 ? (await responseError(response)).details?.accepted : undefined;
         const rest = Number.isSafeInteger(accepted) ? open.filter(({ number }) => number > accepted) : [];
         open = rest.length < open.length ? rest : [];

@@ -52,7 +52,7 @@ export class SentLog {
 
   /**
    * What the server has not confirmed of what this connection has. It is counted as it changes: each command, each
-   * answer and each timer asks for it.
+   * answer and each timer reads it.
    * @returns {{commands: number, cost: Map<string, number>}} cost: tokens by class
    */
   get load() {
@@ -89,7 +89,7 @@ export class SentLog {
 
   /** Local ms since when the oldest command waits for a sign that it has arrived. @returns {number | undefined} */
   get waiting_since() {
-    // The server takes commands in their order. Each command asks for it, so it is not searched for.
+    // The server takes commands in their order. Each command reads it, so it is not searched.
     const next = this.#entries[this.#unseen];
     return next?.written ? next.written_at : undefined;
   }

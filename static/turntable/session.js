@@ -128,7 +128,7 @@ export class Session extends Commands {
       activity: () => hooks.activity(),
       message: (message) => this.#message(message),
       resumed: (accepted) => this.#resumed(accepted),
-      parting: (error) => this.#said(TurntableError.from(error)),
+      parting: (error) => this.#unrequested(TurntableError.from(error)),
       expired: () => {
         this.secret = undefined;
       },
@@ -353,11 +353,11 @@ export class Session extends Commands {
       this.#identificationRefused(TurntableError.from(data, this.#resuming ? "resume" : "idme"));
       return;
     }
-    if (!this.rejected(data, id)) this.#said(TurntableError.from(data));
+    if (!this.rejected(data, id)) this.#unrequested(TurntableError.from(data));
   }
 
   /** @param {TurntableError} error of no command; perhaps the server is about to end the session for it */
-  #said(error) {
+  #unrequested(error) {
     if (PARTING.has(error.code)) this.#parting = error;
     this.#hooks.error(error);
   }

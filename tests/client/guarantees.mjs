@@ -22,7 +22,7 @@ const CLOSE_CODE = ["tests/client/transports.test.mjs", "${name}: the server's c
 /** @type {Shown} */
 const ARRIVAL = ["tests/client/guarantees.test.mjs", '${name}: events of others arrive ${transport === "poll" ? "within the heartbeat" : "at once"}'];
 /** @type {Shown} */
-const SILENCE = ["tests/client/outage.live.mjs", "${transport}: a silent line is unsteady within 5 s and left within 10 s in a page that ${why}"];
+const SILENCE = ["tests/client/outage.live.mjs", "${transport}: a silent connection is unsteady within 5 s and left within 10 s in a page that ${why}"];
 /** @type {Shown} */
 const CONNECTIONS = ["tests/client/guarantees.test.mjs", "${name}: as many connections are open as the guide says"];
 /** @type {Shown} */
@@ -58,7 +58,7 @@ export const GUARANTEES = {
     [CLOSE_CODE],
   ],
   "events of others arrive": [[ARRIVAL], [ARRIVAL], [ARRIVAL], [ARRIVAL]],
-  "a dead line, in a visible page in a room": [
+  "a dead connection, in a visible page in a room": [
     [SILENCE],
     [SILENCE],
     [SILENCE],

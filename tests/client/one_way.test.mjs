@@ -151,7 +151,7 @@ for (const transport of ["websocket", "tunnel", "longpoll", "poll"]) {
   });
 }
 
-test("poll: a silent line is unsteady within 5 s and left within 10 s in a page that is in a room", async (t) => {
+test("poll: a silent connection is unsteady within 5 s and left within 10 s in a page that is in a room", async (t) => {
   const session = await inRoom(t, "poll", { poll: { heartbeat_ms: 4000 } });
   const { network, env, tt, states, requests } = session;
   const before = requests.length;
@@ -207,7 +207,7 @@ test("six small requests take the connections that a browser keeps; those withou
 });
 
 for (const transport of ["websocket", "tunnel"]) {
-  test(`${transport}: a line that is given up ${transport === "tunnel" ? "takes those that the browser keeps with it" : "has nothing in common with them"}`, async (t) => {
+  test(`${transport}: a connection that is given up ${transport === "tunnel" ? "takes those that the browser keeps with it" : "has nothing in common with them"}`, async (t) => {
     const asked = [];
     const counted = (url, init) => {
       if (String(url).includes("d=%5B%5D") && init.credentials === undefined) asked.push(url);

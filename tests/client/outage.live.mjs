@@ -170,7 +170,7 @@ describe("bad networks", { concurrency: true, skip }, () => {
   });
 
   for (const [transport, why] of ["websocket", "tunnel", "longpoll", "poll"].flatMap((name) => [[name, "is in a room"], [name, "awaits an answer"]])) {
-    test(`${transport}: a silent line is unsteady within 5 s and left within 10 s in a page that ${why}`, { timeout: 40_000 }, async (t) => {
+    test(`${transport}: a silent connection is unsteady within 5 s and left within 10 s in a page that ${why}`, { timeout: 40_000 }, async (t) => {
       const network = await proxy(t, url);
       const tt = tab(t, network.url, { transports: [transport] });
       if (why === "is in a room") await tt.join(`silent-${randomUUID()}`);
@@ -191,7 +191,7 @@ describe("bad networks", { concurrency: true, skip }, () => {
       const history = JSON.stringify(tt.states.map(({ state, reason, at }) => [state, reason, Math.round(at - from)]));
       assert.ok(unsteady <= 5100 && (repeats || offline <= 10_000) && online <= 12_000, history);
       const left = repeats ? "repeats its request" : `left in ${seconds(offline)}`;
-      figure(t, `silent line, ${transport}, page that ${why}`, `unsteady in ${seconds(unsteady)}, ${left}, online in ${seconds(online)}`, "5.0 s, 10.0 s, 12.0 s");
+      figure(t, `silent connection, ${transport}, page that ${why}`, `unsteady in ${seconds(unsteady)}, ${left}, online in ${seconds(online)}`, "5.0 s, 10.0 s, 12.0 s");
     });
   }
 });

@@ -233,7 +233,7 @@ async function actIntoSilence({ env, tt, room }, count, options) {
   return lost;
 }
 
-test("what was sent into a silent line for 9 s at 60 per second is repeated at the server's rates; what is new follows", async (t) => {
+test("what was sent into a silent connection for 9 s at 60 per second is repeated at the server's rates; what is new follows", async (t) => {
   const session = await member(t);
   const { env, room, server, refused } = session;
   const { retry_ms } = await actIntoSilence(session, 540);
@@ -264,7 +264,7 @@ test("what was sent into a silent line for 9 s at 60 per second is repeated at t
   assert.deepEqual(refused, []);
 });
 
-test("stale actions that a silent line did not deliver are not repeated: expired ones are reported, merged ones replaced", async (t) => {
+test("stale actions that a silent connection did not deliver are not repeated: expired ones are reported, merged ones replaced", async (t) => {
   const session = await member(t);
   const { env, tt, room, server, refused } = session;
   room.act("old", { expires_ms: 500 });

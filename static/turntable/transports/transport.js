@@ -189,7 +189,7 @@ export async function isFinal(response) {
 
 /**
  * Whether a refusal concerns the request itself, and would be repeated. A gateway's
- * word counts where it limits the size of requests, and where it let nothing of
+ * answer counts where it limits the size of requests, and where it let nothing of
  * these commands through on two connections.
  * @param {number} status
  * @param {ResponseError} error

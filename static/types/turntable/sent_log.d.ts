@@ -68,7 +68,7 @@ export declare class SentLog {
     get open(): readonly Sent[];
     /**
      * What the server has not confirmed of what this connection has. It is counted as it changes: each command, each
-     * answer and each timer asks for it.
+     * answer and each timer reads it.
      * @returns {{commands: number, cost: Map<string, number>}} cost: tokens by class
      */
     get load(): {

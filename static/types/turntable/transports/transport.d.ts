@@ -287,7 +287,7 @@ export declare function responseError(response: any): Promise<ResponseError>;
 export declare function isFinal(response: any): Promise<boolean>;
 /**
  * Whether a refusal concerns the request itself, and would be repeated. A gateway's
- * word counts where it limits the size of requests, and where it let nothing of
+ * answer counts where it limits the size of requests, and where it let nothing of
  * these commands through on two connections.
  * @param {number} status
  * @param {ResponseError} error
