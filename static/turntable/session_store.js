@@ -41,6 +41,9 @@ const WRITE_MS = 200;
 /** Command ids, and connections, that a page may have used after its last write. */
 const IDS_MARGIN = 1000;
 
+/** How many clients of this page store their session under a key, by storage. @type {WeakMap<object, Map<string, number>>} */
+const clients = new WeakMap();
+
 export class SessionStore {
   #key;
   #env;
@@ -73,6 +76,7 @@ export class SessionStore {
    */
   load() {
     this.#lock();
+    if (this.#count(1) > 1) console.warn(`turntable: persist: another client of this page stores its session under the same name and user (${this.#key}); give each a name of its own: persist: "name"`);
     const found = this.#read();
     if (!found) return undefined;
     const { owner, ...record } = found;
@@ -121,6 +125,7 @@ export class SessionStore {
   clear() {
     if (!this.#open) return;
     this.#open = false;
+    this.#count(-1);
     this.#env.clearTimeout(this.#timer);
     try {
       this.#storage?.removeItem(this.#key);
@@ -128,6 +133,19 @@ export class SessionStore {
       // Access to the storage is denied.
     }
     this.#unlock();
+  }
+
+  /**
+   * @param {1 | -1} change a client of this page begins or ends
+   * @returns {number} how many there are of this key
+   */
+  #count(change) {
+    if (!this.#storage) return 0;
+    const keys = clients.get(this.#storage) ?? new Map();
+    clients.set(this.#storage, keys);
+    const count = (keys.get(this.#key) ?? 0) + change;
+    keys.set(this.#key, count);
+    return count;
   }
 
   /** @param {string | undefined} owner */

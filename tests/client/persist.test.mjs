@@ -62,7 +62,8 @@ class Tab {
       fetch: (...request) => (state.dead ? new Promise(() => {}) : fetch(...request)),
       reconnect: { min_ms: 1, max_ms: 5 },
       persist: true,
-      storage: this.storage,
+      // Each page has an object of its own for the storage of its tab.
+      storage: { ...this.storage },
       locks: this.locks,
       environment: {
         setTimeout: (fn, ms) => {
@@ -334,3 +335,26 @@ for (const transports of [["websocket"], ["tunnel"], ["longpoll"], ["poll"]]) {
     assert.deepEqual([record().session, record().attempt], [secret, attempt]);
   });
 }
+
+test("two clients of one page that store their sessions under one name are warned of", async (t) => {
+  const server = await fake(t);
+  const tab = new Tab(t, server);
+  const texts = [];
+  t.mock.method(console, "warn", (text) => texts.push(text));
+  const warned = () => texts.splice(0);
+  const page = (options) => tab.page({ storage: tab.storage, locks: null, ...options }).tt;
+  const first = page();
+  page({ user: "1:2" });
+  page({ persist: "second" });
+  assert.deepEqual(warned(), []);
+  page();
+  const [text, ...others] = warned();
+  assert.match(text, /^turntable: persist: .*1:1.*persist: "name"$/);
+  assert.deepEqual(others, []);
+  // One that is closed stores nothing any more.
+  const third = page({ persist: "third" });
+  third.close();
+  page({ persist: "third" });
+  assert.deepEqual(warned(), []);
+  await first.ready;
+});
