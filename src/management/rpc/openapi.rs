@@ -215,8 +215,17 @@ pub(super) fn document() -> Value {
             "license": {"name": "MIT OR Apache-2.0", "identifier": "MIT OR Apache-2.0"},
         },
         "servers": [{"url": "/"}],
+        // Without one: on a loopback address, unless management.token_required is set.
+        "security": [{"token": []}, {}],
         "paths": methods.collect::<Map<_, _>>(),
-        "components": {"schemas": {
+        "components": {"securitySchemes": {
+            "token": {
+                "type": "http",
+                "scheme": "bearer",
+                "description": "A token of management.tokens, whose role is at least x-role. A \
+                    loopback address needs none, unless management.token_required is set.",
+            },
+        }, "schemas": {
             "User": {
                 "description": "A user id, REALM:NAME; without a realm it has portal.default_realm.",
                 "type": ["string", "number"],
@@ -319,6 +328,17 @@ mod tests {
         assert_eq!(body("/rpc/user/ban", "seconds")["minimum"], 0);
         let session = body("/rpc/session/get", "session");
         assert_eq!(session["pattern"], "^[0-9A-Fa-f]{16}$");
+    }
+
+    #[test]
+    fn token_is_one_way_to_call() {
+        let document = document();
+        let token = &document["components"]["securitySchemes"]["token"];
+        assert_eq!(
+            (&token["type"], &token["scheme"]),
+            (&json!("http"), &json!("bearer"))
+        );
+        assert_eq!(document["security"], json!([{"token": []}, {}]));
     }
 
     #[test]
