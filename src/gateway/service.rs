@@ -311,7 +311,9 @@ impl Gateway {
         self.shared.owners.service(name, announcement);
     }
 
-    fn call_services(&self, calls: OwnerCalls) {
+    fn call_services(&mut self, calls: OwnerCalls) {
+        // Each is work for its owner, and sessions that come or go together have many.
+        self.intake.names(calls.len());
         for (owner, call) in calls {
             self.shared.owners.service(&owner, call);
         }

@@ -44,14 +44,15 @@ impl Gateway {
     }
 
     /// A session came that provides something: the owners learn where it is.
-    pub(in crate::gateway) fn announce_moved_instance(&self, session: SessionSlot) {
+    pub(in crate::gateway) fn announce_moved_instance(&mut self, session: SessionSlot) {
         let (Some(caller), Some(entry)) =
             (self.sessions.caller(session), self.sessions.get(session))
         else {
             return;
         };
         if let Some(providing) = &entry.providing {
-            self.call_services(providing.moved(caller));
+            let calls = providing.moved(caller);
+            self.call_services(calls);
         }
     }
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::*;
-use crate::gateway::testing::{Noted, begin, entry, gateway};
+use crate::gateway::testing::{Noted, begin, crowd, entry, gateway};
 use turntable_core::call::Call;
 
 #[test]
@@ -40,4 +40,21 @@ fn session_that_is_behind_with_reading_gets_no_more_calls() {
     let handed_out = texts.filter(|text| text.contains("own")).count();
     assert_eq!(handed_out + given_back, 20);
     assert!(given_back > 0);
+}
+
+#[test]
+fn sessions_that_offer_much_and_go_together_take_turns() {
+    let mut gateway = gateway(0, &Arc::new(Noted::default()));
+    let sessions = crowd(&mut gateway, 20);
+    for session in &sessions {
+        let offer = (0..32).map(|name| (format!("own{name}").into(), vec!["f".into()]));
+        gateway.provide(*session, offer.collect(), None);
+    }
+    gateway.intake.begin_turn();
+    let mut gone = 0;
+    while !gateway.intake.is_over() {
+        gateway.report_providing(sessions[gone], false);
+        gone += 1;
+    }
+    assert_eq!(gone, 8);
 }
