@@ -305,6 +305,11 @@ impl Permit {
         self.address.bytes.pay(bytes, settings, now_ms);
     }
 
+    /// How long the address owes bytes that its clients got, in ms.
+    pub fn owes_bytes_ms(&self, settings: BucketSettings, now_ms: u64) -> u64 {
+        self.address.bytes.owes_ms(settings, now_ms)
+    }
+
     /// Counts one more session of this address that loses its connection, unless
     /// there are `max`.
     #[must_use]

@@ -64,6 +64,18 @@ impl SharedBucket {
             .fetch_update(Ordering::Relaxed, Ordering::Relaxed, pay);
     }
 
+    /// The time until nothing is owed that was paid beyond a burst, in ms.
+    pub(super) fn owes_ms(&self, settings: BucketSettings, now_ms: u64) -> u64 {
+        let per_second = u64::from(settings.per_second);
+        if per_second == 0 {
+            return 0;
+        }
+        let burst = u64::from(settings.burst).saturating_mul(NS_PER_S) / per_second;
+        let now = now_ms.saturating_mul(NS_PER_MS);
+        let spent = self.0.load(Ordering::Relaxed).saturating_sub(now);
+        spent.saturating_sub(burst).div_ceil(NS_PER_MS)
+    }
+
     pub(super) fn is_full(&self, now_ms: u64) -> bool {
         self.0.load(Ordering::Relaxed) <= now_ms.saturating_mul(NS_PER_MS)
     }
@@ -84,10 +96,13 @@ mod tests {
             bucket.pay(60_000, RATE, now_ms);
         }
         assert_eq!(bucket.take(1, RATE, now_ms), Err(5_001));
+        assert_eq!(bucket.owes_ms(RATE, now_ms), 5_000);
+        assert_eq!(bucket.owes_ms(RATE, now_ms + 5_000), 0);
         assert_eq!(bucket.take(1, RATE, now_ms + 5_001), Ok(()));
         assert!(bucket.is_full(now_ms + 10_002));
         let none = BucketSettings::new(0, 1);
         bucket.pay(1, none, now_ms);
+        assert_eq!(bucket.owes_ms(none, now_ms), 0);
         assert_eq!(bucket.take(1 << 30, none, now_ms), Ok(()));
     }
 }

@@ -20,6 +20,7 @@ mod load;
 mod mailbox;
 mod pipeline;
 mod place;
+mod repeat;
 mod slow_reader;
 mod total;
 mod unidentified;

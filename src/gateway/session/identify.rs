@@ -16,9 +16,9 @@ use turntable_core::id::SessionId;
 use turntable_core::key::{ConnKey, SessionKey, SessionSlot};
 use turntable_core::packet::{ErrorBody, OwnStatus, RequestId};
 use turntable_core::reason::{CloseReason, ErrorCode};
-use turntable_core::session::Session;
 use turntable_core::session::deadline::Due;
 use turntable_core::session::standing::Standing;
+use turntable_core::session::{Session, address_error};
 
 impl Gateway {
     /// Whether a connection's client may identify, or resume a session.
@@ -177,11 +177,16 @@ impl Gateway {
         unidentified.begin_session(permit.address(), permit.socket(), &limits, clock::now_ms())
     }
 
-    /// Charges a connection's address for one more resume.
+    /// Charges a connection's address for one more resume. What its clients got again has to
+    /// be paid for.
     pub(super) fn charge_resume(&self, key: ConnKey) -> Result<(), ErrorBody> {
         let Some(permit) = self.connections.permit(key) else {
             return Ok(());
         };
+        let owes_ms = permit.owes_bytes_ms(self.settings.limits.address_bytes, clock::now_ms());
+        if owes_ms > 0 {
+            return Err(address_error(owes_ms));
+        }
         let (unidentified, limits) = (&self.shared.unidentified, self.settings.unidentified());
         unidentified.resume_session(permit.address(), &limits, clock::now_ms())
     }

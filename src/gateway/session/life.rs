@@ -190,7 +190,10 @@ impl Gateway {
             }
             frame => frames.push_back(frame),
         };
+        let waited = entry.session.outbox.waiting_bytes();
         entry.session.outbox.rewind(received, restore);
+        let again = entry.session.outbox.waiting_bytes().saturating_sub(waited);
+        self.pay_by_address(session, again);
     }
 
     fn welcome(

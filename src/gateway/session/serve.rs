@@ -254,10 +254,15 @@ impl Gateway {
             return;
         };
         entry.session.pay_bytes(bytes, now_ms, limits);
-        let limit = limits.address_bytes;
+        self.pay_by_address(session, bytes);
+    }
+
+    /// Pays for what a session gets, with the bytes that its address may send.
+    pub(crate) fn pay_by_address(&mut self, session: SessionSlot, bytes: usize) {
+        let limit = self.settings.limits.address_bytes;
         // One without a connection still gets what it did before.
         if let Some(share) = self.share(session) {
-            share.pay_bytes(bytes, limit, now_ms);
+            share.pay_bytes(bytes, limit, clock::now_ms());
         }
     }
 

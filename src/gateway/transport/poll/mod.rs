@@ -395,7 +395,13 @@ fn next(connection: &mut Connection, cx: &mut Cx<'_>) {
         match (request.batch, &poll.answered) {
             (Some(batch), Some(known)) if batch == known.batch => {
                 match known.body.clone() {
-                    Some(answer) => drop(request.respond.send(Ok(answer))),
+                    Some(answer) => {
+                        if let Some(permit) = &connection.permit {
+                            let limit = cx.settings.limits.address_bytes;
+                            permit.pay_bytes(answer.body.len(), limit, cx.now_ms);
+                        }
+                        let _ = request.respond.send(Ok(answer));
+                    }
                     None => request.refuse(dropped()),
                 }
                 continue;
