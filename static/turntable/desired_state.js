@@ -15,10 +15,12 @@ import { INTERRUPTED } from "./requests.js";
  * @typedef {object} Entry
  * @property {string} command
  * @property {() => any} data created when the command is sent
+ * @property {() => void} refused called when the server has refused the value, before an earlier one is sent again
  * @property {"unsent" | "sent" | "confirmed"} phase
  * @property {boolean} confirmed_before
  * @property {{resolve: (data: any) => void, reject: (error: any) => void}[]} waiters
  * @property {any} [timer] until it is sent again
+ * @property {Entry} [before] the value that was confirmed last, which goes on if this one is refused
  */
 
 export class DesiredState {
@@ -40,9 +42,10 @@ export class DesiredState {
    * @param {string} key a later value replaces an earlier one with the same key
    * @param {string} command
    * @param {() => any} data
+   * @param {() => void} [refused]
    * @returns {Promise<any>} the server's answer; that to a later value if this one was not sent
    */
-  set(key, command, data) {
+  set(key, command, data, refused = () => {}) {
     if (this.#session.closed) return Promise.reject(new TurntableError("unavailable", "the client is closed", { command }));
     return new Promise((resolve, reject) => {
       const old = this.#entries.get(key);
@@ -51,7 +54,8 @@ export class DesiredState {
       this.#session.environment.clearTimeout(old?.timer);
       waiters.push({ resolve, reject });
       /** @type {Entry} */
-      const entry = { command, data, phase: "unsent", confirmed_before: old?.confirmed_before ?? false, waiters };
+      const entry = { command, data, refused, phase: "unsent", confirmed_before: old?.confirmed_before ?? false, waiters };
+      entry.before = old?.phase === "confirmed" ? old : old?.before;
       this.#entries.set(key, entry);
       if (this.#session.online) this.#send(key, entry);
     });
@@ -63,6 +67,7 @@ export class DesiredState {
    */
   restore(resumed) {
     for (const [key, entry] of [...this.#entries]) {
+      if (entry.before && !resumed) entry.before.phase = "unsent";
       if (!resumed || entry.phase === "unsent") this.#send(key, entry);
     }
   }
@@ -98,6 +103,8 @@ export class DesiredState {
       if (!error) {
         entry.phase = "confirmed";
         entry.confirmed_before = true;
+        entry.before = undefined;
+        entry.refused = () => {};
         for (const { resolve } of waiters) resolve(answer);
         return;
       }
@@ -125,7 +132,14 @@ export class DesiredState {
       entry.phase = "unsent";
     } else {
       this.#entries.delete(key);
+      // After a timeout the server may have it.
+      if (error.code !== "timeout") entry.refused();
       if (!heard) this.#report(error);
+      const { before } = entry;
+      if (!before) return;
+      this.#entries.set(key, before);
+      // A new session may have begun meanwhile.
+      if (before.phase === "unsent" && this.#session.online) this.#send(key, before);
     }
   }
 }

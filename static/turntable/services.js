@@ -119,9 +119,15 @@ export class Services {
     const named = Object.entries(functions ?? {}).filter(([, fn]) => typeof fn === "function");
     if (typeof name !== "string" || name === "") throw wrongProvision("the name of a service is a string that is not empty");
     if (named.length === 0) throw wrongProvision(`the functions of ${name} are an object with a function as a member of its own, such as { hello: (args) => ... }`);
-    this.#provided.set(name, new Map(named));
+    const before = this.#provided.get(name);
+    const provision = new Map(named);
+    this.#provided.set(name, provision);
     this.#withdrawn.delete(name);
-    const answer = await this.#announce();
+    const answer = await this.#announce(() => {
+      if (this.#provided.get(name) !== provision) return;
+      if (before) this.#provided.set(name, before);
+      else this.#provided.delete(name);
+    });
     const provided = { services: answer?.services ?? [], own: answer?.own ?? [] };
     if (provided.own.includes(name) && this.#known.has(name)) {
       this.#report(new TurntableError("forbidden", `the server has a service ${name} of which this client is no instance: its user is not among the providers, or showed no token of it. The functions are the user's own`, { command: "provide", details: { own: name } }));
@@ -143,11 +149,12 @@ export class Services {
     if (this.#withdrawn.delete(name)) this.#provided.delete(name);
   }
 
-  #announce() {
+  /** @param {() => void} [refused] */
+  #announce(refused) {
     const functions = (/** @type {string} */ name, /** @type {Map<string, ProvidedFunction>} */ all) => (this.#withdrawn.has(name) ? [] : [...all.keys()]);
     return this.#desired.set("provide", "provide", () => ({
       services: Object.fromEntries([...this.#provided].map(([name, all]) => [name, functions(name, all)])),
-    }));
+    }), refused);
   }
 
   /**

@@ -59,6 +59,35 @@ test("a provided service that a new session is refused for good is reported", as
   assert.deepEqual([peer.unread, errors], [[], [["forbidden", "provide"]]]);
 });
 
+test("functions that are provided stay so if the server refuses others, also in a new session", async (t) => {
+  const session = await online(t);
+  const { tt, peer } = session;
+  const provided = tt.provide("friends", { hello: () => 1 });
+  peer.send("reply", {}, (await peer.next("provide")).id);
+  await provided;
+  const refused = tt.provide("chat", { send: () => 1 });
+  const { data, id } = await peer.next("provide");
+  assert.deepEqual(data.services, { friends: ["hello"], chat: ["send"] });
+  peer.send("error", { code: "unavailable", message: "full", command: "provide" }, id);
+  await assert.rejects(refused, (error) => error.code === "unavailable");
+  const next = await renewed(session);
+  assert.deepEqual((await next.next("provide")).data, PROVIDED);
+});
+
+test("a value that is refused after a new session has begun gives way to the one before", async (t) => {
+  const session = await online(t);
+  const { tt, peer } = session;
+  const provided = tt.provide("friends", { hello: () => 1 });
+  peer.send("reply", {}, (await peer.next("provide")).id);
+  await provided;
+  const refused = tt.provide("chat", { send: () => 1 });
+  await peer.next("provide");
+  const next = await renewed(session);
+  next.send("error", { code: "forbidden", message: "no", command: "provide" }, (await next.next("provide")).id);
+  await assert.rejects(refused, (error) => error.code === "forbidden");
+  assert.deepEqual((await next.next("provide")).data, PROVIDED);
+});
+
 test("a caller that waits is refused, and nothing is sent again", async (t) => {
   const { env, tt, peer } = await online(t);
   const status = tt.friends.status("busy");

@@ -13,6 +13,10 @@ export type Entry = {
      * created when the command is sent
      */
     data: () => any;
+    /**
+     * called when the server has refused the value, before an earlier one is sent again
+     */
+    refused: () => void;
     phase: "unsent" | "sent" | "confirmed";
     confirmed_before: boolean;
     waiters: {
@@ -23,16 +27,22 @@ export type Entry = {
      * until it is sent again
      */
     timer?: any;
+    /**
+     * the value that was confirmed last, which goes on if this one is refused
+     */
+    before?: Entry;
 };
 /** @import { Session } from "./session.js" */
 /**
  * @typedef {object} Entry
  * @property {string} command
  * @property {() => any} data created when the command is sent
+ * @property {() => void} refused called when the server has refused the value, before an earlier one is sent again
  * @property {"unsent" | "sent" | "confirmed"} phase
  * @property {boolean} confirmed_before
  * @property {{resolve: (data: any) => void, reject: (error: any) => void}[]} waiters
  * @property {any} [timer] until it is sent again
+ * @property {Entry} [before] the value that was confirmed last, which goes on if this one is refused
  */
 export declare class DesiredState {
     #private;
@@ -45,9 +55,10 @@ export declare class DesiredState {
      * @param {string} key a later value replaces an earlier one with the same key
      * @param {string} command
      * @param {() => any} data
+     * @param {() => void} [refused]
      * @returns {Promise<any>} the server's answer; that to a later value if this one was not sent
      */
-    set(key: string, command: string, data: () => any): Promise<any>;
+    set(key: string, command: string, data: () => any, refused?: () => void): Promise<any>;
     /**
      * After a welcome: sends the values that the server may not have.
      * @param {boolean} resumed
