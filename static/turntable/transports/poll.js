@@ -15,23 +15,21 @@
  */
 
 import { backgroundTimeout } from "../background_timer.js";
-import { parse, stringify } from "../binary.js";
-import { KEEPALIVE_MAX, outlives, pageLeaves, sayGoodbye, untilAnswered } from "../goodbye.js";
-import { entryOf, messageOf } from "./entry.js";
-import { BATCH_MAX, EXPIRED, LOST, NORMAL, RATE_LIMITED, bounced, closeCodeOf, concernsRequest, endpointUrl, halve, isFinal, lastNumber, ownCloseCode, removeDropped, requestBytes, responseError, takeBatch } from "./transport.js";
+import { stringify } from "../binary.js";
+import { pageLeaves, sayGoodbye } from "../goodbye.js";
+import { PollAnswer, SESSION_HEADER, closeCode } from "./poll_answer.js";
+import { PollCodec } from "./poll_codec.js";
+import { endByPolls } from "./poll_ending.js";
+import { EXPIRED, LOST, NORMAL, RATE_LIMITED, bounced, closeCodeOf, concernsRequest, endpointUrl, lastNumber, ownCloseCode, removeDropped, responseError, takeBatch } from "./transport.js";
 import { inTurns } from "./turn.js";
 
 /** @import { Sent } from "../sent_log.js" */
+/** @import { PollRequest } from "./poll_ending.js" */
 /** @import { Outgoing, ResponseError, Target, Transport, TransportConnection, TransportHooks } from "./transport.js" */
 
 /**
- * @typedef {object} Batch a request
- * @property {string} session
- * @property {number} number
- * @property {number} [received] of a request that takes the session over
- * @property {number | undefined} welcomes how many connections the session had had
- * @property {string} body
- * @property {Outgoing[]} messages
+ * @typedef {PollRequest & {session: string, welcomes: number | undefined}} Batch a request. welcomes: how many
+ *   connections the session had had
  */
 
 /**
@@ -39,7 +37,7 @@ import { inTurns } from "./turn.js";
  * @typedef {object} PollState
  * @property {number} number of the last request
  * @property {Batch | undefined} open the request that has no answer yet
- * @property {Map<any, string>} commands commands without an answer, by id
+ * @property {PollCodec} codec
  * @property {number} heartbeat_ms
  * @property {PollConnection | undefined} connection
  */
@@ -51,15 +49,6 @@ import { inTurns } from "./turn.js";
 const ANSWER_MS = [6500, 8000];
 /** How long the end of a session waits for the request under way before it repeats it. */
 const ENDING_MS = 500;
-const SESSION_HEADER = "Turntable-Session";
-/** How many messages wait behind a numbered answer, which has a bound. */
-const WAITING_HEADER = "Turntable-Waiting";
-/** A command that counts and has no effect. */
-const BLANK = stringify(entryOf({ command: "unsubscribe", data: [] }));
-/** Errors of a request that did not get its session, in an answer of status 200, and the status that says the same. */
-const REFUSALS = new Map([["session_expired", 410], ["rate_limited", 429]]);
-/** Commands that are answered even if they have no id; here they get one. */
-const ANSWERED = new Set(["idme", "time"]);
 
 /** @implements {TransportConnection} */
 class PollConnection {
@@ -167,51 +156,11 @@ class PollConnection {
     const open = this.#state.open;
     this.#state.open = undefined;
     if (this.#session === undefined || messages.length === 0) return;
-    let count_max = BATCH_MAX;
-    const next = (/** @type {Outgoing[]} */ batch) => finish({ number: this.#next(), received: undefined, body: this.#body(batch), messages: batch });
-    /** @type {(batch: Pick<Batch, "number" | "received" | "body" | "messages">) => Promise<void>} */
-    const finish = async (batch) => {
-      if (await this.#finishOne(batch)) return;
-      // Fewer may be accepted, also of what follows. Those behind one that is too large alone may go together again.
-      const halved = halve(batch.messages, messages);
-      count_max = halved ? batch.messages.length : BATCH_MAX;
-      if (halved) await next(batch.messages);
-    };
-    let first = open?.session === this.#session ? open : undefined;
-    if (first) {
-      const finished = finish(first);
-      if (!pageLeaves()) {
-        await finished;
-        // It is answered, so that it counts no more where the page begins to leave only now.
-        first = undefined;
-      }
-    }
-    while (messages.length > 0) {
-      const batch = takeBatch(messages, count_max);
-      if (pageLeaves()) {
-        // The requests of a page that is left have one limit: the goodbye is more important than the rest.
-        batch.push(...messages.splice(0).slice(-1));
-        if (requestBytes([{ text: first?.body }, ...batch]) > KEEPALIVE_MAX) batch.splice(0, batch.length - 1);
-      }
-      const finished = next(batch);
-      if (!pageLeaves()) await finished;
-    }
-    this.#abort();
-  }
-
-  /**
-   * Repeats a request until it is answered.
-   * @param {Pick<Batch, "number" | "received" | "body">} batch
-   * @returns {Promise<boolean>} false if it is too large
-   */
-  async #finishOne({ number, body, received }) {
-    let fits = true;
-    await untilAnswered(this.#target.environment, async (signal) => {
-      const response = await this.#fetch(body, { batch: number, received }, { keepalive: outlives(body), signal });
-      fits = response.status !== 413;
-      return !fits || isFinal(response);
+    await endByPolls(open?.session === this.#session ? open : undefined, messages, this.#target.environment, {
+      request: (batch) => ({ number: this.#next(), body: this.#body(batch), messages: batch }),
+      post: ({ number, body, received }, options) => this.#fetch(body, { batch: number, received }, options),
     });
-    return fits;
+    this.#abort();
   }
 
   /** @returns {boolean} whether a request is under way; one is sent if the client polls */
@@ -313,16 +262,8 @@ class PollConnection {
 
   /** @param {Outgoing[]} messages */
   #body(messages) {
-    const entries = messages.map(({ text, entry }) => {
-      if (entry) entry.sent = true;
-      if (entry?.blank) return BLANK;
-      const message = parse(text);
-      this.#identifies ||= message.command === "idme";
-      if (message.id === undefined && ANSWERED.has(message.command)) message.id = message.command;
-      // Accepted actions are not answered.
-      if (message.id !== undefined && message.command !== "game") this.#state.commands.set(message.id, message.command);
-      return stringify(entryOf(message));
-    });
+    this.#identifies ||= messages.some(({ text }) => text.startsWith('{"command":"idme"'));
+    const entries = messages.map((message) => this.#state.codec.encode(message));
     for (const entry of entries) this.#hooks.traffic("out", "entry", entry);
     if (entries.length === 0) this.#hooks.traffic("out", "entry", "[]");
     return `[${entries.join(",")}]`;
@@ -393,39 +334,29 @@ class PollConnection {
    */
   async #answered(response, open, resuming = false) {
     if (!response.ok) return this.#refused(response.status, await responseError(response), open, resuming);
-    // Read the whole answer first; an incomplete answer counts as lost.
-    const body = await response.text();
-    /** @type {any} */
-    let entries;
-    try {
-      entries = parse(body);
-    } catch {
-      throw new Error("the response is not JSON");
-    }
-    const list = Array.isArray(entries) ? entries : [entries];
-    // That of the takeover. A later one is a message of the session.
-    const welcome = resuming ? list.find((entry) => entry?.f === "$av:welcome") : undefined;
-    const refusal = open.number > 0 && !welcome ? refusalOf(list) : undefined;
-    if (refusal) return this.#refused(REFUSALS.get(refusal.code) ?? 503, refusal, open, resuming);
+    const answer = await PollAnswer.read(response);
+    const { entries, refusal } = answer;
+    if (refusal && open.number > 0) return this.#refused(refusal.status, refusal.error, open, resuming);
     if (this.#closed && open.number > 0) return;
     this.#state.open = undefined;
-    const session = response.headers.get(SESSION_HEADER);
-    if (session) this.#session = session;
+    if (answer.session) this.#session = answer.session;
     if (this.#closed) return;
     this.#hooks.activity();
-    if (open.received !== undefined && !welcome) return void this.#notTakenOver(list);
+    // A later one is a message of the session.
+    const welcome = resuming ? answer.welcome : undefined;
+    if (open.received !== undefined && !welcome) return void this.#notTakenOver(answer);
     this.#state.connection = this;
     const last = lastNumber(open.messages);
     // At a close the server may have carried out a part: `accepted` of the next welcome says how many.
-    if (last > 0 && !closeOf(list)) this.#hooks.taken(last);
+    if (last > 0 && answer.close === undefined) this.#hooks.taken(last);
     if (resuming) {
       this.#identified = true;
       const accepted = welcome?.args?.accepted;
       this.#hooks.resumed(Number.isSafeInteger(accepted) ? accepted : undefined);
       this.schedulePoll();
     }
-    this.#poll_due ||= Number(response.headers.get(WAITING_HEADER)) > 0;
-    await inTurns(list, (entry) => {
+    this.#poll_due ||= answer.waits;
+    await inTurns(entries, (entry) => {
       if (this.#closed) return undefined;
       return this.#entry(entry, resuming, entry === welcome);
     });
@@ -433,14 +364,12 @@ class PollConnection {
 
   /**
    * A takeover was answered without a welcome: the session is over, or the answer is none of the server.
-   * @param {any[]} list
+   * @param {PollAnswer} answer
    */
-  #notTakenOver(list) {
-    for (const entry of list) this.#hooks.traffic("in", "entry", () => stringify(entry));
-    const error = errorOf(list);
+  #notTakenOver({ entries, error, close = LOST }) {
+    for (const entry of entries) this.#hooks.traffic("in", "entry", () => stringify(entry));
     if (error) this.#hooks.parting(error);
-    const code = closeOf(list)?.args?.code;
-    this.#end(Number.isInteger(code) ? code : LOST, error?.message ?? "the session was not taken over");
+    this.#end(close, error?.message ?? "the session was not taken over");
   }
 
   /**
@@ -452,15 +381,10 @@ class PollConnection {
   #entry(entry, resuming, taken) {
     this.#hooks.traffic("in", "entry", () => stringify(entry));
     if (taken) return undefined;
-    const message = messageOf(entry, (id) => {
-      const command = this.#state.commands.get(id);
-      this.#state.commands.delete(id);
-      return command;
-    });
+    const message = this.#state.codec.decode(entry);
     if (["welcome", "error", "close"].includes(message?.command)) this.#identifies = false;
     if (message?.command === "close") {
-      const code = message.data?.code;
-      this.#end(Number.isInteger(code) ? code : LOST, "");
+      this.#end(closeCode(message.data), "");
       return undefined;
     }
     if (message?.command === "connected") {
@@ -536,31 +460,6 @@ class PollConnection {
 }
 
 /**
- * The entry by which the server closes the connection.
- * @param {any[]} list
- */
-function closeOf(list) {
-  return list.find((entry) => entry?.f === "$av:close");
-}
-
-/**
- * An error in an answer that is none to an entry of the request.
- * @param {any[]} list
- */
-function errorOf(list) {
-  return list.find((entry) => entry?.f === "$av:error" && typeof entry.args?.code === "string")?.args;
-}
-
-/**
- * The error of a request that did not get its session: nothing of it was carried out.
- * @param {any[]} list
- */
-function refusalOf(list) {
-  const error = errorOf(list);
-  return error?.command === "resume" && REFUSALS.has(error.code) ? error : undefined;
-}
-
-/**
  * Creates the polling transport of one client.
  * @param {{heartbeat_ms?: number, number?: number}} [options] number: of the request
  *   before the first. For a session of an earlier page it must exceed that page's last number.
@@ -568,7 +467,7 @@ function refusalOf(list) {
  */
 export function poll({ heartbeat_ms = 0, number = 0 } = {}) {
   /** @type {PollState} */
-  const state = { number, open: undefined, commands: new Map(), heartbeat_ms, connection: undefined };
+  const state = { number, open: undefined, codec: new PollCodec(), heartbeat_ms, connection: undefined };
   return {
     name: "poll",
     push: false,

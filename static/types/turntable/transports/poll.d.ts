@@ -13,21 +13,13 @@
  * place.
  * @module
  */
+import { PollCodec } from "./poll_codec.js";
 import type { Sent } from "../sent_log.js";
-import type { Outgoing, Target, Transport, TransportConnection, TransportHooks } from "./transport.js";
-export type Batch = {
+import type { PollRequest } from "./poll_ending.js";
+import type { Target, Transport, TransportConnection, TransportHooks } from "./transport.js";
+export type Batch = PollRequest & {
     session: string;
-    number: number;
-    /**
-     * of a request that takes the session over
-     */
-    received?: number;
-    /**
-     * how many connections the session had had
-     */
     welcomes: number | undefined;
-    body: string;
-    messages: Outgoing[];
 };
 export type PollState = {
     /**
@@ -38,10 +30,7 @@ export type PollState = {
      * the request that has no answer yet
      */
     open: Batch | undefined;
-    /**
-     * commands without an answer, by id
-     */
-    commands: Map<any, string>;
+    codec: PollCodec;
     heartbeat_ms: number;
     connection: PollConnection | undefined;
 };
