@@ -133,7 +133,7 @@ export class Commands {
    */
   send(command, data, refused, options = {}) {
     const id = refused ? this.#nextId() : undefined;
-    const text = this.#prepare(command, data, id);
+    const text = this.#prepare(command, data, id, false, options.merge);
     if (id !== undefined && refused) this.#requests.watch(id, refused);
     this.#outbox.send({ command, data, text, id, ...options });
   }
@@ -250,10 +250,11 @@ export class Commands {
    * @param {any} data
    * @param {number | undefined} id
    * @param {boolean} [repeatable]
+   * @param {string} [merge]
    */
-  #prepare(command, data, id, repeatable = false) {
+  #prepare(command, data, id, repeatable = false, merge) {
     if (this.closed || this.ending) throw new TurntableError("unavailable", "the client is closed", { command });
-    return this.#outbox.prepare(command, data, id, repeatable);
+    return this.#outbox.prepare(command, data, id, repeatable, merge);
   }
 
   /**

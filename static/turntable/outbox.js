@@ -139,11 +139,12 @@ export class Outbox {
    * @param {any} data
    * @param {number | undefined} id
    * @param {boolean} repeatable desired state has no limit: it replaces its last value
+   * @param {string} [merge] the key of a queued message whose place it takes, so that a full queue has room
    * @returns {string}
    */
-  prepare(command, data, id, repeatable) {
+  prepare(command, data, id, repeatable, merge) {
     const max = this.#queue_max;
-    if (!repeatable && command !== CLOCK && this.#queue.length >= max) {
+    if (!repeatable && command !== CLOCK && this.#queue.length >= max && this.#indexOf(merge) < 0) {
       const waits = this.full ? "the server has not confirmed what was sent" : "the server's rates are exhausted";
       const why = this.#hooks.online() ? waits : "the client is offline";
       throw new TurntableError("too_many", `${why} and the queue is full (${max} of ${max} commands)`, { command, details: { max } });
@@ -375,8 +376,16 @@ export class Outbox {
 
   /** @param {string} merge the key of a queued message that a later one replaces */
   #replace(merge) {
-    const index = this.#queue.findIndex((message) => message.merge === merge);
+    const index = this.#indexOf(merge);
     if (index >= 0) this.#queue.splice(index, 1);
+  }
+
+  /**
+   * @param {string | undefined} merge
+   * @returns {number} where the queued message with this key is; -1: there is none
+   */
+  #indexOf(merge) {
+    return merge === undefined ? -1 : this.#queue.findIndex((message) => message.merge === merge);
   }
 
   /**

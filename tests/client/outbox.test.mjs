@@ -138,6 +138,23 @@ test("a queued action with the same merge key is replaced by the later one", asy
   assert.deepEqual([actions, refused], [["shot", { x: 50 }], []]);
 });
 
+test("an action replaces the queued one with its merge key where the queue is full", async (t) => {
+  const session = await member(t, { queue_max: 3 });
+  const { env, room, server, refused } = session;
+  const { retry_ms } = await offline(session);
+  for (const data of ["a", "b"]) assert.ok(room.act(data));
+  for (let x = 0; x < 5; x += 1) assert.ok(room.act({ x }, { merge: "position" }));
+  assert.equal(room.act({ y: 1 }, { merge: "other" }), false);
+  assert.deepEqual(refused, [["too_many", { y: 1 }]]);
+  env.advance(retry_ms);
+  const next = await server.accept();
+  next.send("idyou", {});
+  await next.next("resume");
+  next.welcome({ resumed: true, accepted: 1 });
+  const actions = [await next.next("game"), await next.next("game"), await next.next("game")].map(({ data }) => data.actions[0].data);
+  assert.deepEqual(actions, ["a", "b", { x: 4 }]);
+});
+
 test("more actions in a message than the server accepts are refused at once", async (t) => {
   const { room, refused, tt, peer } = await member(t, {}, { limits: { actions_max: 2 } });
   assert.equal(room.act([1, 2, 3]), false);

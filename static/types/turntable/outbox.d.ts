@@ -108,9 +108,10 @@ export declare class Outbox {
      * @param {any} data
      * @param {number | undefined} id
      * @param {boolean} repeatable desired state has no limit: it replaces its last value
+     * @param {string} [merge] the key of a queued message whose place it takes, so that a full queue has room
      * @returns {string}
      */
-    prepare(command: string, data: any, id: number | undefined, repeatable: boolean): string;
+    prepare(command: string, data: any, id: number | undefined, repeatable: boolean, merge?: string): string;
     /**
      * Throws a TurntableError if a clock exchange is over its rate.
      * @param {Message} message
