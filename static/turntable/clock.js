@@ -63,6 +63,8 @@ export class Clock {
   #valid_from = -Infinity;
   /** System time minus local time. @type {number | undefined} */
   #apart;
+  /** Whether the estimate is corrected by a jump, and no exchange has confirmed it. */
+  #corrected = false;
   /** Whether each connection begins with several exchanges. */
   #bursts = false;
   /** Pending exchanges by t0. @type {Map<number, {resolve: () => void, reject: (error: any) => void}[]>} */
@@ -172,6 +174,7 @@ export class Clock {
     }
     this.#bursts = burst;
     if (burst) this.#startBurst();
+    else if (this.#corrected) this.probe();
   }
 
   /**
@@ -192,10 +195,14 @@ export class Clock {
     const best = this.#best();
     this.#valid_from = this.#env.local();
     if (jump > 0) {
+      this.#corrected = true;
       this.#shift += jump + AHEAD_MS;
       if (best) this.#samples = [{ ...best, offset: best.offset + jump, error: this.#bound(best) + AHEAD_MS, at: this.#valid_from }];
     }
-    if (this.#bursts && this.#session.online) this.#startBurst();
+    if (!this.#session.online) return;
+    if (this.#bursts) this.#startBurst();
+    // The local clock may have run on, while the system clock was set: only an exchange says which.
+    else if (this.#corrected) this.probe();
   }
 
   #startBurst() {
@@ -259,6 +266,7 @@ export class Clock {
     const best = this.#best();
     if (best && Math.abs(best.offset - sample.offset) > this.#bound(best) + sample.error) this.#samples = [];
     this.#latency = latency;
+    this.#corrected = false;
     this.#samples.push(sample);
     if (this.#samples.length > SAMPLES_MAX) this.#samples.shift();
   }

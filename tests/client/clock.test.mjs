@@ -147,6 +147,34 @@ test("a system clock that is set back, or adjusted slightly, changes nothing", a
   }
 });
 
+test("over a transport that only answers, one exchange follows a jump between the clocks", () => {
+  const world = clock();
+  const { env, sent, session } = world;
+  const right = () => Math.abs(world.clock.now() - OFFSET - env.now) <= 1;
+  const answer = () => world.clock.answered({ t0: sent.at(-1).data.t0, t1: OFFSET + env.now, t2: OFFSET + env.now });
+  world.clock.start(env.now, OFFSET + env.now, false);
+  assert.ok(right());
+  assert.equal(sent.length, 0);
+  // The system clock is set, and the local one has not stopped.
+  env.slept = 3_600_000;
+  assert.ok(!right());
+  assert.equal(sent.length, 1);
+  answer();
+  assert.ok(right());
+  // Offline: with the next connection, unless its welcome has the time.
+  session.online = false;
+  env.slept += 3_600_000;
+  assert.ok(!right());
+  assert.equal(sent.length, 1);
+  session.online = true;
+  world.clock.start(env.now, undefined, false);
+  assert.equal(sent.length, 2);
+  answer();
+  assert.ok(right());
+  world.clock.start(env.now, undefined, false);
+  assert.equal(sent.length, 2);
+});
+
 test("answers to exchanges of an earlier connection are ignored", async () => {
   const world = clock();
   const lost = assert.rejects(world.clock.sync(), (error) => error.code === "unavailable");
