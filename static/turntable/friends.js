@@ -59,7 +59,7 @@ export class Friends extends Emitter {
    * @type {Map<string, {holds: Set<Hold>, sent: boolean, known: boolean}>}
    */
   #watched = new Map();
-  /** Ids to unsubscribe from on a resumed session. @type {Set<string>} */
+  /** Ids of which the session has a subscription that has ended, and that no other one was sent for. @type {Set<string>} */
   #unwatched = new Set();
   /** @type {Map<string, PresenceState>} */
   #states = new Map();
@@ -106,7 +106,6 @@ export class Friends extends Emitter {
       const watch = this.#watched.get(id) ?? { holds: new Set(), sent: false, known: false };
       watch.holds.add(hold);
       this.#watched.set(id, watch);
-      this.#unwatched.delete(id);
     }
     return new Promise((resolve, reject) => {
       /** @type {Waiter} */
@@ -397,8 +396,10 @@ export class Friends extends Emitter {
   #sendSubscription(ids) {
     const sent = ids.map((id) => this.#watched.get(id));
     for (const watch of sent) if (watch) watch.sent = true;
+    const unwatched = ids.filter((id) => this.#unwatched.delete(id));
     this.#session.ask("subscribe", ids, { interruptible: true }, (error) => {
       if (!error) return;
+      for (const id of unwatched) this.#unwatched.add(id);
       // Nobody is watched because of this request; an id that was subscribed anew meanwhile has its own.
       const open = ids.filter((id, index) => sent[index] && this.#watched.get(id) === sent[index] && !sent[index].known);
       for (const id of open) /** @type {{sent: boolean}} */ (this.#watched.get(id)).sent = false;
@@ -460,14 +461,15 @@ export class Friends extends Emitter {
   }
 
   async #sendUnsubscriptions() {
-    const ids = [...this.#unwatched];
+    // Those that are watched again have another subscription.
+    const ids = [...this.#unwatched].filter((id) => !this.#watched.has(id));
     if (ids.length === 0) return;
-    this.#unwatched.clear();
+    for (const id of ids) this.#unwatched.delete(id);
     try {
       await this.#session.request("unsubscribe", ids, { interruptible: true });
     } catch (error) {
       // To be sent again if the session is resumed.
-      for (const id of ids) if (!this.#watched.has(id)) this.#unwatched.add(id);
+      for (const id of ids) if (!this.#watched.get(id)?.sent) this.#unwatched.add(id);
       if (error !== INTERRUPTED) throw error;
     }
   }

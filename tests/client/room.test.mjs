@@ -125,6 +125,38 @@ test("after unsubscribe no changes are emitted, and the server receives it even 
   assert.deepEqual((await next.next("unsubscribe")).data, ["1:3"]);
 });
 
+test("a subscription that ended offline ends on the server, also if another one began and ended meanwhile", async (t) => {
+  const session = await online(t);
+  const { tt, peer, env, server } = session;
+  const subscribed = tt.friends.subscribe(["1:2", "1:3"]);
+  peer.send("userchange", { "1:2": "online", "1:3": "online" }, (await peer.next("subscribe")).id);
+  const states = await subscribed;
+  const offline = tt.once("state");
+  peer.terminate();
+  const { retry_ms } = await offline;
+  await tt.friends.unsubscribe(states);
+  const controller = new AbortController();
+  const again = assert.rejects(tt.friends.subscribe(["1:2"], { signal: controller.signal }), { name: "AbortError" });
+  controller.abort();
+  await again;
+  const other = tt.friends.subscribe(["1:3"]);
+  env.advance(retry_ms);
+  const next = await server.accept();
+  next.send("idyou", {});
+  await next.next("resume");
+  next.welcome({ resumed: true });
+  const one = await next.next();
+  assert.deepEqual([one.command, one.data], ["unsubscribe", ["1:2"]]);
+  next.send("reply", {}, one.id);
+  const { command, data, id } = await next.next();
+  assert.deepEqual([command, data], ["subscribe", ["1:3"]]);
+  next.send("userchange", { "1:3": "busy" }, id);
+  assert.deepEqual(await other, { "1:3": "busy" });
+  const ended = tt.friends.unsubscribe(["1:3"]);
+  next.send("reply", {}, (await next.next("unsubscribe")).id);
+  await ended;
+});
+
 test("lookup queries once without a subscription", async (t) => {
   const { tt, peer } = await online(t);
   const answer = tt.friends.lookup(["1:2"]);
