@@ -15,6 +15,8 @@ import { BATCH_MAX, datagramOf, endpointUrl, isFinal, responseError, takeBatch }
 const DELAYS_MS = [0, 100, 200, 500, 1000, 2000, 4000, 8000, 15000];
 
 const UNREF_MS = 500;
+/** How many answers of something else than the server the commands before a goodbye outlast: about 16 seconds. */
+const FOREIGN_MAX = 7;
 /** Maximum time for one answer. The connection of an abandoned request is closed, so that the next request has another. */
 const ANSWER_MS = 3000;
 
@@ -98,6 +100,7 @@ export async function sayGoodbye({ url, environment, fetch }, session, unconfirm
   /** How many of them a request may have, and whether the goodbye has one of its own: requests were too large. */
   let count_max = open.length;
   let alone = false;
+  let foreign = 0;
   const tunnel = (/** @type {AbortSignal} */ signal) => {
     // The server takes requests of a limited size; a page that is left can send one.
     const texts = takeBatch([...open], Math.min(count_max, BATCH_MAX)).map(({ text }) => text);
@@ -137,8 +140,12 @@ export async function sayGoodbye({ url, environment, fetch }, session, unconfirm
         }
       } else if (open.length > 0 && !response.ok && response.status !== 410) {
         if (response.status === 429 || response.status >= 500) return false;
+        const error = await responseError(response);
+        // A gateway may do so for a while, or permit no tunnels at all.
+        if (error.foreign) foreign += 1;
+        if (error.foreign && foreign <= FOREIGN_MAX) return false;
         // The server reports a gap, or takes no such request: then `bye` alone.
-        const accepted = response.status === 409 ? (await responseError(response)).details?.accepted : undefined;
+        const accepted = response.status === 409 ? error.details?.accepted : undefined;
         const rest = Number.isSafeInteger(accepted) ? open.filter(({ number }) => number > accepted) : [];
         open = rest.length < open.length ? rest : [];
       } else {

@@ -216,6 +216,33 @@ test("a goodbye has all that is not confirmed, in requests that are small enough
   assert.ok(requests < 24, `${requests} requests`);
 });
 
+test("a goodbye outlasts the page of a gateway, and so do the commands before it", async () => {
+  const page = (status) => new Response("<h1>gateway</h1>", { status });
+  const environment = { setTimeout: (fn) => void setTimeout(fn, 0), clearTimeout: () => {} };
+  const open = [1, 2].map((number) => ({ text: JSON.stringify({ command: "publish", data: number }), number, blank: false, numbered: () => true }));
+  for (const status of [403, 404, 502]) {
+    const taken = [];
+    let requests = 0;
+    const fetch = async (url, { body }) => {
+      requests += 1;
+      if (requests < 5) return page(status);
+      taken.push(...JSON.parse(body).map(({ data }) => data.data));
+      return new Response("[]");
+    };
+    assert.equal(await sayGoodbye({ url: "http://game.test/", environment, fetch }, "secret", open), true);
+    assert.deepEqual(taken, [1, 2, {}], `status ${status}`);
+  }
+  // One that permits no tunnels.
+  const polls = [];
+  const fetch = async (url, { body }) => {
+    if (!new URL(url).pathname.endsWith("/poll")) return page(404);
+    polls.push(JSON.parse(body));
+    return new Response("[]");
+  };
+  assert.equal(await sayGoodbye({ url: "http://game.test/", environment, fetch }, "secret", open), true);
+  assert.deepEqual(polls, [[{ f: "$av:bye" }]]);
+});
+
 /** As browsers do: a request that outlives its page has at most 64 KiB. The server takes no larger one either. */
 function limited(server, lost) {
   return async (url, options = {}) => {
