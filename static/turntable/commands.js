@@ -389,7 +389,7 @@ export class Commands {
    * @returns {boolean} whether somebody waits for it
    */
   rejected(data, id) {
-    this.#uplink.log.answered(id);
+    this.#uplink.log.refused(data?.command, id);
     this.confirmed();
     if (data?.code === "rate_limited" && data.details?.retry_ms > 0) this.#outbox.limited(data.command, data.details.retry_ms);
     // A clock exchange is repeated anyway.

@@ -28,6 +28,7 @@ import { costOf, costOfRepeat } from "./pacer.js";
  * @property {number} [expires_at] local ms
  * @property {number} [expires_ms]
  * @property {string} [merge] a later command with the same key replaces it
+ * @property {boolean} [answered] whether a message of the server answered it, so that another answer is a repetition
  * @property {number} [bounces] connections on which no answer to it was the server's
  */
 
@@ -132,7 +133,21 @@ export class SentLog {
   answered(id) {
     if (id === undefined) return;
     const entry = this.#entries.find((one) => one.id === id);
-    if (entry) this.taken(entry.number);
+    if (!entry) return;
+    entry.answered = true;
+    this.taken(entry.number);
+  }
+
+  /**
+   * A command was refused.
+   * @param {string | undefined} command
+   * @param {any} id without one it is the oldest of this name, about
+   */
+  refused(command, id) {
+    this.answered(id);
+    if (id !== undefined) return;
+    const entry = this.#entries.find((one) => one.id === undefined && one.command === command && !one.answered);
+    if (entry) entry.answered = true;
   }
 
   /**

@@ -74,6 +74,8 @@ export async function fake(t, { transports = ["websocket", "tunnel", "poll"], he
     taken_max: Infinity,
     /** The error of an identification, if it is refused. */
     refuseUser: () => undefined,
+    /** The error of a command that cannot be read, if any: every request of the tunnel that has it is answered with it. */
+    unreadable: () => undefined,
     /** Whether every request is lost. */
     away: false,
     /** Whether all frames of WebSockets are lost. */
@@ -108,7 +110,9 @@ export async function fake(t, { transports = ["websocket", "tunnel", "poll"], he
       session.user = data?.user ?? data;
       return { ...welcome(session), ...(id !== undefined && { id }) };
     }
-    if (command === "time") session.send("time", { t0: data.t0, t1: Date.now(), t2: Date.now() }, id);
+    const error = server.unreadable(command);
+    if (error) session.send("error", { ...error, command }, id);
+    else if (command === "time") session.send("time", { t0: data.t0, t1: Date.now(), t2: Date.now() }, id);
     else if (command === "joingame") session.send("joined", { channel: data.channel, self: session.user, members: {} }, id);
     else if (command === "joinchannel") session.send("joined", { channel: data.channel, epoch: "e", offset: (data.since?.offset ?? 0) + server.missing, recovered: server.missing === 0 }, id);
     else if (command === "publish") {
@@ -160,8 +164,11 @@ export async function fake(t, { transports = ["websocket", "tunnel", "poll"], he
       const answers = datagrams.map(({ tunnel, path, data }) => {
         const session = server.sessions.get(tunnel);
         if (!session) return { error: { code: "session_expired", message: "gone" } };
+        const error = server.unreadable(data?.command);
         if (!["idme", "time", "resume", "bye"].includes(data?.command)) {
           number += 1;
+          if (error) session.accepted = Math.max(session.accepted, number - 1);
+          if (error) return { error };
           if (number - 1 <= session.accepted) return { ok: true };
         }
         if (path === "/interest") {

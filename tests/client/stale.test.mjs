@@ -136,3 +136,29 @@ test("a command that v2 does not have does not count", async (t) => {
   await tt.request("lookup", []);
   assert.deepEqual(acted(), ["first", "second"]);
 });
+
+test("a WebSocket, then a tunnel: what the server refused is reported once", async (t) => {
+  const server = await fake(t, { transports: ["websocket", "tunnel"] });
+  server.unreadable = (command) => (command === "nonsense" ? { code: "unknown_command", message: "no such command" } : undefined);
+  const tt = connect(server.url, { user: "1:1", WebSocket, EventSource: null, transports: ["websocket", "tunnel"], reconnect: { min_ms: 1, max_ms: 5 } });
+  t.after(() => tt.close());
+  const errors = [];
+  tt.on("error", ({ code }) => errors.push(code));
+  await tt.ready;
+  await tt.clock.sync();
+  // The client gets no more of this connection.
+  const { session } = server;
+  session.connection = null;
+  const asked = assert.rejects(tt.request("nonsense"), { code: "unknown_command" });
+  tt.send("nonsense");
+  for (let tries = 0; session.accepted < 2 && tries < 1000; tries += 1) await sleep(1);
+  server.transports.delete("websocket");
+  session.socket.terminate();
+  await asked;
+  await tt.request("lookup", []);
+  assert.deepEqual([tt.transport, errors], ["tunnel", ["unknown_command"]]);
+  // Of a command that the tunnel itself sends, the answer is the only report.
+  tt.send("nonsense");
+  await tt.request("lookup", []);
+  assert.deepEqual(errors, ["unknown_command", "unknown_command"]);
+});

@@ -288,7 +288,8 @@ export class Sender {
     const last = lastNumber(batch);
     if (last > 0) this.#hooks.taken(last);
     for (const [index, answer] of list.entries()) {
-      if (answer?.error) this.#hooks.refused(batch.slice(index, index + 1).map(({ text }) => text), answer.error);
+      // A command that another transport has sent was refused in a message.
+      if (answer?.error && !batch[index]?.entry?.answered) this.#hooks.refused(batch.slice(index, index + 1).map(({ text }) => text), answer.error);
     }
     return "answered";
   }

@@ -58,6 +58,10 @@ export type Sent = {
      */
     merge?: string;
     /**
+     * whether a message of the server answered it, so that another answer is a repetition
+     */
+    answered?: boolean;
+    /**
      * connections on which no answer to it was the server's
      */
     bounces?: number;
@@ -108,6 +112,12 @@ export declare class SentLog {
     taken(number: number): void;
     /** @param {any} id of a command that was answered; the server took it and all before it. Without one nothing is known */
     answered(id: any): void;
+    /**
+     * A command was refused.
+     * @param {string | undefined} command
+     * @param {any} id without one it is the oldest of this name, about
+     */
+    refused(command: string | undefined, id: any): void;
     /**
      * Own actions arrived in a broadcast, so the server took the command. It is not confirmed thereby: another
      * session of the user may have sent equal actions.
