@@ -45,8 +45,6 @@ import { INTERRUPTED } from "./requests.js";
 
 /** Maximum number of ids per message. */
 const CHUNK = 256;
-/** How long behind the states of a new session the last of the profiles may come. */
-const PROFILES_MS = 2000;
 
 /** @extends {Emitter<FriendsEvents>} */
 export class Friends extends Emitter {
@@ -63,9 +61,7 @@ export class Friends extends Emitter {
   #unwatched = new Set();
   /** @type {Map<string, PresenceState>} */
   #states = new Map();
-  #profiles = new Profiles();
-  /** Until the profiles of a new session count as complete. @type {any} */
-  #profiles_timer;
+  #profiles;
   /** The state of the last `status`. @type {Status | undefined} */
   #chosen;
   /** @type {Set<Waiter>} */
@@ -84,6 +80,10 @@ export class Friends extends Emitter {
     this.#session = session;
     this.#desired = desired;
     this.#report = report;
+    this.#profiles = new Profiles(session, {
+      watch: (id) => this.#watched.get(id),
+      changed: (changes) => this.emit("profile", { changes }),
+    });
   }
 
   /**
@@ -277,7 +277,7 @@ export class Friends extends Emitter {
     while (this.#session.resolveFirst(({ command, data: ids }) => command === "subscribe" && ids.every(known), data));
     if (changes.size > 0) this.emit("change", { changes: Object.fromEntries(changes), snapshot });
     this.#resolveWaiters();
-    this.#awaitProfiles();
+    this.#profiles.settle();
   }
 
   /**
@@ -285,29 +285,7 @@ export class Friends extends Emitter {
    * @param {any} data of a `profiles`
    */
   profilesChanged(data) {
-    this.#emitProfiles(this.#profiles.changed(data, (id) => this.#watched.has(id)));
-    this.#awaitProfiles();
-  }
-
-  /**
-   * Profiles follow the first states of a session, and users without public attributes are in
-   * none: when nothing more comes, those of before are over.
-   */
-  #awaitProfiles() {
-    const env = this.#session.environment;
-    env.clearTimeout(this.#profiles_timer);
-    const { stale } = this.#profiles;
-    if (stale.size === 0 || this.#session.closed) return;
-    for (const id of stale) if (this.#watched.get(id)?.known === false) return;
-    this.#profiles_timer = env.setTimeout(() => {
-      // Without a connection they come when the session is resumed.
-      if (this.#session.online) this.#emitProfiles(this.#profiles.settle());
-    }, PROFILES_MS);
-  }
-
-  /** @param {Record<string, Record<string, any>>} changes */
-  #emitProfiles(changes) {
-    if (Object.keys(changes).length > 0) this.emit("profile", { changes });
+    this.#profiles.received(data);
   }
 
   /**
@@ -317,7 +295,7 @@ export class Friends extends Emitter {
   restore(resumed) {
     if (resumed) {
       this.#sendUnsubscriptions().catch(() => {});
-      this.#awaitProfiles();
+      this.#profiles.settle();
     } else {
       this.#unwatched.clear();
       this.#profiles.reset();
@@ -336,7 +314,7 @@ export class Friends extends Emitter {
   close(error) {
     for (const { reject } of this.#waiters) reject(error);
     this.#waiters.clear();
-    this.#session.environment.clearTimeout(this.#profiles_timer);
+    this.#profiles.close();
     for (const { holds } of this.#watched.values()) for (const { forget } of holds) forget();
   }
 
