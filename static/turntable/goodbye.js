@@ -6,7 +6,7 @@
  * @module
  */
 
-import { BATCH_MAX, datagramOf, endpointUrl, isFinal, responseError, takeBatch } from "./transports/transport.js";
+import { BATCH_MAX, batchMaxOf, datagramOf, endpointUrl, isFinal, responseError, takeBatch } from "./transports/transport.js";
 
 /** @import { Environment } from "./environment.js" */
 /** @import { Sent } from "./sent_log.js" */
@@ -100,12 +100,15 @@ export async function sayGoodbye({ url, environment, fetch }, session, unconfirm
   /** How many of them a request may have, and whether the goodbye has one of its own: requests were too large. */
   let count_max = open.length;
   let alone = false;
+  /** How many messages the server takes in one request. */
+  let bound = BATCH_MAX + 1;
   let foreign = 0;
   const tunnel = (/** @type {AbortSignal} */ signal) => {
     // The server takes requests of a limited size; a page that is left can send one.
-    const texts = takeBatch([...open], Math.min(count_max, BATCH_MAX)).map(({ text }) => text);
+    const texts = takeBatch([...open], Math.min(count_max, BATCH_MAX, bound)).map(({ text }) => text);
     count = texts.length;
-    complete = (count === open.length && (count === 0 || !alone)) || leaving;
+    complete = (count === open.length && (count === 0 || (!alone && count < bound))) || leaving;
+    if (complete) texts.splice(bound - 1);
     if (complete) texts.push('{"command":"bye","data":{}}');
     const body = `[${texts.map((text) => datagramOf(session, text)).join(",")}]`;
     return fetch(endpointUrl(url, "tunnel/send", { n: open[0]?.number }), {
@@ -128,6 +131,11 @@ export async function sayGoodbye({ url, environment, fetch }, session, unconfirm
   return untilAnswered(environment, async (signal) => {
     for (;;) {
       const response = await tunnel(signal);
+      const max = response.status === 429 ? batchMaxOf(429, await responseError(response)) : undefined;
+      if (max !== undefined && max < bound) {
+        bound = max;
+        continue;
+      }
       if (response.ok && !complete) {
         open = open.slice(count);
       } else if (response.status === 413 && count > 0) {

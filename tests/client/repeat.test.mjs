@@ -216,6 +216,75 @@ test("a goodbye has all that is not confirmed, in requests that are small enough
   assert.ok(requests < 24, `${requests} requests`);
 });
 
+/** Refuses requests of more messages than the server takes. */
+const fewer = (refusals) => (_url, body) => {
+  if (JSON.parse(body).length <= 7) return undefined;
+  refusals.push(body);
+  return { status: 429, code: "too_many", details: { max: 7 } };
+};
+
+for (const transport of ["tunnel", "longpoll", "poll"]) {
+  test(`${transport}: requests have as many messages as the server takes, also at a close`, async (t) => {
+    const server = await fake(t);
+    const tt = client(t, server, { transports: [transport] });
+    await tt.ready;
+    const { session } = server;
+    const states = [];
+    tt.on("state", ({ state }) => states.push(state));
+    const refusals = [];
+    server.refuse = fewer(refusals);
+    const calls = numbers(60).map((number) => tt.request("publish", { channel: "chat", data: number }));
+    await Promise.all(calls);
+    assert.deepEqual([published(session), refusals.length, states], [numbers(60), 1, []]);
+    const ended = new Promise((resolve) => (server.ended = resolve));
+    for (const number of numbers(20)) tt.send("publish", { channel: "chat", data: 60 + number });
+    tt.close();
+    await ended;
+    assert.deepEqual(published(session), numbers(80));
+    assert.equal(session.commands.at(-1).command, "bye");
+  });
+
+  test(`${transport}: the first that a server which takes few messages gets is the close`, async (t) => {
+    const server = await fake(t);
+    const tt = client(t, server, { transports: [transport] });
+    await tt.ready;
+    const { session } = server;
+    const refusals = [];
+    server.refuse = fewer(refusals);
+    const ended = new Promise((resolve) => (server.ended = resolve));
+    for (const number of numbers(60)) tt.send("publish", { channel: "chat", data: number });
+    tt.close();
+    await ended;
+    assert.deepEqual([published(session), refusals.length], [numbers(60), 1]);
+    assert.equal(session.commands.at(-1).command, "bye");
+  });
+}
+
+test("a goodbye has as many messages as the server takes", async (t) => {
+  const environment = { setTimeout, clearTimeout };
+  const server = await fake(t);
+  const tt = client(t, server, { transports: ["tunnel"] });
+  await tt.ready;
+  const { session } = server;
+  server.refuse = fewer([]);
+  const open = numbers(14).map((number) => ({ text: JSON.stringify({ command: "publish", data: { channel: "chat", data: number } }), number, blank: false, numbered: () => true }));
+  assert.equal(await sayGoodbye({ url: server.url, environment, fetch }, tt.session, open), true);
+  assert.deepEqual(published(session), numbers(14));
+  assert.equal(session.commands.at(-1).command, "bye");
+});
+
+test("tunnel: a message that is small enough arrives, however few of a request are", async (t) => {
+  const server = await fake(t);
+  const tt = client(t, server, { transports: ["tunnel"] });
+  await tt.ready;
+  const { session } = server;
+  const states = [];
+  tt.on("state", ({ state }) => states.push(state));
+  server.refuse = (_url, body) => (JSON.parse(body).length > 1 ? TOO_LARGE : undefined);
+  await Promise.all(numbers(64).map((number) => tt.request("publish", { channel: "chat", data: number })));
+  assert.deepEqual([published(session), states], [numbers(64), []]);
+});
+
 test("a goodbye outlasts the page of a gateway, and so do the commands before it", async () => {
   const page = (status) => new Response("<h1>gateway</h1>", { status });
   const environment = { setTimeout: (fn) => void setTimeout(fn, 0), clearTimeout: () => {} };

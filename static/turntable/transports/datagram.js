@@ -18,7 +18,7 @@
  */
 
 import { outlives, pageLeaves, sayGoodbye, untilAnswered } from "../goodbye.js";
-import { LOST, bounced, closeCodeOf, concernsRequest, datagramOf, endpointUrl, halve, isFinal, lastNumber, removeDropped, responseError, takeBatch } from "./transport.js";
+import { BATCH_MAX, LOST, batchMaxOf, bounced, closeCodeOf, concernsRequest, datagramOf, endpointUrl, halve, isFinal, lastNumber, removeDropped, responseError, shorten, takeBatch } from "./transport.js";
 
 /** @import { Outgoing, ResponseError, Target, TransportHooks } from "./transport.js" */
 
@@ -52,7 +52,7 @@ export function messageOf(datagram) {
   return typeof data?.command === "string" ? data : undefined;
 }
 
-/** @typedef {"answered" | "repeat" | "failed"} Outcome of a request */
+/** @typedef {"answered" | "repeat" | "smaller" | "failed"} Outcome of a request; smaller: the rest of it is repeated */
 
 export class Sender {
   #target;
@@ -64,6 +64,8 @@ export class Sender {
   #open = [];
   #in_flight = false;
   #closed = false;
+  /** How many messages a request may have. */
+  #count_max = BATCH_MAX;
   /** Whether an identification has no welcome yet. */
   #identifies = false;
   /** Ends the request under way. */
@@ -142,9 +144,12 @@ export class Sender {
     const pending = [...this.#open, ...this.#queue.splice(0)];
     this.#abort();
     while (pending.length > 0) {
-      const batch = takeBatch(pending);
+      const batch = takeBatch(pending, this.#count_max);
       // A page that is left can send one request: the goodbye is more important than the rest.
-      if (pageLeaves()) batch.push(...pending.splice(0).slice(-1));
+      if (pageLeaves() && pending.length > 0) {
+        batch.splice(this.#count_max - 1);
+        batch.push(...pending.splice(0).slice(-1));
+      }
       if (!(await this.#finishOne(batch, pending))) return;
     }
   }
@@ -165,6 +170,11 @@ export class Sender {
         n = batch.some(({ entry }) => entry) ? first : undefined;
         const body = this.#body(batch);
         response = await this.#fetch(body, n, { signal, keepalive: outlives(body) });
+        const max = response.status === 429 ? batchMaxOf(429, await responseError(response)) : undefined;
+        if (shorten(batch, pending, max)) {
+          this.#count_max = batch.length;
+          continue;
+        }
         if (response.status !== 413) break;
         if (halve(batch, pending)) continue;
         // What is too large alone never arrives; its number counts.
@@ -186,7 +196,7 @@ export class Sender {
       this.#hooks.stale();
       removeDropped(this.#queue);
       if (this.#closed || this.#queue.length === 0) break;
-      this.#open = takeBatch(this.#queue);
+      this.#open = takeBatch(this.#queue, this.#count_max);
       if (!(await this.#deliver(this.#open))) break;
       if (!this.#closed) this.#open = [];
     }
@@ -229,7 +239,7 @@ export class Sender {
       const outcome = await this.#answered(response, batch, error);
       if (outcome === "failed") return false;
       if (outcome === "answered") return true;
-      gaps += 1;
+      if (outcome === "repeat") gaps += 1;
       if (gaps > GAPS_MAX) {
         this.#fail(closeCodeOf(0), "the server lacks earlier commands");
         return false;
@@ -257,7 +267,11 @@ export class Sender {
       await this.#wait(error.details.retry_ms);
       return "repeat";
     }
-    if (status === 413 && halve(batch, this.#queue)) return "repeat";
+    if (status === 413 && halve(batch, this.#queue)) return "smaller";
+    if (shorten(batch, this.#queue, batchMaxOf(status, error))) {
+      this.#count_max = batch.length;
+      return "smaller";
+    }
     if (status === 410) return this.#over();
     if (status === 429 || status >= 500) {
       this.#fail(closeCodeOf(status), error.message);

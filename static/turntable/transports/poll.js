@@ -20,7 +20,7 @@ import { pageLeaves, sayGoodbye } from "../goodbye.js";
 import { PollAnswer, SESSION_HEADER, closeCode } from "./poll_answer.js";
 import { PollCodec } from "./poll_codec.js";
 import { endByPolls } from "./poll_ending.js";
-import { EXPIRED, LOST, NORMAL, RATE_LIMITED, bounced, closeCodeOf, concernsRequest, endpointUrl, lastNumber, ownCloseCode, removeDropped, responseError, takeBatch } from "./transport.js";
+import { BATCH_MAX, EXPIRED, LOST, NORMAL, RATE_LIMITED, batchMaxOf, bounced, closeCodeOf, concernsRequest, endpointUrl, lastNumber, ownCloseCode, removeDropped, responseError, shorten, takeBatch } from "./transport.js";
 import { inTurns } from "./turn.js";
 
 /** @import { Sent } from "../sent_log.js" */
@@ -72,6 +72,8 @@ class PollConnection {
   #poll_due = false;
   /** Number of messages that are to be sent alone. */
   #single = 0;
+  /** How many messages a request may have. */
+  #count_max = BATCH_MAX;
   #closed = false;
   /** Cancels the next empty request. */
   #cancelPoll = () => {};
@@ -235,7 +237,7 @@ class PollConnection {
       this.#hooks.stale();
       removeDropped(this.#queue);
       if (this.#closed) break;
-      const messages = this.#single > 0 ? this.#queue.splice(0, 1) : takeBatch(this.#queue);
+      const messages = this.#single > 0 ? this.#queue.splice(0, 1) : takeBatch(this.#queue, this.#count_max);
       this.#single = Math.max(0, this.#single - 1);
       const batch = { messages, body: this.#body(messages), welcomes: this.#hooks.resume()?.welcomes };
       if (this.#session === undefined) {
@@ -418,6 +420,12 @@ class PollConnection {
     // Nothing of the request was taken.
     if (status === 429 && error.details?.retry_ms > 0 && open.number > 0) return error.details.retry_ms;
     this.#state.open = undefined;
+    const { messages } = open;
+    if (!resuming && shorten(messages, this.#queue, batchMaxOf(status, error))) {
+      this.#count_max = messages.length;
+      this.#queue.unshift(...messages);
+      return undefined;
+    }
     this.#identifies = false;
     if (resuming && (status === 410 || status === 409)) {
       this.#session = undefined;

@@ -5,7 +5,7 @@
  */
 
 import { KEEPALIVE_MAX, outlives, pageLeaves, untilAnswered } from "../goodbye.js";
-import { BATCH_MAX, halve, isFinal, requestBytes, takeBatch } from "./transport.js";
+import { BATCH_MAX, batchMaxOf, isFinal, requestBytes, responseError, shorten, takeBatch } from "./transport.js";
 
 /** @import { Environment } from "../environment.js" */
 /** @import { Outgoing } from "./transport.js" */
@@ -31,14 +31,17 @@ import { BATCH_MAX, halve, isFinal, requestBytes, takeBatch } from "./transport.
  * @param {PollEndingHooks} hooks
  */
 export async function endByPolls(open, messages, environment, { request, post }) {
-  let count_max = BATCH_MAX;
+  let bound = BATCH_MAX;
+  let count_max = bound;
   /** @type {(one: PollRequest) => Promise<void>} */
   const finish = async (one) => {
-    if (await finishOne(one, environment, post)) return;
+    const refused = await finishOne(one, environment, post);
+    if (!refused) return;
+    if (refused.max !== undefined) bound = refused.max;
     // Fewer may be accepted, also of what follows. Those behind one that is too large alone may go together again.
-    const halved = halve(one.messages, messages);
-    count_max = halved ? one.messages.length : BATCH_MAX;
-    if (halved) await finish(request(one.messages));
+    const shorter = shorten(one.messages, messages, refused.max ?? Math.max(1, one.messages.length >> 1));
+    count_max = shorter ? one.messages.length : bound;
+    if (shorter) await finish(request(one.messages));
   };
   if (open) {
     const finished = finish(open);
@@ -52,6 +55,7 @@ export async function endByPolls(open, messages, environment, { request, post })
     const batch = takeBatch(messages, count_max);
     if (pageLeaves()) {
       // The requests of a page that is left have one limit: the goodbye is more important than the rest.
+      if (messages.length > 0) batch.splice(count_max - 1);
       batch.push(...messages.splice(0).slice(-1));
       if (requestBytes([{ text: open?.body }, ...batch]) > KEEPALIVE_MAX) batch.splice(0, batch.length - 1);
     }
@@ -65,14 +69,17 @@ export async function endByPolls(open, messages, environment, { request, post })
  * @param {PollRequest} request
  * @param {Environment} environment
  * @param {PollEndingHooks["post"]} post
- * @returns {Promise<boolean>} false if it is too large
+ * @returns {Promise<{max: number | undefined} | undefined>} undefined unless it is too large; max: how many messages
+ *   the server takes, if those are too many
  */
 async function finishOne(request, environment, post) {
-  let fits = true;
+  /** @type {{max: number | undefined} | undefined} */
+  let refused;
   await untilAnswered(environment, async (signal) => {
     const response = await post(request, { keepalive: outlives(request.body), signal });
-    fits = response.status !== 413;
-    return !fits || isFinal(response);
+    const max = response.status === 429 ? batchMaxOf(429, await responseError(response)) : undefined;
+    refused = response.status === 413 || (max !== undefined && max < request.messages.length) ? { max } : undefined;
+    return refused !== undefined || isFinal(response);
   });
-  return fits;
+  return refused;
 }

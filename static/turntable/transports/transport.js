@@ -132,7 +132,7 @@ export function removeDropped(queue) {
 const BATCH_BYTES = 32768;
 /** Connections on which a gateway may answer for the server before its refusal counts. */
 const BOUNCES_MAX = 2;
-/** Maximum messages per request. */
+/** Maximum messages per request, unless the server takes fewer. */
 export const BATCH_MAX = 100;
 /** Bytes that a request adds to each message, at most. */
 const WRAPPER_BYTES = 120;
@@ -265,6 +265,31 @@ export function takeBatch(queue, count_max = BATCH_MAX) {
 export function halve(batch, queue) {
   if (batch.length < 2) return false;
   queue.unshift(...batch.splice(batch.length >> 1));
+  return true;
+}
+
+/**
+ * How many messages the server takes in one request, where it has refused one that has more.
+ * @param {number} status
+ * @param {ResponseError} error
+ * @returns {number | undefined}
+ */
+export function batchMaxOf(status, { code, details }) {
+  const max = details?.max;
+  return status === 429 && code === "too_many" && Number.isSafeInteger(max) && max > 0 ? max : undefined;
+}
+
+/**
+ * A request had too many messages: what is behind the first ones goes back to the front of the queue.
+ * @template T
+ * @param {T[]} batch of the request
+ * @param {T[]} queue
+ * @param {number | undefined} max how many a request may have, if the server said so
+ * @returns {boolean} false if the request has no more
+ */
+export function shorten(batch, queue, max = Infinity) {
+  if (batch.length <= max) return false;
+  queue.unshift(...batch.splice(max));
   return true;
 }
 

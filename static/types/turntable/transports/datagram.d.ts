@@ -26,8 +26,8 @@ import type { Outgoing, Target, TransportHooks } from "./transport.js";
  * @returns {any} undefined if the datagram contains no message
  */
 export declare function messageOf(datagram: any): any;
-export type Outcome = "answered" | "repeat" | "failed";
-/** @typedef {"answered" | "repeat" | "failed"} Outcome of a request */
+export type Outcome = "answered" | "repeat" | "smaller" | "failed";
+/** @typedef {"answered" | "repeat" | "smaller" | "failed"} Outcome of a request; smaller: the rest of it is repeated */
 export declare class Sender {
     #private;
     /** The tunnel's id, once known. */

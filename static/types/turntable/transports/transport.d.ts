@@ -252,7 +252,7 @@ export type Outgoing = {
  * @param {Outgoing[]} queue
  */
 export declare function removeDropped(queue: Outgoing[]): void;
-/** Maximum messages per request. */
+/** Maximum messages per request, unless the server takes fewer. */
 export declare const BATCH_MAX = 100;
 /**
  * The URL of an HTTP endpoint, relative to the WebSocket URL, with its query.
@@ -340,6 +340,22 @@ export declare function takeBatch<T extends {
  * @returns {boolean} false if the request has one message: what is too large alone never arrives
  */
 export declare function halve<T>(batch: T[], queue: T[]): boolean;
+/**
+ * How many messages the server takes in one request, where it has refused one that has more.
+ * @param {number} status
+ * @param {ResponseError} error
+ * @returns {number | undefined}
+ */
+export declare function batchMaxOf(status: number, { code, details }: ResponseError): number | undefined;
+/**
+ * A request had too many messages: what is behind the first ones goes back to the front of the queue.
+ * @template T
+ * @param {T[]} batch of the request
+ * @param {T[]} queue
+ * @param {number | undefined} max how many a request may have, if the server said so
+ * @returns {boolean} false if the request has no more
+ */
+export declare function shorten<T>(batch: T[], queue: T[], max?: number | undefined): boolean;
 /**
  * A datagram of a command.
  * @param {string} tunnel
