@@ -1,6 +1,8 @@
 //! The entries of `server.allowed_origins`: whose pages may connect beside those of the
 //! server's own host.
 
+use std::net::{Ipv4Addr, Ipv6Addr};
+
 use crate::http::origin::{is_host, name_of};
 
 /// What an entry says.
@@ -89,14 +91,60 @@ pub fn fault(text: &str) -> Option<&'static str> {
     if !is_host(authority) {
         return Some("it has no host");
     }
-    let port = authority.get(name_of(authority).len() + 1..);
+    if matches!(scheme, "ws" | "wss") {
+        return Some("a page has http or https, also where it connects with ws or wss");
+    }
+    let name = name_of(authority);
+    let port = authority.get(name.len() + 1..);
     if matches!(
         (scheme, port),
         ("http", Some("80")) | ("https", Some("443"))
     ) {
         return Some("browsers leave out the usual port of the scheme");
     }
-    None
+    if port.is_some_and(|port| port.is_empty() || port.starts_with('0')) {
+        return Some("browsers send a port as a number from 1, without zeros before it");
+    }
+    // Other schemes are those of applications, and may have any name.
+    let is_below = matches!(entry(text), Entry::Below { .. });
+    is_web(scheme).then(|| name_fault(name, is_below)).flatten()
+}
+
+/// What keeps a browser from sending this name, or a name below it, as that of a page. It
+/// writes addresses in one form only (WHATWG URL, "host serializing").
+fn name_fault(name: &str, is_below: bool) -> Option<&'static str> {
+    if let Some(address) = name.strip_prefix('[') {
+        let address: Ipv6Addr = address.strip_suffix(']')?.parse().ok()?;
+        if is_below {
+            return Some("there are no names below an address");
+        }
+        return (name != ipv6(address)).then_some("browsers send the shortest form of an address");
+    }
+    let labels = name.strip_suffix('.').unwrap_or(name);
+    if labels.split('.').any(str::is_empty) {
+        return Some("a part of the name is empty");
+    }
+    // They take a name with such an end for an address.
+    let last = labels.rsplit('.').next().unwrap_or_default();
+    let is_hex = |digits: &str| digits.bytes().all(|digit| digit.is_ascii_hexdigit());
+    let is_number = last.bytes().all(|digit| digit.is_ascii_digit())
+        || last.strip_prefix("0x").is_some_and(is_hex);
+    if !is_number {
+        return None;
+    }
+    if is_below {
+        return Some("there are no names below an address");
+    }
+    let is_address = name.parse::<Ipv4Addr>().is_ok();
+    (!is_address).then_some("browsers send an address as four numbers of 0 to 255")
+}
+
+/// An address as browsers write it: without the numbers of IPv4 in it.
+fn ipv6(address: Ipv6Addr) -> String {
+    match address.segments() {
+        [0, 0, 0, 0, 0, 0xffff, high, low] => format!("[::ffff:{high:x}:{low:x}]"),
+        _ => format!("[{address}]"),
+    }
 }
 
 #[cfg(test)]
@@ -142,6 +190,15 @@ mod tests {
             "chrome-extension://abc",
             "https://*.game.example",
             "http://*.localhost:3000",
+            "https://[2001:db8::1]:8443",
+            "https://[::ffff:7f00:1]",
+            "https://127.0.0.1:8443",
+            "https://game.example.",
+            "https://*.com",
+            "https://1e2",
+            "https://4.game.example",
+            "capacitor://localhost",
+            "app://.",
         ] {
             assert_eq!(fault(good), None, "{good}");
         }
@@ -161,6 +218,27 @@ mod tests {
             "https://game.example:443",
             "http://game.example:80",
             "https://user@game.example",
+            "wss://game.example",
+            "ws://*.game.example",
+            "https://127.1",
+            "https://1.2.3",
+            "https://256.1.1.1",
+            "https://0x7f.1",
+            "https://game.0x7f",
+            "https://127.0.0.1.",
+            "https://127.0.0.01",
+            "https://*.127.0.0.1",
+            "https://[0:0:0:0:0:0:0:1]",
+            "https://[::FFFF:7f00:1]",
+            "https://[::ffff:127.0.0.1]",
+            "https://*.[::1]",
+            "http://localhost:08080",
+            "http://localhost:0",
+            "https://game.example:",
+            "https://game..example",
+            "https://.game.example",
+            "https://*..game.example",
+            "https://game.example..",
         ] {
             assert!(fault(wrong).is_some(), "{wrong}");
         }
