@@ -231,6 +231,31 @@ fn timestamps_lie_back_no_more_than_half_the_measured_round_trip() {
 }
 
 #[test]
+fn resume_on_a_fast_connection_has_no_credit_of_the_slow_one() {
+    let server = Server::with(&[("time.ping_ms", "100"), ("time.ping_acting_ms", "100")]);
+    let mut far = server.connect();
+    let session = far.identify("1:1")["session"].clone();
+    join(&mut far, "r", "1:1");
+    answer_pings(&mut far, Duration::from_millis(300));
+    let gain = gain_of_a_liar(&mut far);
+    assert!(gain > 140.0, "{gain}");
+    // It acts before it has answered a ping there.
+    let mut near = server.connect();
+    let before = unix_ms() - CLOCKS_MS;
+    near.command("resume", json!({"session": session, "received": 0}));
+    let past = action("1:1", 10_223_232.0 - 60_000.0, json!("resumed"));
+    send_actions(&mut near, "r", &[past]);
+    let stamp = loop {
+        let message = near.next();
+        let action = &message["data"]["actions"][0];
+        if action["data"] == "resumed" {
+            break action["timestamp"].as_f64().unwrap();
+        }
+    };
+    assert!(before - stamp < 100.0, "{}", before - stamp);
+}
+
+#[test]
 fn delayed_pongs_gain_nothing_where_the_kernel_bounds() {
     let server = Server::with(&[
         ("time.ping_ms", "100"),

@@ -255,8 +255,8 @@ impl Clock {
         }
     }
 
-    /// Another connection carries the client from now on. What was measured on the
-    /// one before counts until the first round trip of the new one.
+    /// Another connection carries the client from now on. The offset is of the clocks and
+    /// stays; the round trips of the connection before give no credit on this one.
     pub fn moved(&mut self) {
         if let Some(path) = &mut self.path {
             path.moved();
@@ -286,19 +286,19 @@ impl Clock {
             .is_some_and(|path| path.is_acting(now_ms))
     }
 
-    /// Whether the path was measured within the last `interval_ms`.
+    /// Whether the path of the connection at hand was measured within the last
+    /// `interval_ms`.
     #[must_use]
     pub fn is_measured_within(&self, interval_ms: u64, now_ms: f64) -> bool {
         self.path
             .as_ref()
-            .and_then(|path| path.age_ms(now_ms))
+            .and_then(|path| path.measured_age_ms(now_ms))
             .is_some_and(|age_ms| u64::from(age_ms) < interval_ms)
     }
 
     /// How late the client's messages are, and how far back its timestamps may lie:
     /// half the round trip that one in twenty of the last ten seconds exceeded, and
-    /// `allowance_ms`. Only the latter where nothing was measured: then nothing is
-    /// subtracted from the offset either.
+    /// `allowance_ms`. Only the latter where nothing was measured on this connection.
     #[must_use]
     pub fn lag(&self, now_ms: f64, allowance_ms: u64) -> Lag {
         let path = self.path.as_ref();

@@ -166,9 +166,9 @@ impl Path {
     }
 
     /// The round trip that one in twenty of the last ten seconds exceeded, in ms.
-    /// `None` where none was measured for a while.
+    /// `None` where none was measured for a while, or none of this connection.
     pub(super) fn worst_ms(&self, now_ms: f64) -> Option<f64> {
-        self.age_ms(now_ms)
+        self.measured_age_ms(now_ms)
             .filter(|age_ms| *age_ms <= MEASURED_MS)?;
         let trips = self.round_trips.iter();
         let mut quarters: SmallVec<[u16; SAMPLES_MAX]> = trips.map(|trip| trip.quarters).collect();
@@ -214,8 +214,14 @@ impl Path {
         least.map_or(f64::INFINITY, |quarters| f64::from(quarters) * QUARTER)
     }
 
-    /// How long ago the newest round trip was measured, in ms.
-    pub(super) fn age_ms(&self, now_ms: f64) -> Option<u32> {
+    /// How long ago the newest round trip of the connection at hand was measured, in ms.
+    /// Those of the one before say nothing of it: it may be of a faster path.
+    pub(super) fn measured_age_ms(&self, now_ms: f64) -> Option<u32> {
+        self.age_ms(now_ms).filter(|_| !self.is_old)
+    }
+
+    /// How long ago the newest round trip was measured, on whichever connection, in ms.
+    fn age_ms(&self, now_ms: f64) -> Option<u32> {
         let age_ms = low_bits(now_ms).wrapping_sub(self.newest_ms);
         (!self.round_trips.is_empty()).then_some(age_ms)
     }

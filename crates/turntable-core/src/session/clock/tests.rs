@@ -148,7 +148,7 @@ fn offset_stays_when_the_path_changes() {
     assert_eq!(offset_ms(&clock), 1_000.0);
     // Resumed over a slower connection.
     clock.moved();
-    assert_eq!(clock.lag(1_020.0, 8).credit_ms, 28);
+    assert_eq!(clock.lag(1_020.0, 8).credit_ms, 8);
     // A sample of the new path does not go with a round trip of the old one.
     clock.time_exchange(495.0, 1_500.0);
     assert_eq!(offset_ms(&clock), 1_000.0);
@@ -168,6 +168,28 @@ fn client_that_answers_no_ping_has_the_allowance_alone() {
     clock.round_trip(400.0, 1_100.0);
     assert_eq!(clock.lag(30_000.0, 8).credit_ms, 208);
     assert_eq!(clock.lag(40_000.0, 8).credit_ms, 8);
+}
+
+#[test]
+fn connection_before_gives_no_credit_on_the_next() {
+    let mut clock = Clock::new();
+    clock.action_sample(0.0, 1_000.0);
+    clock.round_trip(600.0, 1_000.0);
+    assert_eq!(clock.lag(1_000.0, 8).credit_ms, 308);
+    assert!(clock.is_measured_within(500, 1_000.0));
+    // A fast one, on which no ping is answered.
+    clock.moved();
+    for now_ms in [1_000.0, 2_000.0, 20_000.0] {
+        let lag = clock.lag(now_ms, 8);
+        assert_eq!((lag.measured_ms, lag.credit_ms), (None, 8));
+    }
+    assert!(
+        !clock.is_measured_within(500, 1_000.0),
+        "it is measured now"
+    );
+    clock.moved();
+    clock.round_trip(40.0, 2_000.0);
+    assert_eq!(clock.lag(2_000.0, 8).credit_ms, 28);
 }
 
 #[test]
