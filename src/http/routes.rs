@@ -6,7 +6,8 @@
 
 use std::convert::Infallible;
 
-use actix_http::{Request, h1};
+use actix_http::header;
+use actix_http::{Request, RequestHead, h1};
 use actix_web::guard::{self, Guard};
 use actix_web::{HttpRequest, HttpResponse, web};
 use actix_web_actors::ws::HandshakeError;
@@ -24,20 +25,31 @@ pub fn configure(config: &mut web::ServiceConfig, admission: Option<Admission>) 
         return;
     };
     let own = admission.clone();
-    let not_upgraded = move |request: HttpRequest| {
-        let answer = not_upgraded(&request, &own);
-        async { answer }
+    let websocket = move |request: HttpRequest| {
+        let own = own.clone();
+        async move {
+            let taken_over = upgrade_listed(&request, &own).await;
+            taken_over.unwrap_or_else(|| not_upgraded(&request, &own))
+        }
     };
     config
-        .route("/ws", web::route().to(not_upgraded.clone()))
-        .route("/echo", web::route().to(not_upgraded));
+        .route("/ws", web::route().to(websocket.clone()))
+        .route("/echo", web::route().to(websocket));
     for path in ["/socket.io", "/socket.io/", "/engine.io", "/engine.io/"] {
         let (own, guarding) = (admission.clone(), admission.clone());
         let exists = guard::fn_guard(move |context| {
             let path = context.head().uri.path();
             guarding.engine_purpose(path).is_some()
         });
-        let handler = move |request, body| socketio::serve(request, body, own.clone());
+        let handler = move |request: HttpRequest, body| {
+            let own = own.clone();
+            async move {
+                match upgrade_listed(&request, &own).await {
+                    Some(answer) => answer,
+                    None => socketio::serve(request, body, own).await,
+                }
+            }
+        };
         config.route(path, web::route().guard(exists).to(handler));
     }
     let own = admission.clone();
@@ -85,20 +97,44 @@ pub async fn upgrade(
     };
     // The dispatcher's buffers go with `parts`, before anything is awaited.
     let parts = framed.into_parts();
-    let mut input = parts.read_buf.to_vec();
-    input.extend_from_slice(&parts.io.take_buffered());
+    let (socket, input) = (parts.io.clone(), parts.read_buf.to_vec());
+    drop(parts);
+    take_over(admission, request.head(), &socket, input).await;
+    Ok(())
+}
+
+/// Takes a socket over on which this was read behind the head.
+async fn take_over(
+    admission: Admission,
+    head: &RequestHead,
+    socket: &Takeable,
+    mut input: Vec<u8>,
+) {
+    input.extend_from_slice(&socket.take_buffered());
     let opening = Opening {
-        peer: parts.io.peer(),
-        full: parts.io.refused(),
+        peer: socket.peer(),
+        full: socket.refused(),
         input,
     };
-    let socket = parts.io.clone();
-    drop(parts);
     if let Some(stream) = socket.take() {
         // The socket keeps its place until the gateway has it, or it is closed.
-        admission.upgrade(request.head(), stream, opening).await;
+        admission.upgrade(head, stream, opening).await;
     }
-    Ok(())
+}
+
+/// Takes a socket over whose request names WebSocket among other protocols in one line of
+/// `Upgrade` (RFC 9110, section 7.8). The HTTP server takes only a line with nothing else for an
+/// upgrade, so such a request comes to a route. Returns an answer that is not sent, where it did.
+async fn upgrade_listed(request: &HttpRequest, admission: &Admission) -> Option<HttpResponse> {
+    // What is wrong is answered as without an upgrade.
+    if !request.headers().contains_key(header::UPGRADE)
+        || admission.check(request.head(), is_tls(request)).is_err()
+    {
+        return None;
+    }
+    let socket = request.conn_data::<Takeable>()?;
+    take_over(admission.clone(), request.head(), socket, Vec::new()).await;
+    Some(HttpResponse::Ok().force_close().finish())
 }
 
 /// Answers a request for a WebSocket that does not upgrade.

@@ -30,6 +30,30 @@ fn rfc_6455_handshake_is_answered() {
 }
 
 #[test]
+fn websocket_is_one_of_the_protocols_of_upgrade() {
+    let server = Server::start();
+    for line in [
+        "Upgrade: h2c, WebSocket\r\n",
+        "Upgrade: websocket,h2c\r\n",
+        "Upgrade: h2c\r\nUpgrade: websocket\r\n",
+    ] {
+        let text = with("Upgrade: websocket", line);
+        let mut client = Client::open_with(server.address, &text);
+        assert_eq!(client.response.header("Upgrade"), Some("websocket"));
+        client.expect("idyou");
+        client.identify("1:1");
+        client.bye();
+    }
+    // As with the protocol alone, a fault has its answer.
+    for (header, status) in [("Sec-WebSocket-Key", 400), ("Sec-WebSocket-Version", 400)] {
+        let text = with(header, "").replace("Upgrade: websocket", "Upgrade: h2c, websocket");
+        assert_eq!(request(server.address, &text).status, status, "{header}");
+    }
+    let text = with("Upgrade: websocket", "Upgrade: h2c, websockets\r\n");
+    assert_eq!(request(server.address, &text).status, 426);
+}
+
+#[test]
 fn other_versions_are_refused_with_supported_version() {
     let server = Server::start();
     for version in ["8", "0", "7", "14", "13.0", "many"] {
