@@ -123,7 +123,7 @@ impl Handler<Submit> for Gateway {
     fn handle(&mut self, submit: Submit, ctx: &mut Context<Self>) {
         self.handled(ctx);
         if self.saving.has_no_intake {
-            // Dropped without an answer, which says that the server stops.
+            // Its request is answered that the server stops (`Admission::dropped`).
             return;
         }
         // Writing waits for the end of a burst, as behind what sockets bring.

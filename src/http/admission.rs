@@ -269,6 +269,16 @@ impl Admission {
         .with("max", max as u64)
     }
 
+    /// Why a gateway dropped a request that it was handed: the server ends and may be saving its
+    /// sessions, or what the request was for is over.
+    #[must_use]
+    pub fn dropped(&self, over: ErrorBody) -> ErrorBody {
+        match self.shared.phase.is_ending() {
+            true => self.shared.phase.refusal(),
+            false => over,
+        }
+    }
+
     /// Where a name leads, and the gateway there.
     #[must_use]
     pub fn locate(&self, id: SessionId) -> Option<(Target, &Addr<Gateway>)> {

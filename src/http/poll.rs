@@ -162,21 +162,21 @@ async fn carry_out(
     requested: Requested,
     admission: &Admission,
 ) -> Result<(SessionId, RequestAnswer), Refused> {
-    let error = |code, message: &str| Refused::Error(ErrorBody::new(code, message));
     let expired = || {
-        error(
+        ErrorBody::new(
             ErrorCode::SessionExpired,
             "this session is over; begin a new one without naming a session",
         )
     };
     let (id, destination, gateway) = match requested.session {
         Some(id) => {
-            let (target, gateway) = admission.locate(id).ok_or_else(expired)?;
+            let located = admission.locate(id);
+            let (target, gateway) = located.ok_or_else(|| Refused::Error(expired()))?;
             (id, Destination::Known(target), gateway)
         }
         None => {
-            let id =
-                SessionId::random().ok_or_else(|| error(ErrorCode::Internal, "no randomness"))?;
+            let no_id = || Refused::Error(ErrorBody::new(ErrorCode::Internal, "no randomness"));
+            let id = SessionId::random().ok_or_else(no_id)?;
             let mut permit = admission.admit(request).map_err(Refused::Error)?;
             permit.bring_login(admission.login(request).value);
             (id, Destination::New(permit), &admission.gateway)
@@ -203,7 +203,7 @@ async fn carry_out(
     match answered.await {
         Ok(polled) => Ok((id, polled?)),
         // The connection was lost while the request waited.
-        Err(_) => Err(expired()),
+        Err(_) => Err(Refused::Error(admission.dropped(expired()))),
     }
 }
 

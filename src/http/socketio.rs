@@ -104,8 +104,8 @@ pub async fn serve(request: HttpRequest, body: web::Payload, admission: Admissio
             None => refuse(RequestError::BadRequest, &cors),
         },
         Ok(Action::Poll(sid)) => match locate(sid, &admission) {
-            Ok((id, gateway)) => poll(&request, id, gateway, &cors).await,
-            Err(error) => refuse(error, &cors),
+            Ok((id, gateway)) => poll(&request, id, gateway, &admission, &cors).await,
+            Err(error) => refuse_session(error, &admission, &cors),
         },
         Ok(Action::Push(sid)) => push(&request, body, sid, &admission, &cors).await,
         Ok(Action::OpenWebSocket | Action::Upgrade(_)) => refuse(RequestError::BadRequest, &cors),
@@ -117,6 +117,17 @@ fn refuse(error: RequestError, cors: &Cors) -> HttpResponse {
     admission::prepare(HttpResponse::build(status(error)), cors)
         .content_type("application/json")
         .body(error.body())
+}
+
+/// A request for a session that is over, or that is saved as the server ends.
+fn refuse_session(error: RequestError, admission: &Admission, cors: &Cors) -> HttpResponse {
+    let phase = &admission.shared.phase;
+    match error {
+        RequestError::UnknownSession if phase.is_ending() => {
+            admission::refuse(&phase.refusal(), cors)
+        }
+        error => refuse(error, cors),
+    }
 }
 
 fn payload(text: String, cors: &Cors) -> HttpResponse {
@@ -157,7 +168,7 @@ async fn open(
     }));
     match answer.await {
         Ok(answer) => {
-            let mut answer = answered(Ok(answer), cors);
+            let mut answer = answered(Ok(answer), admission, cors);
             let renewed = login.renewed.map(|value| HeaderValue::from_str(&value));
             if let Some(Ok(value)) = renewed {
                 answer.headers_mut().append(header::SET_COOKIE, value);
@@ -171,12 +182,16 @@ async fn open(
     }
 }
 
-fn answered(answer: Result<Answer, oneshot::error::RecvError>, cors: &Cors) -> HttpResponse {
+fn answered(
+    answer: Result<Answer, oneshot::error::RecvError>,
+    admission: &Admission,
+    cors: &Cors,
+) -> HttpResponse {
     match answer {
         Ok(Ok(text)) => payload(text, cors),
-        Ok(Err(error)) => refuse(error, cors),
+        Ok(Err(error)) => refuse_session(error, admission, cors),
         // The session was lost while the request waited.
-        Err(_) => refuse(RequestError::UnknownSession, cors),
+        Err(_) => refuse_session(RequestError::UnknownSession, admission, cors),
     }
 }
 
@@ -202,6 +217,7 @@ async fn poll(
     request: &HttpRequest,
     id: SessionId,
     gateway: &Addr<Gateway>,
+    admission: &Admission,
     cors: &Cors,
 ) -> HttpResponse {
     // Dropped behind the receiver, which the session looks at.
@@ -225,7 +241,7 @@ async fn poll(
     let answer = answer.await;
     watch.is_over = answer.is_some();
     match answer {
-        Some(answer) => answered(answer, cors),
+        Some(answer) => answered(answer, admission, cors),
         None => refuse(RequestError::BadRequest, cors),
     }
 }
@@ -251,7 +267,7 @@ async fn push(
     // A session that is over does not wait for others.
     let (id, gateway) = match locate(sid, admission) {
         Ok(located) => located,
-        Err(error) => return refuse(error, cors),
+        Err(error) => return refuse_session(error, admission, cors),
     };
     let _ticket = match admission.ticket(packets).await {
         Ok(ticket) => ticket,
@@ -278,7 +294,7 @@ async fn push(
         Ok(Ok(())) => admission::prepare(HttpResponse::Ok(), cors)
             .content_type("text/html")
             .body("ok"),
-        Ok(Err(error)) => refuse(error, cors),
-        Err(_) => refuse(RequestError::UnknownSession, cors),
+        Ok(Err(error)) => refuse_session(error, admission, cors),
+        Err(_) => refuse_session(RequestError::UnknownSession, admission, cors),
     }
 }

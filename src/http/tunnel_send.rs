@@ -124,7 +124,18 @@ pub async fn send(request: HttpRequest, body: web::Payload, admission: Admission
     let mut results = Vec::with_capacity(on_their_way.len());
     for (taken, result) in on_their_way {
         let taken = match taken {
-            Some(taken) => await_taken(taken).await,
+            Some(taken) => match await_taken(taken).await {
+                Some(taken) => taken,
+                None => {
+                    let error = admission.dropped(expired());
+                    if error.code == ErrorCode::Unavailable {
+                        // The request as a whole: of a list that is answered the client would
+                        // take each datagram as read.
+                        return admission::refuse(&error, &cors);
+                    }
+                    Err(error)
+                }
+            },
             None => Ok(()),
         };
         results.push(match (taken, result) {
@@ -299,23 +310,24 @@ fn submit(
     Ok(is_taken)
 }
 
-async fn await_taken(taken: oneshot::Receiver<Taken>) -> Result<(), ErrorBody> {
-    match taken.await {
-        Ok(Taken::Yes) => Ok(()),
-        Ok(Taken::Full) => Err(ErrorBody::new(
+/// What became of a datagram; `None` where its gateway dropped it.
+async fn await_taken(taken: oneshot::Receiver<Taken>) -> Option<Result<(), ErrorBody>> {
+    Some(match taken.await.ok()? {
+        Taken::Yes => Ok(()),
+        Taken::Full => Err(ErrorBody::new(
             ErrorCode::TooMany,
             "too many commands of this tunnel wait to be carried out; send it again later",
         )),
-        Ok(Taken::Unidentified) => Err(unidentified()),
-        Ok(Taken::TooOften(error)) => Err(*error),
-        Ok(Taken::Gap(accepted)) => Err(ErrorBody::new(
+        Taken::Unidentified => Err(unidentified()),
+        Taken::TooOften(error) => Err(*error),
+        Taken::Gap(accepted) => Err(ErrorBody::new(
             ErrorCode::Conflict,
             "commands before these are missing; repeat those behind accepted",
         )
         .with("accepted", accepted)),
-        Ok(Taken::Foreign) => Err(foreign("the path of a user is for that user's own tunnels")),
-        Ok(Taken::Gone) | Err(_) => Err(expired()),
-    }
+        Taken::Foreign => Err(foreign("the path of a user is for that user's own tunnels")),
+        Taken::Gone => Err(expired()),
+    })
 }
 
 fn unidentified() -> ErrorBody {

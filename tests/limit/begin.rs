@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use serde_json::json;
 
-use super::http_connection::HttpConnection;
 use turntable_testkit::http::Response;
+use turntable_testkit::http_connection::HttpConnection;
 use turntable_testkit::metric::{CONNECTIONS, SESSIONS, limits_reached};
 use turntable_testkit::poll::{PollClient, call, calls, entries, post};
 use turntable_testkit::session::{Session, resume};

@@ -3,7 +3,7 @@
 use std::io::Write;
 use std::time::{Duration, Instant};
 
-use super::http_connection::HttpConnection;
+use turntable_testkit::http_connection::HttpConnection;
 use turntable_testkit::metric::HTTP_CONNECTIONS;
 use turntable_testkit::{DEADLINE, Response, Server, request};
 

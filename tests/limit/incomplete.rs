@@ -6,8 +6,8 @@ use std::time::{Duration, Instant};
 
 use serde_json::json;
 
-use super::http_connection::HttpConnection;
 use turntable_testkit::engineio::{Polling, websocket};
+use turntable_testkit::http_connection::HttpConnection;
 use turntable_testkit::metric::{CONNECTIONS, HTTP_CONNECTIONS, limit_reached};
 use turntable_testkit::websocket::connect_from;
 use turntable_testkit::{Client, DEADLINE, Frame, Opcode, Server};

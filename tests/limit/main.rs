@@ -12,7 +12,6 @@ mod bytes;
 mod control;
 mod deadline;
 mod front;
-mod http_connection;
 mod incomplete;
 mod input;
 mod listener;

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::json;
 
-use super::http_connection::HttpConnection;
+use turntable_testkit::http_connection::HttpConnection;
 use turntable_testkit::metric::HTTP_CONNECTIONS;
 use turntable_testkit::websocket::handshake;
 use turntable_testkit::{Frame, Opcode, Server, poll};

@@ -3,8 +3,8 @@
 use std::io::Write;
 use std::time::Instant;
 
-use super::http_connection::HttpConnection;
 use turntable_testkit::http::try_request;
+use turntable_testkit::http_connection::HttpConnection;
 use turntable_testkit::metric::HTTP_CONNECTIONS;
 use turntable_testkit::websocket::handshake;
 use turntable_testkit::{DEADLINE, Server, http, request};

@@ -1,6 +1,6 @@
 //! Clients that never say who they are, and others behind their address.
 
-use super::http_connection::HttpConnection;
+use turntable_testkit::http_connection::HttpConnection;
 use turntable_testkit::metric::{CLOSED_NOT_IDENTIFIED, CONNECTIONS, limits_reached};
 use turntable_testkit::poll::PollClient;
 use turntable_testkit::tunnel::Tunnel;

@@ -2,12 +2,15 @@
 //! channels and clients without a connection see of it, over real sockets.
 
 use std::fs;
+use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use serde_json::{Value, json};
 
+use turntable_testkit::http_connection::HttpConnection;
+use turntable_testkit::poll::PollClient;
 use turntable_testkit::session::{Session, expect_expired, resume};
 use turntable_testkit::stream::Stream;
 use turntable_testkit::tunnel::Tunnel;
@@ -76,28 +79,6 @@ fn restart(server: &Server) {
     );
 }
 
-/// A client that polls.
-struct Poller {
-    session: String,
-}
-
-impl Poller {
-    fn begin(server: &Server, user: &str) -> Self {
-        let body = json!([{"f": "$av:idme", "args": user}]).to_string();
-        let answer = http::send(server.address, "POST", "/poll", "", &body);
-        let session = answer.header("Turntable-Session").unwrap().to_owned();
-        Self { session }
-    }
-
-    fn poll(&self, server: &Server, entries: &Value) -> Value {
-        let session = format!("Turntable-Session: {}\r\n", self.session);
-        let body = entries.to_string();
-        let answer = http::send(server.address, "POST", "/poll", &session, &body);
-        assert_eq!(answer.status, 200, "{}", answer.text());
-        answer.json()
-    }
-}
-
 /// Connects again and again until it is dropped. No connection may be refused.
 struct Visitors {
     is_over: Arc<AtomicBool>,
@@ -154,11 +135,7 @@ fn restart_in_place_is_not_seen_by_anybody() {
     let mut away = Session::begin(&server, "1:3");
     away.request("joinchannel", json!({"channel": "lobby"}));
     away.cut();
-    let poller = Poller::begin(&server, "1:4");
-    poller.poll(
-        &server,
-        &json!([{"f": "$av:joinchannel", "args": {"channel": "lobby"}}]),
-    );
+    let poller = PollClient::on_channel(&server, "1:4", "lobby");
     let mut publisher = server.user("1:9");
     let published = channel::publish(&mut publisher, "lobby", json!("first"));
     for session in [&mut a, &mut b] {
@@ -196,7 +173,7 @@ fn restart_in_place_is_not_seen_by_anybody() {
     away.resume();
     let waited: Vec<Value> = (0..2).map(|_| away.published()).collect();
     assert_eq!(waited, ["first", "second"]);
-    let answer = poller.poll(&server, &json!([])).to_string();
+    let answer = json!(poller.heartbeat()).to_string();
     let places: Vec<_> = ["first", "second"].map(|text| answer.find(text)).into();
     assert!(places[0].is_some() && places[0] < places[1], "{answer}");
     // What is retained is as it was.
@@ -242,6 +219,44 @@ fn client_that_is_between_two_answers_comes_back_to_the_next_process() {
     restart(&server);
     let _ = server.await_log("restored 1 of 1 sessions");
     assert_eq!(poll(&tunnel), empty, "it is not sent away once more");
+    tunnel.resume_after_last();
+    tunnel.expect_nothing_pending();
+}
+
+#[test]
+fn request_that_comes_while_sessions_are_saved_is_answered_that_the_server_stops() {
+    // It never answers, and the last webhooks have 2 s.
+    let backend = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}/", backend.local_addr().unwrap());
+    let secret = format!("whsec_{}=", "A".repeat(43));
+    let webhooks = format!("[webhooks]\nurl = \"{url}\"\nsecret = \"{secret}\"\n");
+    let folder = Folder::with(&webhooks);
+    let server = folder.server();
+    let poller = PollClient::user(&server, "1:1");
+    let mut tunnel = Tunnel::user(&server, "1:2");
+    // New connections wait for the next process.
+    let mut open = HttpConnection::open(&server);
+    assert_eq!(open.post("/poll", &poller.header(), "[]").status, 200);
+    restart(&server);
+    tunnel.expect_command("goaway");
+    tunnel.expect_footer();
+    let log = server.await_log("saved 2 sessions");
+    assert!(!log.contains("restored 2"), "{log}");
+    let bye = tunnel.datagram("/server", json!({"command": "bye"}));
+    let requests = [
+        ("/poll", poller.header(), json!([])),
+        ("/poll?batch=1&received=0", poller.header(), json!([])),
+        ("/tunnel/send", String::new(), bye.clone()),
+        ("/tunnel/send", String::new(), json!([bye])),
+    ];
+    for (target, headers, body) in requests {
+        let refused = open.post(target, &headers, &body.to_string());
+        assert_eq!(refused.error(), (503, "unavailable".to_owned()), "{target}");
+        assert!(refused.text().contains("stopping"), "{}", refused.text());
+        assert!(refused.header("Retry-After").is_some());
+    }
+    let _ = server.await_log("restored 2 of 2 sessions");
+    poller.heartbeat();
     tunnel.resume_after_last();
     tunnel.expect_nothing_pending();
 }

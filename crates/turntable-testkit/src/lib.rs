@@ -19,6 +19,7 @@ pub mod channel;
 pub mod command;
 pub mod engineio;
 pub mod http;
+pub mod http_connection;
 pub mod journal;
 pub mod metric;
 pub mod msgpack;

@@ -3,25 +3,36 @@
 use std::io::{ErrorKind, Read, Write};
 use std::net::TcpStream;
 
-use turntable_testkit::{DEADLINE, Response, Server};
+use crate::{DEADLINE, Response, Server, http};
 
 /// A connection on which requests are written by hand.
 #[derive(Debug)]
-pub(crate) struct HttpConnection(pub(crate) TcpStream);
+pub struct HttpConnection(pub TcpStream);
 
 impl HttpConnection {
-    pub(crate) fn open(server: &Server) -> Self {
+    /// Connects to the clients' listener.
+    pub fn open(server: &Server) -> Self {
         let socket = TcpStream::connect(server.address).unwrap();
         socket.set_read_timeout(Some(DEADLINE)).unwrap();
         Self(socket)
     }
 
-    pub(crate) fn send(&mut self, text: &str) {
+    /// Sends a text as it is.
+    pub fn send(&mut self, text: &str) {
         self.0.write_all(text.as_bytes()).unwrap();
     }
 
+    /// Posts a body and reads the answer; the connection stays open. `headers` are lines, each
+    /// with its end.
+    pub fn post(&mut self, target: &str, headers: &str, body: &str) -> Response {
+        let address = self.0.peer_addr().unwrap();
+        let text = http::text(address, "POST", target, headers, body);
+        self.send(&text.replace("Connection: close\r\n", ""));
+        self.answer()
+    }
+
     /// Reads one answer, which has a length.
-    pub(crate) fn answer(&mut self) -> Response {
+    pub fn answer(&mut self) -> Response {
         let mut bytes = Vec::new();
         let mut byte = [0];
         while !bytes.ends_with(b"\r\n\r\n") {
@@ -36,7 +47,7 @@ impl HttpConnection {
     }
 
     /// Reads until the server closes.
-    pub(crate) fn rest(&mut self) -> Vec<u8> {
+    pub fn rest(&mut self) -> Vec<u8> {
         let mut rest = Vec::new();
         match self.0.read_to_end(&mut rest) {
             Ok(_) => {}
@@ -47,12 +58,12 @@ impl HttpConnection {
     }
 
     /// A WebSocket, or the status of its refusal.
-    pub(crate) fn open_upgrade(server: &Server, text: &str) -> Result<Self, u16> {
+    pub fn open_upgrade(server: &Server, text: &str) -> Result<Self, u16> {
         Self::open_upgrade_bytes(server, text.as_bytes())
     }
 
     /// The same, with what comes before the request.
-    pub(crate) fn open_upgrade_bytes(server: &Server, bytes: &[u8]) -> Result<Self, u16> {
+    pub fn open_upgrade_bytes(server: &Server, bytes: &[u8]) -> Result<Self, u16> {
         let mut connection = Self::open(server);
         connection.0.write_all(bytes).unwrap();
         let mut status = [0; 12];
