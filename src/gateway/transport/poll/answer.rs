@@ -5,7 +5,8 @@ use crate::gateway::delivery::frame::Frame;
 use crate::gateway::session::ended::End;
 use crate::gateway::session::memory::RequestAnswer;
 use crate::gateway::transport::context::Cx;
-use crate::gateway::transport::poll::{Poll, close_entry};
+use crate::gateway::transport::poll::Poll;
+use crate::gateway::transport::poll::request::close_entry;
 use turntable_core::packet::ServerPacket;
 use turntable_wire::{json_v1, remote_call};
 

@@ -10,19 +10,18 @@
 
 pub mod accept;
 mod answer;
+mod request;
 pub mod settings;
 #[cfg(test)]
 mod tests;
 
 use std::collections::VecDeque;
 
-use tokio::sync::oneshot;
-
 use crate::gateway::admission::Permit;
 use crate::gateway::connection::Connection;
 use crate::gateway::delivery::encoding::Encoding;
 use crate::gateway::delivery::frame::Frame;
-use crate::gateway::session::memory::{Answered, RequestAnswer, ResumeFrom};
+use crate::gateway::session::memory::{Answered, ResumeFrom};
 use crate::gateway::settings::GatewaySettings;
 use crate::gateway::submit::Taken;
 use crate::gateway::transport::backlog::Backlog;
@@ -34,6 +33,10 @@ use turntable_core::packet::{ClientPacket, ErrorBody, RequestId, ServerPacket};
 use turntable_core::reason::{CloseReason, ErrorCode};
 use turntable_wire::json_v1;
 use turntable_wire::remote_call;
+
+pub(crate) use request::PollRequest;
+pub use request::Refused;
+use request::close_entry;
 
 /// Requests of one session that may wait for the one before them.
 const WAITING_MAX: usize = 8;
@@ -80,45 +83,6 @@ enum ResumeStage {
     /// It does not get it. Requests that name the session find that again, and never this
     /// connection: it ends with its answer.
     Refused,
-}
-
-/// A request.
-#[derive(Debug)]
-pub(crate) struct PollRequest {
-    /// What it brings.
-    pub(crate) commands: Vec<Command>,
-    /// Its number.
-    pub(crate) batch: Option<u64>,
-    /// How many messages of the session the client has received, where it says
-    /// so.
-    pub(crate) received: Option<u64>,
-    /// The `id` of a call that resumed the session.
-    pub(crate) resume_id: Option<RequestId>,
-    /// Gets the answer.
-    pub(crate) respond: oneshot::Sender<Result<RequestAnswer, Refused>>,
-}
-
-/// Why a request is not carried out.
-#[derive(Debug)]
-pub enum Refused {
-    /// With this error.
-    Error(ErrorBody),
-    /// Its number is older than one that was answered.
-    Stale,
-}
-
-impl PollRequest {
-    /// Answers with an error.
-    pub(crate) fn refuse(self, error: ErrorBody) {
-        // The client may have gone meanwhile.
-        let _ = self.respond.send(Err(Refused::Error(error)));
-    }
-
-    /// Answers that the connection is over for this reason.
-    pub(crate) fn close(self, reason: CloseReason) {
-        let body = format!("[{}]", close_entry(reason)).into();
-        let _ = self.respond.send(Ok(RequestAnswer { body, waiting: 0 }));
-    }
 }
 
 impl Poll {
@@ -464,15 +428,6 @@ fn dropped() -> ErrorBody {
         ErrorCode::SessionExpired,
         "this batch was carried out, but its answer was dropped as the server is short of memory; \
          begin a new session, or go on with the next number without it",
-    )
-}
-
-/// What takes the place of a close frame.
-fn close_entry(reason: CloseReason) -> String {
-    format!(
-        r#"{{"f":"$av:close","args":{{"code":{},"reason":"{}"}}}}"#,
-        reason.code(),
-        reason.name()
     )
 }
 

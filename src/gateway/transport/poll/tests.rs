@@ -4,9 +4,12 @@
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 
+use tokio::sync::oneshot;
+
 use super::*;
 use crate::clock;
 use crate::gateway::admission::ConnectionLimits;
+use crate::gateway::session::memory::RequestAnswer;
 use crate::gateway::testing::{Noted, begin, crowd, entry, gateway, user};
 use crate::gateway::transport::Dispatch;
 use crate::gateway::transport::websocket::{Purpose, WebSocket};
