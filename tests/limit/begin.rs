@@ -8,7 +8,7 @@ use serde_json::json;
 use turntable_testkit::http::Response;
 use turntable_testkit::http_connection::HttpConnection;
 use turntable_testkit::metric::{CONNECTIONS, SESSIONS, limits_reached};
-use turntable_testkit::poll::{PollClient, call, calls, entries, post};
+use turntable_testkit::poll::{PollClient, call, calls, entries, post, result};
 use turntable_testkit::session::{Session, resume};
 use turntable_testkit::tunnel::Tunnel;
 use turntable_testkit::{Client, Server, http};
@@ -84,13 +84,28 @@ fn tunnel_that_is_resumed_too_often_is_too_many_requests() {
 }
 
 #[test]
+fn poll_that_is_resumed_too_often_is_too_many_requests_and_nothing_of_it_is_carried_out() {
+    let server = Server::with(&[("limits.resume", "{ per_second = 1, burst = 1 }")]);
+    let poll = PollClient::user(&server, "1:1");
+    while poll.send("?received=0", "[]").status == 200 {}
+    let publish = json!([call("$av:publish", json!({"channel": "a", "data": 1}), 2)]);
+    let take_over = || poll.send("?batch=1&received=0", &publish.to_string());
+    let refused = take_over();
+    assert_eq!(refused.error(), (429, "rate_limited".to_owned()));
+    let error = refused.json()["error"].clone();
+    let retry_ms = error["details"]["retry_ms"].as_u64().unwrap();
+    assert!((1..=1_000).contains(&retry_ms), "{retry_ms}");
+    std::thread::sleep(Duration::from_millis(retry_ms));
+    let answer = entries(&take_over());
+    let welcome = calls(&answer, "$av:welcome");
+    assert_eq!(welcome[0]["resumed"], true, "{answer:?}");
+    assert_eq!(result(&answer, 2)["offset"], 1, "it was published once");
+}
+
+#[test]
 fn polls_that_are_resumed_too_often_leave_no_connections() {
     let server = Server::with(&[("limits.resume", "{ per_second = 1, burst = 1 }")]);
     let poll = PollClient::user(&server, "1:1");
-    let is_limited = |answer: &Response| {
-        let errors = calls(&entries(answer), "$av:error");
-        errors.iter().any(|error| error["code"] == "rate_limited")
-    };
     let by_count = |_| poll.send("?received=0", "[]");
     let call = call(
         "$av:resume",
@@ -98,9 +113,11 @@ fn polls_that_are_resumed_too_often_leave_no_connections() {
         1,
     );
     let by_call = |_| post(&server, "/poll", "", &json!([call]).to_string());
+    let is_limited = |answer: &Response| answer.status == 429;
     let limited = (0..20).map(by_count).filter(&is_limited).count();
     assert!(limited >= 15, "{limited} of 20");
-    (0..20).map(by_call).for_each(drop);
+    let limited = (0..20).map(by_call).filter(&is_limited).count();
+    assert!(limited >= 15, "{limited} of 20");
     assert!(server.metric(&limits_reached("limits.resume")) >= 30.0);
     assert!(server.metric(CONNECTIONS) <= 2.0);
 }

@@ -73,16 +73,16 @@ pub(crate) struct Poll {
     resume: ResumeStage,
 }
 
-/// Whether it began for a session that has another connection, or none.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// What became of the session that a connection began for.
+#[derive(Debug)]
 enum ResumeStage {
-    /// It did not, or has the session.
+    /// The connection began without one, or has it.
     None,
-    /// It has not got the session yet.
+    /// The connection does not have it yet.
     Awaited,
-    /// It does not get it. Requests that name the session find that again, and never this
-    /// connection: it ends with its answer.
-    Refused,
+    /// The connection does not get it, for this reason. Requests that name the session are
+    /// never handed to this connection, which ends with the request that it began with.
+    Refused(Box<ErrorBody>),
 }
 
 impl Poll {
@@ -180,6 +180,10 @@ impl Hooks for Poll {
         let Some(poll) = Self::of(connection) else {
             return;
         };
+        if let ResumeStage::Refused(error) = &poll.resume {
+            request.refuse((**error).clone());
+            return cx.push_effect(Effect::Lose(cx.key));
+        }
         match request {
             Request::Poll(request) if poll.waiting.len() >= WAITING_MAX => {
                 poll.heard_ms = cx.now_ms;
@@ -207,13 +211,17 @@ impl Hooks for Poll {
         }
     }
 
-    fn refuse(connection: &mut Connection, _: &ErrorBody, _: &mut Cx<'_>) -> bool {
-        if let Some(poll) = Self::of(connection)
-            && poll.resume == ResumeStage::Awaited
-        {
-            poll.resume = ResumeStage::Refused;
+    fn refuse(connection: &mut Connection, error: &ErrorBody, cx: &mut Cx<'_>) -> bool {
+        let Some(poll) = Self::of(connection) else {
+            return false;
+        };
+        let is_awaited = matches!(poll.resume, ResumeStage::Awaited);
+        if is_awaited {
+            cx.metrics.error(error.code, error.limit);
+            // The request comes next: nothing of it is carried out.
+            poll.resume = ResumeStage::Refused(Box::new(error.clone()));
         }
-        false
+        is_awaited
     }
 
     fn on_attached(connection: &mut Connection, attachment: Attachment, cx: &mut Cx<'_>) {
@@ -293,11 +301,7 @@ impl Hooks for Poll {
             poll.is_leaving = false;
             cx.push_effect(Effect::Leave(cx.key));
         } else if is_whole {
-            let is_refused = poll.resume == ResumeStage::Refused;
             answer(connection, cx);
-            if is_refused {
-                return cx.push_effect(Effect::Lose(cx.key));
-            }
             next(connection, cx);
         }
     }
