@@ -340,19 +340,17 @@ impl Node {
         let budget = memory::budget_bytes(budget);
         let store =
             store::open(&config.store, seen_max, budget, metrics).map_err(anyhow::Error::msg)?;
-        let portal = Portal::new(config.portal.clone(), checkers, store.clone())?;
-        let portal = Arc::new(portal);
+        let portal = Arc::new(Portal::new(config.portal.clone(), checkers, store.clone())?);
         let avatar = config.avatar.clone();
         let factory = Factory::new(avatar, factory, portal.clone(), metrics.clone());
         let webhooks = Webhooks::new(config.webhooks.clone(), metrics.clone());
-        let outside = (factory, webhooks);
         let validators = validators.into();
         let settings = NodeSettings::new(
             &config,
             services,
             validators,
             owners.clone(),
-            outside,
+            (factory, webhooks),
             metrics,
         )?;
         settings.show_bounds(metrics);
@@ -384,6 +382,7 @@ impl Node {
             overload: Default::default(),
             by_operator: Default::default(),
             disabled: Default::default(),
+            offered: Default::default(),
         };
         let shared = Arc::new(shared);
         let all = Arc::downgrade(&shared);
@@ -392,6 +391,7 @@ impl Node {
                 shared.end_revoked(revocation);
             }
         });
+        let offered = shared.offered.clone();
         Ok(Self {
             shared,
             settings,
@@ -401,7 +401,7 @@ impl Node {
             owners,
             bus,
             directories: Arc::default(),
-            totals: Arc::new(Totals::new(metrics.clone())),
+            totals: Arc::new(Totals::new(metrics.clone(), offered)),
             started: Arc::default(),
             boot,
         })

@@ -484,7 +484,9 @@ impl Handler<Unused> for Directory {
             }
             // One of the configuration lives as long as that.
             OwnerId::Service(name) => {
-                self.services.release(&name, seen);
+                if self.services.release(&name, seen) {
+                    self.shared.totals.offered.end(&name);
+                }
             }
         }
     }

@@ -243,16 +243,11 @@ impl Surroundings {
     /// A call is refused because there are as many owners of its kind as the limit
     /// of this key allows.
     fn full(&self, pending: Option<Pending>, key: &'static str, max: usize) {
-        self.metrics.reach(key);
-        let Some(pending) = pending else {
-            return;
-        };
-        let error = ErrorBody::new(
-            ErrorCode::Unavailable,
-            format!("the server has as many as it may have ({key}); try again later"),
-        );
-        let (to, refusal) = pending.refused(error.with("max", max as u64));
-        self.bus.send(to, refusal);
+        let error = full(&self.metrics, key, max);
+        if let Some(pending) = pending {
+            let (to, refusal) = pending.refused(error);
+            self.bus.send(to, refusal);
+        }
     }
 
     /// A message as its receivers share it.
@@ -320,6 +315,14 @@ impl Surroundings {
             },
         );
     }
+}
+
+/// The error where there are as many of a kind as the limit of this key allows, which is counted
+/// as reached.
+pub(crate) fn full(metrics: &Metrics, key: &'static str, max: usize) -> ErrorBody {
+    metrics.reach(key);
+    let message = format!("the server has as many as it may have ({key}); try again later");
+    ErrorBody::new(ErrorCode::Unavailable, message).with("max", max as u64)
 }
 
 /// The error for an operator where there is no room.

@@ -16,6 +16,7 @@ use crate::actor::history_bytes::Histories;
 use crate::actor::invited::Invited;
 use crate::actor::state_bytes::States;
 use crate::metric::Metrics;
+use crate::service::offered::Offered;
 use turntable_core::id::UserId;
 use turntable_core::model::ledger::{Ledger, LedgerFull, LedgerLimits};
 use turntable_core::model::room::RoomSettings;
@@ -36,6 +37,8 @@ pub struct Totals {
     pub(super) invited: Invited,
     /// Channels and rooms that begin, by who lets them.
     pub(super) beginnings: Beginnings,
+    /// Services that users offer.
+    pub(super) offered: Arc<Offered>,
     /// What channels retain.
     pub(super) histories: Arc<Histories>,
     /// What rooms retain.
@@ -91,14 +94,15 @@ impl Counted {
 }
 
 impl Totals {
-    /// Nothing counted.
+    /// Nothing counted. Gateways look into `offered`, too.
     #[must_use]
-    pub fn new(metrics: Arc<Metrics>) -> Self {
+    pub fn new(metrics: Arc<Metrics>, offered: Arc<Offered>) -> Self {
         Self {
             rooms: Arc::default(),
             invites: Mutex::default(),
             invited: Invited::default(),
             beginnings: Beginnings::default(),
+            offered,
             histories: Arc::new(Histories::new(&metrics)),
             states: Arc::new(States::new(&metrics)),
             invites_gauge: metrics.invites.clone(),
@@ -209,7 +213,7 @@ mod tests {
 
     #[test]
     fn rooms_count_for_their_creator_until_they_end() {
-        let totals = Totals::new(Arc::new(Metrics::default()));
+        let totals = Totals::new(Arc::new(Metrics::default()), Arc::default());
         let settings = RoomSettings {
             rooms_per_user_max: 2,
             ..RoomSettings::default()
@@ -229,7 +233,7 @@ mod tests {
     #[test]
     fn invites_over_a_limit_say_which() {
         let metrics = Arc::new(Metrics::default());
-        let totals = Totals::new(metrics.clone());
+        let totals = Totals::new(metrics.clone(), Arc::default());
         let settings = RoomSettings {
             invites_per_user_max: 3,
             invites_total_max: 4,

@@ -71,6 +71,7 @@ use crate::portal::Portal;
 use crate::portal::ban::Bans;
 use crate::portal::blocked::Blocked;
 use crate::service::disabled::Disabled;
+use crate::service::offered::Offered;
 use crate::store::Store;
 use crate::watched::Watched;
 use admission::{ConnectionLimits, Incomplete, Permit, counted};
@@ -142,6 +143,8 @@ pub struct Shared {
     pub(crate) by_operator: OperatorSubscriptions,
     /// Services that users are without.
     pub disabled: Disabled,
+    /// Services that users offer.
+    pub offered: Arc<Offered>,
 }
 
 impl Shared {

@@ -13,12 +13,14 @@ mod reply;
 mod states;
 mod target;
 
+use crate::actor::full;
 use crate::clock;
 use crate::gateway::Gateway;
 use crate::gateway::delivery::frame::Frame;
 use crate::gateway::session::SessionEntry;
 use crate::gateway::session::pending::Awaited;
 use crate::gateway::turn::Timer;
+use crate::service::offered::KEY;
 use turntable_core::call::ServiceCall;
 use turntable_core::id::UserId;
 use turntable_core::key::{Caller, Generation, Place, SessionSlot};
@@ -176,16 +178,12 @@ impl Gateway {
         };
         let is_connected = entry.session.connection().is_some();
         let max = self.settings.functions.services_max;
-        let providing = entry.providing.get_or_insert_default();
-        // Owners refuse what is beyond that, too, but nobody would answer the client then.
-        let exist = usize::try_from(self.shared.metrics.actors("service").get());
-        if exist.is_ok_and(|exist| exist >= max) && providing.is_begun_by(&offer, &by) {
-            const KEY: &str = "functions.services_max";
-            self.shared.metrics.reach(KEY);
-            let message = format!("the server has as many as it may have ({KEY}); try again later");
-            let error = ErrorBody::new(ErrorCode::Unavailable, message).with("max", max as u64);
-            return self.refuse(session, error.of("provide"), id);
+        // Directories refuse what is beyond that, too, but know no `id` to answer.
+        if !self.shared.offered.has_room(&by.own_owners(&offer), max) {
+            let error = full(&self.shared.metrics, KEY, max).of("provide");
+            return self.refuse(session, error, id);
         }
+        let providing = entry.providing.get_or_insert_default();
         match providing.offer(offer, &by, is_connected) {
             Ok(taken) => {
                 let answer = ReplyData::Value(taken.answer());

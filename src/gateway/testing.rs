@@ -112,6 +112,7 @@ pub(crate) fn shared(owners: &Arc<Noted>) -> Arc<Shared> {
         ended: Default::default(),
         by_operator: Default::default(),
         disabled: Default::default(),
+        offered: Default::default(),
     })
 }
 

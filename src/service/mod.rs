@@ -10,6 +10,7 @@ pub mod backend;
 pub mod credential;
 pub mod direct;
 pub mod disabled;
+pub mod offered;
 
 use std::collections::BTreeMap;
 use std::fmt;

@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 use turntable_testkit::channel::{join as join_channel, publish};
 use turntable_testkit::metric::{AVATARS, CHANNELS, INVITES, ROOMS, SERVICES, limit_reached};
 use turntable_testkit::room::{join, join_with};
+use turntable_testkit::session::Session;
 use turntable_testkit::{Client, Frame, Server};
 
 /// A join that must be refused with this code. Returns the greatest number.
@@ -318,33 +319,76 @@ fn channels_and_rooms_that_begin_have_a_rate_by_address() {
 fn services_that_the_sessions_of_one_address_provide_are_limited() {
     let server = Server::with(&[("session.subscriptions_per_address_max", "160")]);
     let (mut mel, mut tom) = (server.user("1:1"), server.user("1:2"));
-    let offer = |names: &[&str]| {
-        let services = names.iter().map(|name| (name.to_string(), json!(["f"])));
-        json!({"services": services.collect::<serde_json::Map<_, _>>()})
-    };
-    mel.request("provide", offer(&["a", "b"]));
-    let max = refused(&mut tom, "provide", offer(&["a"]), "too_many");
+    mel.request("provide", offer(&["a", "b"], &["f"]));
+    let max = refused(&mut tom, "provide", offer(&["a"], &["f"]), "too_many");
     assert_eq!(max, 160);
-    mel.request("provide", json!({"services": {"a": []}}));
-    tom.request("provide", offer(&["a"]));
+    mel.request("provide", offer(&["a"], &[]));
+    tom.request("provide", offer(&["a"], &["f"]));
+}
+
+/// The data of a `provide` of these services, with these functions each.
+fn offer(names: &[&str], functions: &[&str]) -> Value {
+    let services = names
+        .iter()
+        .map(|name| (name.to_string(), json!(functions)));
+    json!({"services": services.collect::<serde_json::Map<_, _>>()})
+}
+
+/// A server that has room for two services of users, beside one of its own.
+fn with_two_services() -> Server {
+    let file = "[services.forum]\nproviders = [\"service:forum\"]\ntoken = \"secret\"\n";
+    Server::configured(file, &[("functions.services_max", "2")])
 }
 
 #[test]
-fn services_of_all_users_are_limited_and_who_is_refused_learns_it() {
-    let server = Server::with(&[("functions.services_max", "2")]);
+fn services_of_all_users_are_limited() {
+    let server = with_two_services();
     let (mut mel, mut tom) = (server.user("1:1"), server.user("1:2"));
-    let offer = |name: &str, functions: &[&str]| json!({"services": {name: functions}});
-    mel.request("provide", offer("a", &["f"]));
-    mel.request("provide", offer("b", &["f"]));
-    server.await_metric(SERVICES, 2.0);
-    let max = refused(&mut tom, "provide", offer("a", &["f"]), "unavailable");
+    server.await_metric(SERVICES, 1.0);
+    mel.request("provide", offer(&["a", "b"], &["f"]));
+    server.await_metric(SERVICES, 3.0);
+    let max = refused(&mut tom, "provide", offer(&["a"], &["f"]), "unavailable");
     assert_eq!(max, 2);
     // What exists may change, and makes room.
-    mel.request("provide", offer("a", &["f", "g"]));
-    mel.request("provide", offer("b", &[]));
+    mel.request("provide", offer(&["a"], &["f", "g"]));
+    mel.request("provide", offer(&["b"], &[]));
+    server.await_metric(SERVICES, 2.0);
+    // Nothing is taken of an offer that has no room as a whole.
+    let max = refused(
+        &mut tom,
+        "provide",
+        offer(&["a", "b"], &["f"]),
+        "unavailable",
+    );
+    assert_eq!(max, 2);
+    let offered = tom.request("provide", offer(&["c"], &["f"]));
+    assert_eq!(offered["own"], json!(["c"]));
+    // Another session of the user takes no more room.
+    let mut again = server.user("1:2");
+    let offered = again.request("provide", offer(&["c"], &["f"]));
+    assert_eq!(offered["own"], json!(["c"]));
+    again.expect_nothing_pending();
+}
+
+#[test]
+fn session_that_comes_back_learns_that_its_service_has_no_room_any_more() {
+    let server = with_two_services();
+    let mut tom = Session::begin(&server, "1:2");
+    tom.request("provide", offer(&["a"], &["f"]));
+    server.await_metric(SERVICES, 2.0);
+    tom.cut();
     server.await_metric(SERVICES, 1.0);
-    let offered = tom.request("provide", offer("a", &["f"]));
-    assert_eq!(offered["own"], json!(["a"]));
+    let mut mel = server.user("1:1");
+    mel.request("provide", offer(&["a", "b"], &["f"]));
+    server.await_metric(SERVICES, 3.0);
+    tom.resume();
+    let error = tom.expect("error");
+    assert_eq!(
+        (&error["code"], &error["command"]),
+        (&json!("unavailable"), &json!("provide"))
+    );
+    let message = error["message"].as_str().unwrap();
+    assert!(message.starts_with("a is not provided"), "{message}");
 }
 
 #[test]

@@ -1,8 +1,10 @@
 //! Functions that users offer.
 
 use crate::actor::directory::Directory;
-use crate::actor::owner_call::OwnerCall as _;
+use crate::actor::full;
+use crate::service::offered::KEY;
 use turntable_core::call::ServiceCall;
+use turntable_core::key::Caller;
 use turntable_core::model::service::function;
 
 impl Directory {
@@ -10,8 +12,12 @@ impl Directory {
     pub(super) fn call_function(&mut self, name: Box<str>, call: ServiceCall) {
         if !self.services.has(&name) {
             match &call {
-                ServiceCall::Provide { functions, .. } if !functions.is_empty() => {}
-                ServiceCall::Announce { .. } => {}
+                ServiceCall::Provide { caller, functions } if !functions.is_empty() => {
+                    if !self.begin_function(&name, *caller) {
+                        return;
+                    }
+                }
+                ServiceCall::Announce { .. } => return self.announce_function(name, call),
                 ServiceCall::Call(_) | ServiceCall::Inspect { .. } => {
                     let error = function::absent();
                     if let Some(pending) = call.pending() {
@@ -22,15 +28,33 @@ impl Directory {
                 }
                 _ => return,
             }
-            let max = self.shared.settings().functions.services_max;
-            if self.services.are_full(max) && call.announced_by().is_none() {
-                return self
-                    .shared
-                    .full(call.pending(), "functions.services_max", max);
-            }
         }
         if let Err(call) = self.services.call(&self.shared, name, call, None) {
             self.shared.not_done(call.pending());
+        }
+    }
+
+    /// A session is the first that offers this. Returns whether there is room for it; else the
+    /// session gets an error. Most sessions got it from their gateway: this one offered at the
+    /// same moment as others, or comes back.
+    fn begin_function(&self, owner: &str, by: Caller) -> bool {
+        let max = self.shared.settings().functions.services_max;
+        let has_room = self.shared.totals.offered.begin(owner, max);
+        if !has_room {
+            let mut error = full(&self.shared.metrics, KEY, max).of("provide");
+            let name = function::parts(owner).map_or(owner, |(_, name)| name);
+            error.message = format!("{name} is not provided: {}", error.message).into();
+            self.shared.refuse(by, error, None);
+        }
+        has_room
+    }
+
+    /// Gateways announce what sessions offer: it exists, however many there are.
+    fn announce_function(&mut self, name: Box<str>, call: ServiceCall) {
+        // An announcement is never given back.
+        let _ = self.services.call(&self.shared, name.clone(), call, None);
+        if self.services.has(&name) {
+            self.shared.totals.offered.put(name);
         }
     }
 }

@@ -136,7 +136,7 @@ fn start_with(store: Arc<dyn Store>) -> (Arc<Notes>, Addr<Directory>, Arc<Metric
         Arc::new(Watched::new(settings)),
         metrics.clone(),
         mailboxes,
-        Arc::new(Totals::new(metrics.clone())),
+        Arc::new(Totals::new(metrics.clone(), Arc::default())),
         store,
         Arc::new(factory),
         Webhooks::new(WebhookSettings::default(), metrics.clone()),

@@ -62,6 +62,13 @@ impl Provider<'_> {
         service.is_some_and(|service| service.may_provide(self.user))
     }
 
+    /// The owners of what an offer has under names of the user's own.
+    pub(super) fn own_owners(&self, offer: &Offer) -> Vec<Box<str>> {
+        let provided = offer.iter().filter(|(_, functions)| !functions.is_empty());
+        let own = provided.filter(|(name, _)| !self.may_provide_of_server(name));
+        own.map(|(name, _)| owner_name(self.user, name)).collect()
+    }
+
     /// Whether it may provide what this owner has: every user may offer functions of its own.
     fn may_provide(&self, owner: &str) -> bool {
         match function::parts(owner) {
@@ -235,16 +242,6 @@ impl Providing {
             }
         }
         Ok(taken)
-    }
-
-    /// Whether an offer has functions under a name of the user's own that the session has not
-    /// provided before.
-    pub(super) fn is_begun_by(&self, offer: &Offer, by: &Provider<'_>) -> bool {
-        offer.iter().any(|(name, functions)| {
-            !functions.is_empty()
-                && !by.may_provide_of_server(name)
-                && !self.services.contains_key(&owner_name(by.user, name))
-        })
     }
 
     fn has_room(&self, offer: &Offer, user: &UserId) -> bool {
