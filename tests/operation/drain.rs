@@ -10,7 +10,7 @@ use turntable_testkit::poll::{PollClient, call, calls, published, result};
 use turntable_testkit::stream::Stream;
 use turntable_testkit::tunnel::{self, Tunnel};
 use turntable_testkit::websocket::handshake;
-use turntable_testkit::{Client, Server, request};
+use turntable_testkit::{Client, DEADLINE, Server, request};
 
 fn status(server: &Server) -> Value {
     server.rpc("node/getStatus", &json!({})).json()
@@ -201,7 +201,9 @@ fn client_that_polls_gets_what_waits_before_its_goaway() {
     drain(&server, &json!({"seconds": 0}));
     let (mut messages, mut goaways) = (Vec::new(), 0);
     let mut answers = 0;
+    let until = Instant::now() + DEADLINE;
     while goaways == 0 {
+        assert!(Instant::now() < until, "{answers} answers");
         answers += 1;
         let entries = poller.batch(answers, &json!([]));
         messages.extend(published(&entries).iter().map(|data| data[0].clone()));
@@ -209,6 +211,22 @@ fn client_that_polls_gets_what_waits_before_its_goaway() {
     }
     assert_eq!(messages, [0, 1, 2, 3, 4]);
     assert!(answers > 1, "they are more than one answer has");
+    assert_eq!(poller.send("", "[]").status, 503);
+}
+
+#[test]
+fn client_that_polls_gets_its_goaway_behind_as_much_as_one_answer_has() {
+    let server = of_one_worker();
+    let poller = PollClient::on_channel(&server, "1:1", "a");
+    let mut other = server.user("1:2");
+    let data = "x".repeat(1_000);
+    for number in 0..20 {
+        other.request("publish", json!({"channel": "a", "data": [number, data]}));
+    }
+    drain(&server, &json!({"seconds": 0}));
+    let entries = poller.batch(1, &json!([]));
+    assert_eq!(published(&entries).len(), 20);
+    assert_eq!(calls(&entries, "$av:goaway").len(), 1);
     assert_eq!(poller.send("", "[]").status, 503);
 }
 

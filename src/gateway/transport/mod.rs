@@ -397,8 +397,8 @@ impl Transport {
         matches!(self, Self::Tunnel(_))
     }
 
-    /// Lets a client leave with its next answer, where it fetches what waits by requests that are
-    /// answered at once. Returns whether it does so.
+    /// Lets a client leave with its next answer behind which nothing waits, where it fetches what
+    /// waits by requests that are answered at once. Returns whether it does so.
     pub(crate) fn leave_with_answer(&mut self) -> bool {
         match self {
             Self::Poll(poll) => {

@@ -4,8 +4,8 @@ use crate::gateway::connection::Connection;
 use crate::gateway::delivery::frame::Frame;
 use crate::gateway::session::ended::End;
 use crate::gateway::session::memory::RequestAnswer;
+use crate::gateway::transport::Transport;
 use crate::gateway::transport::context::Cx;
-use crate::gateway::transport::poll::Poll;
 use crate::gateway::transport::poll::request::close_entry;
 use turntable_core::packet::ServerPacket;
 use turntable_wire::{json_v1, remote_call};
@@ -36,16 +36,19 @@ impl RequestAnswer {
     }
 }
 
-/// Whether the answer to the request has what waits for the session, and a `goaway` behind it.
-pub(super) fn has_room(poll: &Poll, cx: &mut Cx<'_>) -> bool {
+/// Whether the answer to the request has everything that waits, and a `goaway` behind it.
+pub(super) fn has_room(connection: &Connection, cx: &Cx<'_>) -> bool {
+    let Transport::Poll(poll) = &connection.transport else {
+        return false;
+    };
     let Some(request) = &poll.current else {
         return false;
     };
-    let waiting_bytes = cx
-        .entry()
-        .map_or(0, |entry| entry.session.outbox.waiting_bytes());
-    // Entries are longer than messages, by less than half of the bound.
-    let has_room = request.batch.is_none() || waiting_bytes < NUMBERED_BYTES / 2;
+    let session = cx.session.as_ref();
+    let session_bytes = session.map_or(0, |(_, entry)| entry.session.outbox.waiting_bytes());
+    // An entry is no longer than its message.
+    let waiting_bytes = connection.queue.bytes() + session_bytes;
+    let has_room = request.batch.is_none() || waiting_bytes < NUMBERED_BYTES;
     has_room && !request.respond.is_closed()
 }
 

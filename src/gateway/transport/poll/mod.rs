@@ -68,7 +68,7 @@ pub(crate) struct Poll {
     backlog: Backlog,
     /// Unix ms of the last request.
     heard_ms: u64,
-    /// Whether its client is sent away with the next answer.
+    /// Whether its client is sent away with the next answer behind which nothing waits.
     is_leaving: bool,
     resume: ResumeStage,
 }
@@ -288,6 +288,7 @@ impl Hooks for Poll {
 
     fn flush(connection: &mut Connection, cx: &mut Cx<'_>) {
         let is_whole = is_whole(connection) && !cx.is_paused(connection);
+        let has_room = is_whole && answer::has_room(connection, cx);
         let Some(poll) = Self::of(connection) else {
             return;
         };
@@ -297,7 +298,7 @@ impl Hooks for Poll {
             // Between requests changes of presence merge.
             entry.is_blocked = !has_request;
         }
-        if is_whole && poll.is_leaving && answer::has_room(poll, cx) {
+        if has_room && poll.is_leaving {
             poll.is_leaving = false;
             cx.push_effect(Effect::Leave(cx.key));
         } else if is_whole {
