@@ -149,6 +149,12 @@ impl Gateway {
             return;
         }
         self.saving.is_on |= drain.is_saving;
+        // All wait for their turn in this one.
+        for key in self.connections.keys() {
+            if let Some(connection) = self.connections.get_mut(key) {
+                connection.transport.stay();
+            }
+        }
         let waiting = self.clients();
         let sessions = waiting.iter().filter_map(|client| match client {
             Waiting::Session(session) => Some(*session),
@@ -182,15 +188,8 @@ impl Gateway {
 
     fn end_drain(&mut self) {
         if self.drain.as_ref().is_some_and(|known| !known.is_ending) {
+            // Those whose turn had come stay (`answer_and_leave`).
             self.drain = None;
-            let fetching = self.connections.iter();
-            let fetching = fetching.filter(|(_, connection)| connection.transport.is_fetched());
-            let fetching: Vec<ConnKey> = fetching.map(|(key, _)| key).collect();
-            for key in fetching {
-                if let Some(connection) = self.connections.get_mut(key) {
-                    connection.transport.stay();
-                }
-            }
         }
     }
 

@@ -188,6 +188,29 @@ fn client_that_polls_gets_its_goaway_with_its_next_answer() {
 }
 
 #[test]
+fn client_that_polls_waits_for_its_turn_of_the_last_drain() {
+    let server = of_one_worker();
+    let [first, last] = ["1:1", "1:2"].map(|user| PollClient::user(&server, user));
+    drain(&server, &json!({"seconds": 0}));
+    // The first goes at once, the other in five minutes.
+    drain(&server, &json!({"seconds": 600}));
+    for _ in 0..3 {
+        assert_eq!(last.heartbeat(), Vec::<Value>::new());
+    }
+    assert_eq!(calls(&first.heartbeat(), "$av:goaway").len(), 1);
+    drain(&server, &json!({"seconds": 0}));
+    assert_eq!(server.rpc("node/undrain", &json!({})).status, 200);
+    let another = PollClient::user(&server, "1:3");
+    drain(&server, &json!({"seconds": 600}));
+    let goaways = [&last, &another].map(|client| calls(&client.heartbeat(), "$av:goaway").len());
+    assert_eq!(
+        goaways.iter().sum::<usize>(),
+        1,
+        "one goes at once: {goaways:?}"
+    );
+}
+
+#[test]
 fn client_that_polls_gets_what_waits_before_its_goaway() {
     let server = Server::with(&[("server.workers", "1")]);
     let poller = PollClient::on_channel(&server, "1:1", "a");
