@@ -142,7 +142,7 @@ impl Handler<Undrain> for Gateway {
 }
 
 impl Gateway {
-    fn begin_drain(&mut self, drain: Drain) {
+    pub(super) fn begin_drain(&mut self, drain: Drain) {
         let before = self.drain.take();
         if before.as_ref().is_some_and(|known| known.is_ending) && !drain.is_ending {
             self.drain = before;
@@ -242,12 +242,14 @@ impl Gateway {
         if !self.saving.is_on && connection.transport.leave_with_answer() {
             return None;
         }
-        if self.saving.is_on && connection.transport.is_fetched() {
-            // The next process answers the next one. A `goaway` might wait behind the answer to
-            // the one under way, and come from there.
-            let end = match connection.transport.is_between_requests() {
-                true => Effect::Lose(key),
-                false => Effect::Close(key, CloseReason::GoingAway),
+        if self.saving.is_on
+            && let Some(has_request) = connection.transport.leave_behind_commands()
+        {
+            // The next process answers its next request. A `goaway` might wait behind the answer
+            // to the request under way, and come from there.
+            let end = match has_request {
+                true => Effect::Flush(key),
+                false => Effect::Lose(key),
             };
             self.push_effects([end]);
             self.run();

@@ -137,3 +137,15 @@ fn late_tick_sends_all_away() {
     let late = start + Duration::from_millis(500);
     assert_eq!(draining.take(late).len(), 3);
 }
+
+#[test]
+fn client_that_comes_back_behind_the_last_turn_goes_at_once() {
+    let mut gateway = gateway(0, &Arc::new(Noted::default()));
+    let [_, session] = [1, 2].map(|number| begin_by_answers(&mut gateway, number));
+    end_answer(&mut gateway, session);
+    gateway.begin_drain(drain(true));
+    gateway.drain_rest();
+    assert!(!is_away(&gateway, session));
+    come_back(&mut gateway, session);
+    assert!(is_away(&gateway, session), "long before its turn");
+}

@@ -416,16 +416,12 @@ impl Transport {
         }
     }
 
-    /// Whether its client fetches what waits by requests that are answered at once.
-    pub(crate) const fn is_fetched(&self) -> bool {
-        matches!(self, Self::Poll(_))
-    }
-
-    /// Whether such a client has no request under way.
-    pub(crate) const fn is_between_requests(&self) -> bool {
+    /// Lets such a client leave once the commands of its request are carried out, without a
+    /// `goaway`. Returns whether it has a request under way; `None` for other clients.
+    pub(crate) const fn leave_behind_commands(&mut self) -> Option<bool> {
         match self {
-            Self::Poll(poll) => poll.is_between_requests(),
-            _ => false,
+            Self::Poll(poll) => Some(poll.leave_behind_commands()),
+            _ => None,
         }
     }
 

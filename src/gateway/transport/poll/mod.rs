@@ -68,9 +68,19 @@ pub(crate) struct Poll {
     backlog: Backlog,
     /// Unix ms of the last request.
     heard_ms: u64,
-    /// Whether its client is sent away with the next answer behind which nothing waits.
-    is_leaving: bool,
+    leaving: Leaving,
     resume: ResumeStage,
+}
+
+/// Whether its client is sent away, and when.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Leaving {
+    No,
+    /// With the next answer behind which nothing waits.
+    WithAnswer,
+    /// Without a `goaway`, once the commands of its request are carried out: its client takes
+    /// them as taken.
+    BehindCommands,
 }
 
 /// What became of the session that a connection began for.
@@ -97,7 +107,7 @@ impl Poll {
             answered: None,
             backlog: Backlog::default(),
             heard_ms: now_ms,
-            is_leaving: false,
+            leaving: Leaving::No,
             resume: ResumeStage::None,
         };
         let transport = Transport::Poll(Box::new(poll));
@@ -133,17 +143,19 @@ impl Poll {
 
     /// Its client is sent away with the next answer behind which nothing waits.
     pub(crate) const fn leave_with_answer(&mut self) {
-        self.is_leaving = true;
+        self.leaving = Leaving::WithAnswer;
+    }
+
+    /// Its client is sent away once the commands of its request are carried out. Returns whether
+    /// it has a request under way.
+    pub(crate) const fn leave_behind_commands(&mut self) -> bool {
+        self.leaving = Leaving::BehindCommands;
+        self.current.is_some()
     }
 
     /// It is not sent away any more.
     pub(crate) const fn stay(&mut self) {
-        self.is_leaving = false;
-    }
-
-    /// Whether no request is carried out.
-    pub(crate) const fn is_between_requests(&self) -> bool {
-        self.current.is_none()
+        self.leaving = Leaving::No;
     }
 
     /// The last numbered request and its answer.
@@ -298,8 +310,10 @@ impl Hooks for Poll {
             // Between requests changes of presence merge.
             entry.is_blocked = !has_request;
         }
-        if has_room && poll.is_leaving {
-            poll.is_leaving = false;
+        if poll.leaving == Leaving::BehindCommands && poll.backlog.is_empty() {
+            cx.close(CloseReason::GoingAway);
+        } else if has_room && poll.leaving == Leaving::WithAnswer {
+            poll.leaving = Leaving::No;
             cx.push_effect(Effect::Leave(cx.key));
         } else if is_whole {
             answer(connection, cx);

@@ -8,7 +8,9 @@ use tokio::sync::oneshot;
 
 use super::*;
 use crate::clock;
+use crate::gateway::Gateway;
 use crate::gateway::admission::ConnectionLimits;
+use crate::gateway::drain::Drain;
 use crate::gateway::session::memory::RequestAnswer;
 use crate::gateway::testing::{Noted, begin, crowd, entry, gateway, user};
 use crate::gateway::transport::Dispatch;
@@ -192,4 +194,81 @@ fn poll_neither_leaves_nor_arrives() {
     let mut websocket = Transport::WebSocket(websocket);
     assert!(websocket.group(None).is_some());
     assert!(websocket.arrive(None).is_some());
+}
+
+/// A numbered request with so many lookups, and its answer.
+fn lookups(
+    gateway: &mut Gateway,
+    session: SessionSlot,
+    commands: usize,
+    id: Option<RequestId>,
+) -> Answer {
+    let (respond, answer) = oneshot::channel();
+    let message = ClientMessage {
+        id,
+        packet: ClientPacket::Lookup(vec![user("1:2")]),
+    };
+    let request = PollRequest {
+        commands: vec![Ok(message); commands],
+        batch: Some(1),
+        received: None,
+        resume_id: None,
+        respond,
+    };
+    let connection = entry(gateway, session).session.connection().unwrap();
+    gateway.with(connection, |connection, cx| {
+        Dispatch::on_request(connection, Request::Poll(Box::new(request)), cx);
+    });
+    gateway.run();
+    answer
+}
+
+const SAVING: Drain = Drain {
+    spread_ms: 0,
+    is_ending: true,
+    is_saving: true,
+};
+
+#[test]
+fn poll_with_a_request_under_way_is_answered_that_it_goes_away_before_sessions_are_saved() {
+    let mut gateway = gateway(0, &Arc::new(Noted::default()));
+    let sessions = crowd(&mut gateway, 2);
+    let id = Some(RequestId("1".into()));
+    let mut answer = lookups(&mut gateway, sessions[0], 1, id);
+    assert!(answer.try_recv().is_err(), "its call waits");
+    gateway.begin_drain(SAVING);
+    let answer = answer.try_recv().unwrap().unwrap();
+    let answer = std::str::from_utf8(&answer.body).unwrap();
+    assert!(
+        answer.contains("$av:close") && !answer.contains("goaway"),
+        "{answer}"
+    );
+    for session in sessions {
+        let entry = entry(&mut gateway, session);
+        assert_eq!(entry.session.connection(), None);
+        assert_eq!(entry.session.outbox.waiting_len(), 0, "no goaway waits");
+    }
+}
+
+#[test]
+fn commands_of_a_request_are_carried_out_before_sessions_are_saved() {
+    let mut gateway = gateway(0, &Arc::new(Noted::default()));
+    let session = begin(&mut gateway);
+    let mut answer = lookups(&mut gateway, session, 640, None);
+    gateway.begin_drain(SAVING);
+    gateway.drain_rest();
+    let taken = |gateway: &mut Gateway| entry(gateway, session).session.accepted();
+    assert!(taken(&mut gateway) < 640);
+    assert!(answer.try_recv().is_err(), "some of its commands wait");
+    loop {
+        gateway.intake.begin_turn();
+        let next = gateway.go_on();
+        gateway.flush();
+        if next == Next::None {
+            break;
+        }
+    }
+    assert_eq!(taken(&mut gateway), 640);
+    let answer = answer.try_recv().unwrap().unwrap();
+    assert!(answer.body.windows(9).any(|part| part == b"$av:close"));
 }
