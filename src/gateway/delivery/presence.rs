@@ -118,7 +118,7 @@ impl Gateway {
         }
         let profiles = std::mem::take(&mut entry.profiles);
         if entry.changed.is_empty() {
-            return self.write_profiles(session, profiles);
+            return self.write_profiles(session, profiles, occasion);
         }
         let mut changed = std::mem::take(&mut entry.changed);
         changed.sort_unstable();
@@ -135,7 +135,7 @@ impl Gateway {
             frame = frame.alone();
         }
         self.send_frame(session, frame, None);
-        self.write_profiles(session, profiles);
+        self.write_profiles(session, profiles, occasion);
     }
 }
 

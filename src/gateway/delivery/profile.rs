@@ -4,6 +4,7 @@
 use thin_vec::ThinVec;
 
 use crate::gateway::Gateway;
+use crate::gateway::delivery::presence::Occasion;
 use crate::gateway::subscription::profile::{PROFILES_BYTES, ProfileChange, merge};
 use turntable_core::id::UserId;
 use turntable_core::key::SessionSlot;
@@ -43,6 +44,7 @@ impl Gateway {
         &mut self,
         session: SessionSlot,
         mut changes: ThinVec<ProfileChange>,
+        occasion: Occasion,
     ) {
         merge(&mut changes);
         while !changes.is_empty() {
@@ -54,7 +56,9 @@ impl Gateway {
                 return self.lists.changed.push(session);
             }
             let is_alone = entry.unnumbered().is_some();
-            let Some(frame) = self.subscriptions.watches.profile_frame(&mut changes) else {
+            let is_round = occasion == Occasion::Round;
+            let watches = &mut self.subscriptions.watches;
+            let Some(frame) = watches.profile_frame(&mut changes, is_round) else {
                 continue;
             };
             let frame = if is_alone { frame.alone() } else { frame };
@@ -64,14 +68,13 @@ impl Gateway {
 }
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used)]
+#[allow(clippy::unwrap_used, clippy::indexing_slicing)]
 mod tests {
     use std::collections::HashSet;
     use std::sync::Arc;
 
     use super::*;
     use crate::gateway::delivery::encoding::{Encoding, Encodings, Reader};
-    use crate::gateway::delivery::presence::Occasion;
     use crate::gateway::testing::{Noted, crowd, entry, gateway, user};
     use turntable_core::packet::Presence;
     use turntable_core::payload::Payload;
@@ -120,5 +123,26 @@ mod tests {
             gateway.write_changes(session, Occasion::Round);
         }
         assert_eq!(encodes(&mut gateway, &sessions), (1, 1));
+    }
+
+    #[test]
+    fn session_that_fetches_gets_no_message_twice() {
+        let mut gateway = gateway(0, &Arc::new(Noted::default()));
+        let session = crowd(&mut gateway, 1)[0];
+        gateway.subscribe(session, vec![user("2:1")], None);
+        gateway.presence(&user("2:1"), Presence::Online);
+        let set = vec![("name".into(), Some(Payload::from_json("\"Mel\"")))];
+        gateway.profile(&user("2:1"), &set, false);
+        let number = entry(&mut gateway, session).profiles[0].number;
+        gateway.write_snapshots();
+        let before = entry(&mut gateway, session).session.outbox.waiting_len();
+        for occasion in [Occasion::Snapshot, Occasion::Fetch, Occasion::Fetch] {
+            let changes = [ProfileChange::again(number)].into();
+            gateway.write_profiles(session, changes, occasion);
+        }
+        let outbox = &entry(&mut gateway, session).session.outbox;
+        let sent = outbox.waiting().skip(before);
+        let texts = sent.map(|frame| frame.as_message().unwrap().text().as_ptr());
+        assert_eq!(texts.collect::<HashSet<_>>().len(), 3);
     }
 }

@@ -104,7 +104,7 @@ impl Profile {
 #[derive(Debug, Default)]
 pub(crate) struct Profiles {
     by_user: FxHashMap<UserNumber, Box<Profile>>,
-    /// What the last message was made of, and the message: the next session may
+    /// What the last message of this round was made of, and the message: the next session may
     /// watch the same users.
     written: Option<(Box<[ProfileChange]>, Frame)>,
 }
@@ -161,13 +161,16 @@ impl Profiles {
         self.written = None;
     }
 
-    /// A message of the first changes; the others stay in the list.
+    /// A message of the first changes; the others stay in the list. In a round it may be shared:
+    /// each session has one then. Between rounds one session could get it twice, by one id.
     pub(super) fn frame<'a>(
         &mut self,
         changes: &mut ThinVec<ProfileChange>,
+        is_round: bool,
         user: impl Fn(UserNumber) -> Option<&'a UserId>,
     ) -> Option<Frame> {
-        if let Some((of, frame)) = &self.written
+        if is_round
+            && let Some((of, frame)) = &self.written
             && **of == **changes
         {
             changes.clear();
@@ -195,14 +198,16 @@ impl Profiles {
         let is_empty = out.len() == start;
         out.extend_from_slice(json_v1::PROFILES_TAIL);
         let is_complete = count == changes.len();
-        let made_of: Option<Box<[ProfileChange]>> =
-            (is_complete && count <= SHARED_USERS).then(|| (**changes).into());
+        let is_shared = is_round && is_complete && count <= SHARED_USERS;
+        let made_of: Option<Box<[ProfileChange]>> = is_shared.then(|| (**changes).into());
         changes.drain(..count);
         if is_empty {
             return None;
         }
         let frame = Frame::build(|text| text.extend_from_slice(&out));
-        self.written = made_of.map(|made_of| (made_of, frame.clone()));
+        if is_round {
+            self.written = made_of.map(|made_of| (made_of, frame.clone()));
+        }
         Some(frame)
     }
 }
@@ -258,8 +263,8 @@ mod tests {
 
         fn frame(&mut self, changes: &mut ThinVec<ProfileChange>) -> Option<Frame> {
             let users = &self.users;
-            self.profiles
-                .frame(changes, |number| users.get(number.to_bits() as usize))
+            let user = |number: UserNumber| users.get(number.to_bits() as usize);
+            self.profiles.frame(changes, true, user)
         }
 
         fn text(&mut self, changes: &[ProfileChange]) -> String {

@@ -72,11 +72,16 @@ impl Watches {
     }
 
     /// A `profiles` of what changed, as much as one message should have; the rest
-    /// stays in the list. `None` where there is nothing to send.
-    pub(crate) fn profile_frame(&mut self, changes: &mut ThinVec<ProfileChange>) -> Option<Frame> {
+    /// stays in the list. `None` where there is nothing to send. In a round sessions share
+    /// what is the same.
+    pub(crate) fn profile_frame(
+        &mut self,
+        changes: &mut ThinVec<ProfileChange>,
+        is_round: bool,
+    ) -> Option<Frame> {
         let users = &self.users;
         let user = |number: UserNumber| users.get(number).map(Watched::user);
-        self.profiles.frame(changes, user)
+        self.profiles.frame(changes, is_round, user)
     }
 
     /// The round is over: forgets the messages that were written in it.
