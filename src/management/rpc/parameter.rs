@@ -157,16 +157,33 @@ impl Parameter {
 }
 
 /// A whole number. Some languages write one with a fraction of zero (`60.0`), which JSON Schema
-/// has as an integer, too.
+/// has as an integer, too. It is read as text: a float of 64 bits rounds fractions of large
+/// numbers away.
 fn whole(text: &str) -> Option<u64> {
-    /// Beyond it a fraction does not count, so that the number may be another one.
-    const EXACT_MAX: f64 = 9_007_199_254_740_991.0;
-    let exact = || {
-        let number: f64 = text.parse().ok()?;
-        let is_whole = (0.0..=EXACT_MAX).contains(&number) && number.fract() == 0.0;
-        is_whole.then_some(number as u64)
+    /// No number of 64 bits has more zeros at its end.
+    const ZEROS_MAX: usize = 19;
+    let (mantissa, exponent) = match text.split_once(['e', 'E']) {
+        Some((mantissa, exponent)) => (mantissa, exponent.parse::<i32>().ok()?),
+        None => (text, 0),
     };
-    text.parse().ok().or_else(exact)
+    let (whole, fraction) = mantissa.split_once('.').unwrap_or((mantissa, "0"));
+    let mut digits = format!("{whole}{fraction}");
+    if whole.is_empty() || fraction.is_empty() || !digits.bytes().all(|d| d.is_ascii_digit()) {
+        return None;
+    }
+    let shift = i64::from(exponent) - i64::try_from(fraction.len()).ok()?;
+    let places = usize::try_from(shift.unsigned_abs()).ok()?;
+    if shift < 0 {
+        let behind = digits.split_off(digits.len().saturating_sub(places));
+        if behind.bytes().any(|digit| digit != b'0') {
+            return None;
+        }
+    } else if places <= ZEROS_MAX {
+        digits.extend(std::iter::repeat_n('0', places));
+    } else {
+        return None;
+    }
+    format!("0{digits}").parse().ok()
 }
 
 /// The type of a parameter.
@@ -240,15 +257,27 @@ mod tests {
         );
         assert_eq!(read(Type::Users, "7"), Err(ErrorCode::BadMessage));
         assert_eq!(read(Type::Seconds, "60"), Ok(Argument::Seconds(60)));
-        for json in ["60.0", "6e1", r#""60""#] {
+        for json in ["60.0", "6e1", "6.00E+1", "600e-1", r#""60""#] {
             assert_eq!(read(Type::Seconds, json), Ok(Argument::Seconds(60)));
+        }
+        for (json, number) in [
+            ("9007199254740993.0", 9_007_199_254_740_993),
+            ("18446744073709551615", u64::MAX),
+            ("0e-9", 0),
+        ] {
+            assert_eq!(read(Type::Seconds, json), Ok(Argument::Seconds(number)));
         }
         for json in [
             "-1",
             "1.5",
             "1e99",
-            "9007199254740993.0",
+            "2e19",
+            "6e-1",
             "9007199254740991.6",
+            "9007199254740990.6",
+            "4503599627370497.3",
+            r#""1.""#,
+            r#"".5""#,
             r#""x""#,
             r#""inf""#,
             r#""nan""#,
