@@ -346,6 +346,35 @@ fn refused_publishes_take_nothing_from_the_clients_of_the_same_address() {
 }
 
 #[test]
+fn attributes_are_charged_to_what_others_get_of_an_address() {
+    let rate = ("limits.address_publish", "{ per_second = 1, burst = 5000 }");
+    let server = Server::with(&[rate]);
+    let (mut one, mut other) = (server.user("1:1"), server.user("1:2"));
+    let long = json!({"name": "x".repeat(3_000)});
+    one.request("set", long.clone());
+    other.command("set", long.clone());
+    let error = other.expect_error("rate_limited")["data"].clone();
+    assert_eq!(error["command"], "set");
+    assert!(error["details"]["retry_ms"].as_u64().unwrap() > 1_000);
+    // Nor with the identification.
+    let mut late = server.connect();
+    late.command("idme", json!({"user": "1:3", "attributes": long}));
+    let error = late.expect_error("rate_limited")["data"].clone();
+    assert_eq!(error["command"], "idme");
+    assert!(error["details"]["retry_ms"].as_u64().unwrap() > 1_000);
+    assert_eq!(
+        server.metric(&limits_reached("limits.address_publish")),
+        2.0
+    );
+    late.command(
+        "idme",
+        json!({"user": "1:3", "attributes": {"name": "Tom"}}),
+    );
+    assert_eq!(late.expect("welcome")["attributes"]["name"], "Tom");
+    other.request("set", json!({"name": "Mel"}));
+}
+
+#[test]
 fn answers_to_lookups_are_paid_for_by_session_and_address() {
     let server = Server::with(&[
         ("limits.bytes.per_second", "100"),

@@ -26,6 +26,7 @@ use turntable_core::model::permission::Who;
 use turntable_core::packet::{Beginning, ErrorBody, Reason, RequestId};
 use turntable_core::payload::Payload;
 use turntable_core::reason::{CloseReason, ErrorCode};
+use turntable_core::session::attributes_bytes;
 
 /// The portal's answer, from one of its threads.
 #[derive(Debug, Message)]
@@ -235,8 +236,13 @@ impl Gateway {
                 if let Err(error) = may_set(Who::new(&identity.user, &permissions), names) {
                     return self.refuse_again(key, &error.of("idme"), id);
                 }
+                let claimed = attributes.iter().map(|(name, value)| (name, Some(value)));
+                let claimed_bytes = match attributes.is_empty() {
+                    true => 0,
+                    false => attributes_bytes(&identity.user, claimed),
+                };
                 let identity = with_attributes(identity, attributes);
-                self.identify(key, identity, status, id);
+                self.identify(key, identity, claimed_bytes, status, id);
             }
             Err(refused) => {
                 self.refuse_claim(key, refused, id);

@@ -60,18 +60,23 @@ impl Gateway {
         }
     }
 
-    /// Begins a session for a client that is this user; its avatar has to admit it.
+    /// Begins a session for a client that is this user; its avatar has to admit it. Watchers get
+    /// so many bytes of the attributes that the client claims.
     pub(crate) fn identify(
         &mut self,
         connection: ConnKey,
         identity: Identity,
+        claimed_bytes: usize,
         status: Option<OwnStatus>,
         id: Option<RequestId>,
     ) {
         if !self.may_identify(connection) {
             return;
         }
-        if let Err(error) = self.charge_session(connection) {
+        let charged = self
+            .charge_session(connection)
+            .and_then(|()| self.take_claimed(connection, claimed_bytes, clock::now_ms()));
+        if let Err(error) = charged {
             return self.refuse_again(connection, &error.of("idme"), id);
         }
         // A connection's name was promised to its session.

@@ -11,7 +11,7 @@ use crate::gateway::admission::{AddressShare, DetachedPermit, Permit};
 use crate::gateway::session::SessionEntry;
 use cost::Cost;
 use turntable_core::address::Address;
-use turntable_core::key::SessionSlot;
+use turntable_core::key::{ConnKey, SessionSlot};
 use turntable_core::packet::{ClientPacket, ErrorBody};
 use turntable_core::session::published_bytes;
 
@@ -87,6 +87,23 @@ impl Gateway {
         let share = self.share(session);
         share.map_or(Ok(()), |share| {
             cost::take_published(share, bytes, limit, now_ms)
+        })
+    }
+
+    /// The same of what others get of a client that identifies on this connection.
+    ///
+    /// # Errors
+    /// `rate_limited`, where the address has no more.
+    pub(super) fn take_claimed(
+        &self,
+        connection: ConnKey,
+        bytes: usize,
+        now_ms: u64,
+    ) -> Result<(), ErrorBody> {
+        let permit = self.connections.permit(connection).filter(|_| bytes > 0);
+        let limit = self.settings.limits.address_publish;
+        permit.map_or(Ok(()), |permit| {
+            cost::take_published(&permit.share(), bytes, limit, now_ms)
         })
     }
 

@@ -27,7 +27,7 @@ pub mod settings;
 pub mod standing;
 
 pub use charge::{address_error, bytes_error};
-pub use published::published_bytes;
+pub use published::{attributes_bytes, published_bytes};
 
 use crate::id::{SessionId, UserId};
 use crate::key::{ConnKey, SessionKey, UserNumber};

@@ -1,11 +1,13 @@
 //! What others get of a command, in bytes.
 //!
 //! Channels and rooms charge what they send to each listener, but a listener is on many
-//! of them, and services hand calls out to their instances. What one address makes all of
-//! them send is charged at its gateway, before the owners see the command.
+//! of them, watchers get the attributes of many users, and services hand calls out to their
+//! instances. What one address makes all of them send is charged at its gateway, before the
+//! owners see the command.
 
 use crate::id::UserId;
 use crate::packet::ClientPacket;
+use crate::payload::Payload;
 
 /// What a message has beside its texts.
 const MESSAGE_BYTES: usize = 128;
@@ -13,9 +15,8 @@ const MESSAGE_BYTES: usize = 128;
 const GAME_BYTES: usize = 64;
 const ACTION_BYTES: usize = 48;
 
-/// About how many bytes one listener, or an instance of a service, gets of a command of
-/// `user`; 0 for one that nobody
-/// else gets.
+/// About how many bytes one listener, one watcher or one instance of a service gets of a
+/// command of `user`; 0 for a command that has no other receivers.
 #[must_use]
 pub fn published_bytes(packet: &ClientPacket, user: &UserId) -> usize {
     match packet {
@@ -35,13 +36,25 @@ pub fn published_bytes(packet: &ClientPacket, user: &UserId) -> usize {
             MESSAGE_BYTES + f.len() + user.as_str().len() + args
         }
         ClientPacket::Set(changes) => {
-            let changes = changes.iter().map(|(name, value)| {
-                name.len() + value.as_ref().map_or(4, |value| value.as_json().len())
-            });
-            MESSAGE_BYTES + user.as_str().len() + changes.sum::<usize>()
+            let changes = changes.iter();
+            attributes_bytes(user, changes.map(|(name, value)| (name, value.as_ref())))
         }
         _ => 0,
     }
+}
+
+/// About how many bytes one watcher gets of attributes of `user`; of those without a value
+/// that they are removed.
+#[must_use]
+pub fn attributes_bytes<'a>(
+    user: &UserId,
+    attributes: impl Iterator<Item = (&'a Box<str>, Option<&'a Payload>)>,
+) -> usize {
+    let texts = attributes.map(|(name, value)| {
+        let value = value.map_or("null".len(), |value| value.as_json().len());
+        name.len() + value
+    });
+    MESSAGE_BYTES + user.as_str().len() + texts.sum::<usize>()
 }
 
 #[cfg(test)]

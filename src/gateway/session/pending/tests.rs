@@ -96,7 +96,7 @@ fn late_admission_is_refused_with_the_id_of_its_command() {
     let mut gateway = gateway(0, &owners);
     let connection = connect(&mut gateway);
     let id = RequestId("7".into());
-    gateway.identify(connection, Identity::new(user("1:1")), None, Some(id));
+    gateway.identify(connection, Identity::new(user("1:1")), 0, None, Some(id));
     gateway.run();
     let waiting = gateway.connections.get(connection).unwrap();
     let Phase::Identifying(session) = waiting.phase else {
@@ -238,7 +238,7 @@ fn claim_that_waits_for_its_avatar_outlives_the_deadline() {
     let owners = Arc::new(Noted::default());
     let mut gateway = gateway(0, &owners);
     let key = connect(&mut gateway);
-    gateway.identify(key, Identity::new(user("1:1")), None, None);
+    gateway.identify(key, Identity::new(user("1:1")), 0, None, None);
     gateway.run();
     gateway.identification_is_due(key);
     gateway.run();
