@@ -38,12 +38,12 @@ pub(super) fn serve_operators(
         .disable_signals()
         .listen("management", listener, move || {
             let operator = operator.clone();
-            let (settings, metrics) = (settings.clone(), operator.metrics());
+            let (guarded, metrics) = (settings.clone(), operator.metrics());
             let in_force = operator.in_force();
             let app = App::new()
                 .wrap(from_fn(move |request, next| {
                     let is_open = in_force.get().access.is_open();
-                    guarding::guard((settings.clone(), is_open), metrics.clone(), request, next)
+                    guarding::guard((guarded.clone(), is_open), metrics.clone(), request, next)
                 }))
                 .configure(move |config| operator.routes(config));
             let http = HttpService::build()
@@ -53,7 +53,8 @@ pub(super) fn serve_operators(
                     data.insert(connection.clone());
                 })
                 .finish(map_config(app, |()| AppConfig::default()));
-            let connections = Rc::new(OperatorConnections::new(tls.clone()));
+            let connections = OperatorConnections::new(tls.clone(), settings.clone());
+            let connections = Rc::new(connections);
             fn_service(move |stream: TcpStream| connections.clone().accept(stream)).and_then(http)
         })?
         .run();

@@ -230,6 +230,7 @@ fn http(config: &Config) -> HttpSettings {
         server: config.server.clone(),
         transports: config.transports,
         incomplete: incomplete(&config.server),
+        tls_handshakes: config.limits.tls_handshake,
     }
 }
 

@@ -108,6 +108,11 @@ impl Acceptor {
             // They come faster than they can be refused.
             return Err(DispatchError::DisconnectTimeout);
         };
+        if is_tls {
+            let rate = settings.handshakes(origin.is_proxy);
+            let begun = self.tls.begin(origin.address, rate);
+            begun.map_err(|_| DispatchError::DisconnectTimeout)?;
+        }
         let head = Duration::from_millis(server.head_timeout_ms);
         let limits = FlowLimits {
             // One that is refused must not prevent that others are refused.
@@ -176,6 +181,7 @@ mod tests {
     use crate::gateway::admission::IncompleteLimits;
     use crate::gateway::testing::{Noted, shared};
     use crate::http::settings::ServerSettings;
+    use turntable_core::rate::BucketSettings;
 
     #[actix::test]
     async fn connections_that_wait_for_a_restoration_are_counted() {
@@ -194,6 +200,7 @@ mod tests {
                     total: 1_000,
                     per_address: 1_000,
                 },
+                tls_handshakes: BucketSettings::new(0, 1),
             })),
             tls: Arc::new(TlsListener::new("server", shared.metrics.clone())),
         };

@@ -9,6 +9,7 @@ pub mod certificate;
 pub mod fault;
 pub mod flow;
 pub mod handshake;
+mod handshake_rate;
 pub mod head_end;
 pub mod invalid;
 pub mod listener;

@@ -21,9 +21,13 @@ use actix_rt::net::TcpStream;
 use actix_rt::time::sleep;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
+use crate::http::network;
+use crate::http::settings::HttpSettings;
 use crate::http::socket::Socket;
 use crate::http::tls::{self, TlsListener};
 use crate::http::tls_handshake::Failed;
+use crate::watched::Watched;
+use turntable_core::rate::BucketSettings;
 
 /// As many may be idle, or take their time.
 const PATIENT_MAX: usize = 32;
@@ -44,6 +48,7 @@ const HANDSHAKE: Duration = Duration::from_secs(5);
 #[derive(Debug)]
 pub struct OperatorConnections {
     tls: Arc<TlsListener>,
+    settings: Arc<Watched<HttpSettings>>,
     all: RefCell<VecDeque<Weak<RefCell<Inner>>>>,
     /// Whether they are looked at until there are few again.
     is_looking: Cell<bool>,
@@ -71,9 +76,10 @@ pub type Accepted = (OperatorConnection, Protocol, Option<SocketAddr>);
 impl OperatorConnections {
     /// None yet, at a listener with this certificate.
     #[must_use]
-    pub fn new(tls: Arc<TlsListener>) -> Self {
+    pub fn new(tls: Arc<TlsListener>, settings: Arc<Watched<HttpSettings>>) -> Self {
         Self {
             tls,
+            settings,
             all: RefCell::default(),
             is_looking: Cell::default(),
         }
@@ -86,8 +92,14 @@ impl OperatorConnections {
     pub async fn accept(self: Rc<Self>, stream: TcpStream) -> Result<Accepted, DispatchError> {
         let _ = stream.set_nodelay(true);
         let peer = stream.peer_addr().ok();
+        let address = peer.map_or(IpAddr::from([0, 0, 0, 0]), |peer| peer.ip());
         let tls = self.tls.clone();
-        let stream = Socket::new(stream, tls.config()).map_err(DispatchError::Io)?;
+        let config = tls.config();
+        if config.is_some() {
+            let begun = tls.begin(address, self.handshakes(address));
+            begun.map_err(|_| DispatchError::DisconnectTimeout)?;
+        }
+        let stream = Socket::new(stream, config).map_err(DispatchError::Io)?;
         let is_tls = stream.is_tls();
         let inner = Rc::new(RefCell::new(Inner {
             stream,
@@ -107,7 +119,6 @@ impl OperatorConnections {
             });
         }
         if is_tls {
-            let address = peer.map_or(IpAddr::from([0, 0, 0, 0]), |peer| peer.ip());
             let done = tls.handshake(HANDSHAKE, address, |cx| {
                 let mut inner = inner.borrow_mut();
                 match inner.stream.poll_handshake(cx) {
@@ -122,6 +133,12 @@ impl OperatorConnections {
             inner.borrow_mut().until = Instant::now() + REMOTE;
         }
         Ok((OperatorConnection(inner), Protocol::Http1, peer))
+    }
+
+    fn handshakes(&self, address: IpAddr) -> BucketSettings {
+        let settings = self.settings.get();
+        let is_proxy = network::is_trusted(address, &settings.server.trusted_proxies);
+        settings.handshakes(is_proxy)
     }
 
     /// Ends the oldest ones where there are many. Returns whether there are.

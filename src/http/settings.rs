@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::gateway::admission::IncompleteLimits;
 use crate::http::network::{ForwardedHeader, Network};
+use turntable_core::rate::BucketSettings;
 
 /// What the public listener needs to know of the configuration.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -18,6 +19,20 @@ pub struct HttpSettings {
     pub transports: TransportSettings,
     /// What clients may have sent that is not whole.
     pub incomplete: IncompleteLimits,
+    /// Handshakes of TLS that begin, of one address.
+    pub tls_handshakes: BucketSettings,
+}
+
+impl HttpSettings {
+    /// The rate of handshakes for a connection. All clients of a trusted proxy share its
+    /// address, so it has none.
+    #[must_use]
+    pub const fn handshakes(&self, is_proxy: bool) -> BucketSettings {
+        match is_proxy {
+            true => BucketSettings::new(0, 1),
+            false => self.tls_handshakes,
+        }
+    }
 }
 
 /// The section `[server]`.

@@ -4,7 +4,7 @@
 //! ```text
 //!  files ──prepare──► Prepared ──apply──► in force ──► sessions that begin from then on
 //! ```
-//! A handshake has a time limit, and what has come of it counts as input that is not whole
+//! An address begins handshakes at a rate (`limits.tls_handshake`). A handshake has a time limit, and what has come of it counts as input that is not whole
 //! (`gateway/admission/incomplete.rs`). One that fails is counted and its client gets the
 //! alert, or an answer in plain HTTP; nothing of it is in the log but for `debug`.
 
@@ -18,12 +18,16 @@ use actix_rt::time::timeout;
 use parking_lot::Mutex;
 use rustls::ServerConfig;
 
+use crate::clock;
 use crate::http::certificate::{Certificate, CertificateError};
+use crate::http::handshake_rate::HandshakeRate;
 use crate::http::settings::TlsSettings;
 use crate::http::socket::Socket;
 use crate::http::tls_handshake::Failed;
 use crate::metric::Metrics;
 use crate::watched::Watched;
+use turntable_core::limit::Limit;
+use turntable_core::rate::BucketSettings;
 
 /// The certificate of one listener.
 #[derive(Debug)]
@@ -33,6 +37,7 @@ pub struct TlsListener {
     in_force: Watched<InForce>,
     /// One changes it at a time.
     changing: Mutex<()>,
+    rate: HandshakeRate,
     metrics: Arc<Metrics>,
 }
 
@@ -59,6 +64,7 @@ impl TlsListener {
             name,
             in_force: Watched::new(InForce::default()),
             changing: Mutex::default(),
+            rate: HandshakeRate::default(),
             metrics,
         }
     }
@@ -144,6 +150,20 @@ impl TlsListener {
         certificate.map(|certificate| certificate.config.clone())
     }
 
+    /// A handshake is about to begin, of which nothing was read.
+    ///
+    /// # Errors
+    /// Its address begins too many. That is counted, and the client gets no answer: it would
+    /// cost what the rate limits.
+    pub fn begin(&self, peer: IpAddr, rate: BucketSettings) -> Result<(), Failed> {
+        if self.rate.take(peer, rate, clock::now_ms()) {
+            return Ok(());
+        }
+        self.metrics.reach(Limit::TlsHandshake.key());
+        self.fail(peer, Failed::TooMany);
+        Err(Failed::TooMany)
+    }
+
     /// Carries the handshake out; `poll` does a part of it.
     ///
     /// # Errors
@@ -156,10 +176,12 @@ impl TlsListener {
     ) -> Result<(), Failed> {
         let done = timeout(limit, poll_fn(|cx| poll(cx))).await;
         let done = done.unwrap_or(Err(Failed::Late));
-        done.inspect_err(|failed| {
-            self.metrics.fail_handshake(self.name, failed.label());
-            log::debug!("a TLS handshake of {peer} failed: {}", failed.label());
-        })
+        done.inspect_err(|failed| self.fail(peer, *failed))
+    }
+
+    fn fail(&self, peer: IpAddr, failed: Failed) {
+        self.metrics.fail_handshake(self.name, failed.label());
+        log::debug!("a TLS handshake of {peer} failed: {}", failed.label());
     }
 }
 

@@ -23,6 +23,8 @@ pub enum Failed {
     Late,
     /// Too much input is not whole.
     TooMuch,
+    /// Its address begins too many.
+    TooMany,
 }
 
 impl Failed {
@@ -51,6 +53,7 @@ impl Failed {
             Self::Closed => "closed",
             Self::Late => "timeout",
             Self::TooMuch => "incomplete_bytes_max",
+            Self::TooMany => "rate_limited",
         }
     }
 

@@ -76,6 +76,7 @@ const KEYS: &[(&str, &str)] = &[
     ("limits.session", "{ per_second = 0, burst = 1 }"),
     ("limits.connection_session", "{ per_second = 0, burst = 1 }"),
     ("limits.resume", "{ per_second = 0, burst = 1 }"),
+    ("limits.tls_handshake", "{ per_second = 0, burst = 1 }"),
 ];
 
 fn user(number: u64) -> String {

@@ -41,6 +41,7 @@ pub enum Limit {
     Session,
     ConnectionSession,
     Resume,
+    TlsHandshake,
     Watched,
     Lookup,
     NoteBytes,
@@ -73,7 +74,7 @@ pub enum Limit {
 
 impl Limit {
     /// Every limit, in the order of config.toml.
-    pub const ALL: [Self; 58] = [
+    pub const ALL: [Self; 59] = [
         Self::Connections,
         Self::ConnectionsPerAddress,
         Self::MessageBytes,
@@ -110,6 +111,7 @@ impl Limit {
         Self::Session,
         Self::ConnectionSession,
         Self::Resume,
+        Self::TlsHandshake,
         Self::Watched,
         Self::Lookup,
         Self::NoteBytes,
@@ -175,6 +177,7 @@ impl Limit {
             Self::Session => "limits.session",
             Self::ConnectionSession => "limits.connection_session",
             Self::Resume => "limits.resume",
+            Self::TlsHandshake => "limits.tls_handshake",
             Self::Watched => "presence.watch_max",
             Self::Lookup => "presence.lookup_max",
             Self::NoteBytes => "presence.note_bytes_max",

@@ -149,6 +149,8 @@ pub struct LimitSettings {
     pub connection_session: BucketSettings,
     /// Sessions that are resumed, of one address.
     pub resume: BucketSettings,
+    /// Handshakes of TLS that begin at one listener, of one address.
+    pub tls_handshake: BucketSettings,
 }
 
 impl LimitSettings {
@@ -191,6 +193,7 @@ impl Default for LimitSettings {
             session: BucketSettings::new(100, 2_000),
             connection_session: BucketSettings::new(10, 100),
             resume: BucketSettings::new(200, 5_000),
+            tls_handshake: BucketSettings::new(200, 3_000),
         }
     }
 }
