@@ -210,6 +210,8 @@ export class Sender {
   async #deliver(batch) {
     let gaps = 0;
     let foreign = false;
+    /** Why the only message is not sent again: it is too large for a request. @type {ResponseError | undefined} */
+    let too_large;
     for (let failures = 0; !this.#closed && batch.length > 0; ) {
       /** @type {any} */
       let response;
@@ -219,9 +221,9 @@ export class Sender {
       // A listener of what is stale may have closed the client.
       if (this.#closed) return false;
       try {
-        const body = this.#body(batch);
+        const body = too_large ? `[${datagramOf(this.tunnel, undefined)}]` : this.#body(batch);
         this.#hooks.traffic("out", "datagram", body);
-        ({ response, error } = await this.#request(body, this.#number(batch), failures));
+        ({ response, error } = await this.#request(body, too_large ? UNKNOWN : this.#number(batch), failures));
         foreign = error !== undefined && response.status < 500 && !concernsRequest(response.status, error, batch);
         if (foreign) throw new Error(error?.message);
       } catch (failure) {
@@ -236,6 +238,16 @@ export class Sender {
         continue;
       }
       if (this.#closed) return false;
+      if (error?.code !== undefined && response.status === 413 && !too_large && batch.length === 1 && batch[0]?.entry) {
+        // A frame may have more bytes than a request: the server may have the command from another transport.
+        too_large = error;
+        failures = 0;
+        continue;
+      }
+      if (too_large && (error === undefined || (response.status < 500 && ![410, 429].includes(response.status)))) {
+        this.#tooLarge(batch, response.answers, too_large);
+        return !this.#closed;
+      }
       const outcome = await this.#answered(response, batch, error);
       if (outcome === "failed") return false;
       if (outcome === "answered") return true;
@@ -246,6 +258,20 @@ export class Sender {
       }
     }
     return !this.#closed;
+  }
+
+  /**
+   * A command is too large for a request, and the server has said what it has.
+   * @param {Outgoing[]} batch
+   * @param {any} answer to the question; undefined if it was refused
+   * @param {ResponseError} error
+   */
+  #tooLarge(batch, answer, error) {
+    const texts = batch.map(({ text }) => text);
+    const knows = this.#gap(batch, answer);
+    if (this.#closed || batch.length === 0) return;
+    this.#hooks.discarded(batch.map(({ entry }) => entry), knows);
+    this.#hooks.refused(texts, error);
   }
 
   /**
