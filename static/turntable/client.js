@@ -83,6 +83,7 @@ export class Client extends Emitter {
       },
       // An answer to a poll answers every probe.
       activity: () => (this.#session.transport.push ? this.#heartbeat.activity() : this.#heartbeat.answered()),
+      rated: () => this.#heartbeat.answered(),
       sent: () => this.#heartbeat.attend(),
       changed: () => this.#store?.changed(),
       traffic: ({ direction, kind, content, bytes }) => {
@@ -98,8 +99,7 @@ export class Client extends Emitter {
         probe: () => {
           // A clock exchange over poll measures nothing.
           if (!this.#session.transport.push) return this.#session.connection.probe();
-          this.clock.probe();
-          return true;
+          return this.clock.probe();
         },
         steady: (steady) => this.#state.steady(steady),
         dead: () => this.#session.connection.drop(4008, "no answer of the server to a probe"),

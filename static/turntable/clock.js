@@ -131,31 +131,34 @@ export class Clock {
    * @returns {Promise<void>} rejects with a TurntableError, for instance while offline
    */
   sync() {
-    return new Promise((resolve, reject) => {
-      if (!this.#session.online) {
-        // A queued exchange would measure the time in the queue.
-        reject(new TurntableError("unavailable", "the client is offline", { command: "time" }));
-        return;
+    return new Promise((resolve, reject) => this.#exchange({ resolve, reject }));
+  }
+
+  /** @param {{resolve: () => void, reject: (error: any) => void}} outcome */
+  #exchange(outcome) {
+    if (!this.#session.online) {
+      // A queued exchange would measure the time in the queue.
+      outcome.reject(new TurntableError("unavailable", "the client is offline", { command: "time" }));
+      return;
+    }
+    this.check();
+    const t0 = this.wire(this.local());
+    const waiting = this.#open.get(t0);
+    // Calls at the same instant share one exchange.
+    if (waiting) {
+      waiting.push(outcome);
+      return;
+    }
+    try {
+      this.#session.send("time", { t0, received: this.#session.received });
+      this.#open.set(t0, [outcome]);
+      // Remove exchanges that were never answered. Times only move forward.
+      for (const old of this.#open.keys()) {
+        if (old < t0 - this.#timeout_ms) this.#abandon(old, "no answer in time");
       }
-      this.check();
-      const t0 = this.wire(this.local());
-      const waiting = this.#open.get(t0);
-      // Calls at the same instant share one exchange.
-      if (waiting) {
-        waiting.push({ resolve, reject });
-        return;
-      }
-      try {
-        this.#session.send("time", { t0, received: this.#session.received });
-        this.#open.set(t0, [{ resolve, reject }]);
-        // Remove exchanges that were never answered. Times only move forward.
-        for (const old of this.#open.keys()) {
-          if (old < t0 - this.#timeout_ms) this.#abandon(old, "no answer in time");
-        }
-      } catch (error) {
-        reject(error);
-      }
-    });
+    } catch (error) {
+      outcome.reject(error);
+    }
   }
 
   /**
@@ -218,9 +221,19 @@ export class Clock {
     for (const t0 of [...this.#open.keys()]) this.#abandon(t0, "the connection was lost");
   }
 
-  /** @internal performs an exchange without reporting its result */
+  /**
+   * @internal performs an exchange without reporting its result
+   * @returns {boolean} false if the server's rates permit none now, so that no answer follows
+   */
   probe() {
-    this.sync().catch(() => {});
+    let permitted = true;
+    this.#exchange({
+      resolve: () => {},
+      reject: ({ code }) => {
+        permitted = code !== "rate_limited";
+      },
+    });
+    return permitted;
   }
 
   /**

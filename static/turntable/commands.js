@@ -392,8 +392,8 @@ export class Commands {
     this.#uplink.log.refused(data?.command, id);
     this.confirmed();
     if (data?.code === "rate_limited" && data.details?.retry_ms > 0) this.#outbox.limited(data.command, data.details.retry_ms);
-    // A clock exchange is repeated anyway.
-    if (data?.command === "time" && id === undefined) {
+    // A clock exchange is repeated anyway. Over poll it has an id of the transport.
+    if (data?.command === "time" && typeof id !== "number") {
       this.#uplink.forget();
       return true;
     }

@@ -37,6 +37,7 @@ import { answerTo } from "./transports/entry.js";
  *   details: what the server said about the end
  * @property {(error: TurntableError) => void} error an error that belongs to no request
  * @property {() => void} activity something arrived from the server
+ * @property {() => void} rated the server refuses clock exchanges for its rates, so the connection works
  * @property {() => void} sent a command was sent
  * @property {() => void} changed the stored session is outdated
  * @property {ConnectionHooks["traffic"]} traffic
@@ -353,6 +354,7 @@ export class Session extends Commands {
       this.#identificationRefused(TurntableError.from(data, this.#resuming ? "resume" : "idme"));
       return;
     }
+    if (data?.command === "time" && data.code === "rate_limited") this.#hooks.rated();
     if (!this.rejected(data, id)) this.#unrequested(TurntableError.from(data));
   }
 

@@ -72,6 +72,8 @@ class PollConnection {
   #poll_due = false;
   /** Number of messages that are to be sent alone. */
   #single = 0;
+  /** Whether the request under way waits, as the server's rates require. */
+  #rated = false;
   /** How many messages a request may have. */
   #count_max = BATCH_MAX;
   #closed = false;
@@ -167,7 +169,7 @@ class PollConnection {
 
   /** @returns {boolean} whether a request is under way; one is sent if the client polls */
   probe() {
-    if (this.#closed) return false;
+    if (this.#closed || this.#rated) return false;
     if (this.#state.open) return true;
     if (this.#in_flight || !(this.#state.heartbeat_ms > 0) || !this.#identified) return false;
     this.#poll_due = true;
@@ -313,7 +315,9 @@ class PollConnection {
         environment.clearTimeout(limit);
         if (wait_ms === undefined) return;
         tries += 1;
+        this.#rated = true;
         await new Promise((resolve) => void this.#target.environment.setTimeout(() => resolve(undefined), wait_ms));
+        this.#rated = false;
       } catch (error) {
         if (tries > 0 && open.number > 0) {
           this.#refresh(open);

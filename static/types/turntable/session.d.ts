@@ -50,6 +50,10 @@ export type SessionHooks = {
      */
     activity: () => void;
     /**
+     * the server refuses clock exchanges for its rates, so the connection works
+     */
+    rated: () => void;
+    /**
      * a command was sent
      */
     sent: () => void;
