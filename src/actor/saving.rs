@@ -11,6 +11,7 @@ use actix::Message;
 use serde::{Deserialize, Serialize};
 
 use turntable_core::id::{ChannelId, UserId};
+use turntable_core::key::GatewayId;
 use turntable_core::model::avatar::AvatarSnapshot;
 use turntable_core::model::channel::ChannelSnapshot;
 use turntable_core::model::room::RoomSnapshot;
@@ -104,6 +105,17 @@ pub struct SaveOthers;
 #[derive(Debug, Message)]
 #[rtype(result = "usize")]
 pub struct RestoreOwners(pub SavedOwners);
+
+/// Absent users that the sessions of a gateway watch, which know already that they are absent. Is
+/// over when the store has answered what it has of them.
+#[derive(Debug, Message)]
+#[rtype(result = "()")]
+pub struct RestoreWatched {
+    /// The gateway.
+    pub gateway: GatewayId,
+    /// The users, of one directory.
+    pub users: Vec<UserId>,
+}
 
 /// All sessions have come.
 #[derive(Debug, Clone, Copy, Message)]

@@ -6,13 +6,14 @@
 //! as accepted, and comes again to the next process. `SaveSessions` cuts what connections are
 //! left, so that nothing is written that the values do not know of.
 //! In the next process owners come first (`actor::saving`); then sessions are imported, and the
-//! gateway announces them to the owners. Those that had a connection and are not resumed in
+//! gateway announces them to the owners. Sessions may watch a thousand absent users each, so
+//! directories get those in lists, not in a call for each. Those that had a connection and are not resumed in
 //! time lose it then.
 
 use std::cell::RefCell;
 use std::collections::BTreeSet;
 
-use actix::{Context, Handler, Message};
+use actix::{Context, Handler, Message, MessageResponse};
 use rustc_hash::FxHashSet;
 
 use crate::clock;
@@ -24,7 +25,9 @@ use crate::gateway::work::Effect;
 use turntable_core::backup::{AnnouncedSession, AvatarBackup};
 use turntable_core::call::AvatarCall;
 use turntable_core::delivery::Topic;
-use turntable_core::key::{Generation, SessionSlot};
+use turntable_core::id::UserId;
+use turntable_core::key::{GatewayId, Generation, SessionSlot};
+use turntable_core::packet::Presence;
 use turntable_core::session::export::{ImportError, LifeExport};
 
 /// How long clients may take to come back before their sessions have lost their connection, in
@@ -40,6 +43,8 @@ pub(crate) struct Saving {
     pub(crate) has_no_intake: bool,
     /// Those whose owners believe that they have a connection.
     pub(crate) unreported: FxHashSet<SessionSlot>,
+    /// Users that restored sessions watch, whose owners do not know it yet.
+    pub(crate) watched: Vec<UserId>,
 }
 
 /// Whether nothing is left to do for what clients have sent.
@@ -57,10 +62,21 @@ pub struct EndIntake;
 #[rtype(result = "Option<SavedSessions>")]
 pub struct SaveSessions;
 
-/// Makes sessions of values. Returns how many came.
+/// Makes sessions of values.
 #[derive(Debug, Message)]
-#[rtype(result = "usize")]
+#[rtype(result = "RestoredSessions")]
 pub struct RestoreSessions(pub Vec<SavedSessions>);
+
+/// What a gateway made of values.
+#[derive(Debug, MessageResponse)]
+pub struct RestoredSessions {
+    /// The gateway.
+    pub gateway: GatewayId,
+    /// How many sessions came.
+    pub count: usize,
+    /// Absent users that they watch: their directories have to know it.
+    pub watched: Vec<UserId>,
+}
 
 impl Handler<IsQuiet> for Gateway {
     type Result = bool;
@@ -106,9 +122,13 @@ impl Handler<SaveSessions> for Gateway {
 }
 
 impl Handler<RestoreSessions> for Gateway {
-    type Result = usize;
+    type Result = RestoredSessions;
 
-    fn handle(&mut self, RestoreSessions(saved): RestoreSessions, _: &mut Context<Self>) -> usize {
+    fn handle(
+        &mut self,
+        RestoreSessions(saved): RestoreSessions,
+        _: &mut Context<Self>,
+    ) -> RestoredSessions {
         let wanted: usize = saved.iter().map(|all| all.sessions.len()).sum();
         let (mut count, mut first_error) = (0, None);
         for SavedSessions { texts, sessions } in saved {
@@ -131,7 +151,11 @@ impl Handler<RestoreSessions> for Gateway {
         self.announce_topics();
         let wait_ms = RETURN_MS + count as u64 / RETURNS_PER_MS;
         self.wheel.set(clock::now_ms() + wait_ms, Timer::Returned);
-        count
+        RestoredSessions {
+            gateway: self.id,
+            count,
+            watched: self.watched_absent(),
+        }
     }
 }
 
@@ -151,6 +175,24 @@ impl Gateway {
             self.saving.unreported.insert(slot);
         }
         Ok(())
+    }
+
+    /// Users that restored sessions watch, and know to be absent. The owners of others are called:
+    /// they answer with the state.
+    pub(crate) fn watched_absent(&mut self) -> Vec<UserId> {
+        let mut watched = std::mem::take(&mut self.saving.watched);
+        let watches = &self.subscriptions.watches;
+        watched.retain(|user| {
+            let number = watches.number(user);
+            let known = number.and_then(|number| watches.at(number)?.presence());
+            let is_absent = known == Some(Presence::Offline);
+            if !is_absent && number.is_some() {
+                let call = AvatarCall::Watch { gateway: self.id };
+                self.shared.owners.avatar(user, call);
+            }
+            is_absent
+        });
+        watched
     }
 
     /// A session lost its connection, or has one again. Returns whether its owners hear of it.

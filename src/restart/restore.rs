@@ -2,17 +2,24 @@
 
 use std::time::Duration;
 
+use futures_util::future::join_all;
+
 use super::gather::quiet_within_bound;
 use super::{Parts, State};
-use crate::actor::saving::{RestoreOwners, Restored, SavedOwners};
+use crate::actor::saving::{RestoreOwners, RestoreWatched, Restored, SavedOwners};
 use crate::clock;
-use crate::gateway::saving::RestoreSessions;
+use crate::gateway::saving::{RestoreSessions, RestoredSessions};
+use turntable_core::id::UserId;
 use turntable_core::key::ShardId;
 
 /// Time between two looks whether all workers run.
 const LOOK: Duration = Duration::from_millis(2);
 /// After so many looks there is no worker more.
 const LOOKS_MAX: u32 = 5_000;
+
+/// Watched users of one message to a directory. So many loads wait for the store at once, for
+/// each directory.
+const WATCHED_MAX: usize = 4_096;
 
 /// What was restored.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -56,10 +63,20 @@ pub async fn restore(mut state: State, parts: &Parts, workers: usize) -> Counts 
             now.push(of_gateway);
         }
     }
-    let mut restored = 0;
+    let (mut restored, mut watched) = (0, Vec::new());
     for (gateway, sessions) in gateways.iter().zip(sessions) {
-        restored += gateway.send(RestoreSessions(sessions)).await.unwrap_or(0);
+        if let Ok(of_gateway) = gateway.send(RestoreSessions(sessions)).await {
+            restored += of_gateway.count;
+            watched.push(of_gateway);
+        }
     }
+    let all = directories.iter().zip(watched_by_shard(watched, parts));
+    let work = all.map(|(directory, messages)| async move {
+        for message in messages {
+            let _ = directory.send(message).await;
+        }
+    });
+    join_all(work).await;
     quiet_within_bound(shared).await;
     for directory in &directories {
         let _ = directory.send(Restored).await;
@@ -70,6 +87,29 @@ pub async fn restore(mut state: State, parts: &Parts, workers: usize) -> Counts 
         owners: put,
         gap_ms,
     }
+}
+
+/// The absent users of each directory that sessions watch.
+fn watched_by_shard(restored: Vec<RestoredSessions>, parts: &Parts) -> Vec<Vec<RestoreWatched>> {
+    let directories = parts.directories.lock().len();
+    let mut all: Vec<_> = (0..directories).map(|_| Vec::new()).collect();
+    for RestoredSessions {
+        gateway, watched, ..
+    } in restored
+    {
+        let mut of_shards: Vec<Vec<UserId>> = vec![Vec::new(); directories];
+        for user in watched {
+            let ShardId(shard) = parts.shared.owners.shard(user.as_str()).unwrap_or_default();
+            if let Some(users) = of_shards.get_mut(shard as usize) {
+                users.push(user);
+            }
+        }
+        for (messages, users) in all.iter_mut().zip(of_shards) {
+            let users = users.chunks(WATCHED_MAX).map(<[UserId]>::to_vec);
+            messages.extend(users.map(|users| RestoreWatched { gateway, users }));
+        }
+    }
+    all
 }
 
 /// The owners of each directory.

@@ -1,10 +1,15 @@
 //! Users without an avatar: those who watch them, or look for them, get what the store
 //! has of them.
 
-use actix::{Context, Handler, Message};
+use std::sync::Arc;
+
+use actix::{Context, Handler, Message, ResponseFuture};
+use parking_lot::Mutex;
+use tokio::sync::oneshot;
 
 use crate::actor::directory::Directory;
-use crate::store::Stored;
+use crate::actor::saving::RestoreWatched;
+use crate::store::{Loaded, Stored};
 use turntable_core::backup::Attributes;
 use turntable_core::call::AvatarCall;
 use turntable_core::delivery::Delivery;
@@ -22,6 +27,32 @@ pub(super) struct AbsentLoaded {
     gateway: GatewayId,
     /// The lookup that they are for; none where the user is watched.
     ticket: Option<u64>,
+}
+
+/// Loads of the store. When all have been answered, what was found is sent.
+struct Loads {
+    found: Mutex<Vec<(UserId, Stored)>>,
+    sender: Option<oneshot::Sender<Vec<(UserId, Stored)>>>,
+}
+
+impl Loads {
+    fn add(&self, user: UserId, loaded: Loaded) {
+        // There is nothing of most.
+        if let Ok(stored) = loaded
+            && !stored.record.seen().is_empty()
+        {
+            self.found.lock().push((user, stored));
+        }
+    }
+}
+
+impl Drop for Loads {
+    fn drop(&mut self) {
+        if let Some(sender) = self.sender.take() {
+            // The restoration may have been given up.
+            let _ = sender.send(std::mem::take(self.found.get_mut()));
+        }
+    }
 }
 
 impl Directory {
@@ -120,5 +151,48 @@ impl Handler<AbsentLoaded> for Directory {
             None if has_avatar => {}
             None => self.send_profile(&user, stored.record.seen(), gateway),
         }
+    }
+}
+
+impl Handler<RestoreWatched> for Directory {
+    type Result = ResponseFuture<()>;
+
+    fn handle(&mut self, watched: RestoreWatched, _: &mut Context<Self>) -> Self::Result {
+        let RestoreWatched { gateway, users } = watched;
+        let (sender, found) = oneshot::channel();
+        let loads = Arc::new(Loads {
+            found: Mutex::default(),
+            sender: Some(sender),
+        });
+        for user in users {
+            if self.avatars.has(&user) {
+                self.call_avatar(user, AvatarCall::Watch { gateway });
+                continue;
+            }
+            let mut watchers = self.shared.watchers.borrow_mut();
+            watchers.add(user.clone(), gateway);
+            match self.shared.store.get(&user) {
+                Some(stored) => self.send_profile(&user, stored.record.seen(), gateway),
+                None => {
+                    let (loads, of) = (loads.clone(), user.clone());
+                    let load = move |loaded| loads.add(of, loaded);
+                    self.shared.store.load(&user, Box::new(load));
+                }
+            }
+        }
+        drop(loads);
+        let directory = self.shared.directory.get().cloned();
+        Box::pin(async move {
+            for (user, stored) in found.await.unwrap_or_default() {
+                if let Some(directory) = &directory {
+                    directory.do_send(AbsentLoaded {
+                        user,
+                        stored,
+                        gateway,
+                        ticket: None,
+                    });
+                }
+            }
+        })
     }
 }

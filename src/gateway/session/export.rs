@@ -178,24 +178,21 @@ impl SessionEntry {
         entry.providing = providing.map(Box::new);
         entry.subscribed = export.subscribed.into();
         entry.is_warned = export.is_warned;
-        if origin == Origin::Process {
-            for (user, state) in watched.iter().zip(&export.states) {
-                if let Some(state) = state {
-                    watches.update(user, *state);
-                }
-            }
-        }
         // What changed on the way is sent with what was not sent before it.
         for (user, state) in watched.iter().zip(export.states) {
-            let watched = watches.number(user).and_then(|number| watches.at(number));
+            let number = watches.number(user);
+            if let (Some(number), Some(state), Origin::Process) = (number, state, origin) {
+                watches.report(number, state);
+            }
+            let watched = number.and_then(|number| watches.at(number));
             let now = watched.and_then(|watched| watched.presence());
             if now.is_none() {
                 entry.unknown += 1;
             }
             if now.is_none() || now != state {
-                entry.changed.extend(watches.number(user));
+                entry.changed.extend(number);
             }
-            if let Some(number) = watches.number(user)
+            if let Some(number) = number
                 && now.is_some()
                 && watches.has_profile(number)
             {
@@ -305,8 +302,9 @@ impl Gateway {
 
     /// The same for a session of an earlier process, all of which come before anything else
     /// happens: what its client knows of other users is as they are, and it is on its channels
-    /// as it was. They are announced to the channels when all have come. The caller announces it
-    /// to its avatar, which has to know the session before what that does (`hide_unknown`).
+    /// as it was. They are announced to the channels when all have come, and so are the users that
+    /// they watch (`watched_absent`). The caller announces it to its avatar, which has to know the
+    /// session before what that does (`hide_unknown`).
     ///
     /// # Errors
     /// As [`Self::import_session`].
@@ -369,9 +367,14 @@ impl Gateway {
                 Origin::Process => self.stay_on(slot, membership),
             }
         }
-        for user in first {
-            let call = AvatarCall::Watch { gateway: self.id };
-            self.shared.owners.avatar(&user, call);
+        match origin {
+            Origin::Gateway => {
+                for user in first {
+                    let call = AvatarCall::Watch { gateway: self.id };
+                    self.shared.owners.avatar(&user, call);
+                }
+            }
+            Origin::Process => self.saving.watched.extend(first),
         }
         for (name, id) in awaited {
             let known = ClientPacket::COMMANDS.iter();

@@ -168,7 +168,15 @@ impl Watches {
         user: &UserId,
         presence: Presence,
     ) -> Option<(UserNumber, bool)> {
-        let number = self.number(user)?;
+        self.report(self.number(user)?, presence)
+    }
+
+    /// The same for the user of a number.
+    pub(crate) fn report(
+        &mut self,
+        number: UserNumber,
+        presence: Presence,
+    ) -> Option<(UserNumber, bool)> {
         let watched = self.users.get_mut(number)?;
         let before = watched.report(presence);
         (before != Some(presence)).then_some((number, before.is_none()))

@@ -1,7 +1,7 @@
 //! Calls to owners that are saved: they are refused, and make no owners that nobody saves.
 
 use super::*;
-use crate::actor::saving::{RestoreOwners, SaveOthers, SaveRooms};
+use crate::actor::saving::{RestoreOwners, RestoreWatched, SaveOthers, SaveRooms};
 use turntable_core::call::Requester;
 
 fn attributes(directory: &Addr<Directory>, user: UserId, ticket: u64) {
@@ -55,4 +55,56 @@ async fn owner_that_began_before_it_was_restored_is_not_counted() {
     attributes(&after, user(), 1);
     answered(&notes, 1).await.unwrap();
     assert_eq!(after.send(RestoreOwners(saved)).await.unwrap(), 0);
+}
+
+#[actix_rt::test]
+async fn watched_users_are_restored_with_what_the_store_has_of_them() {
+    let store = Arc::new(Slow::default());
+    let (notes, directory, metrics) = start_with(store.clone());
+    // It has an avatar, for the invite.
+    invite(&directory);
+    let id = |text: &str| UserId::parse(text).unwrap();
+    let (named, unknown) = (id("2:named"), id("2:unknown"));
+    let watched = RestoreWatched {
+        gateway: gateway(1),
+        users: vec![user(), named.clone(), unknown],
+    };
+    let restored = actix_rt::spawn(directory.send(watched));
+    let of = |user: &UserId| user.as_str().starts_with("2:");
+    let asked = || {
+        let loads = store.loads.lock().unwrap();
+        loads.iter().filter(|(user, _)| of(user)).count()
+    };
+    eventually("both are loaded", || asked() == 2).await;
+    assert!(!restored.is_finished());
+    assert_eq!(metrics.absent_watched.get(), 2);
+    let loads = std::mem::take(&mut *store.loads.lock().unwrap());
+    for (user, load) in loads {
+        let name: Attributes = [(Box::from("name"), Payload::from_json("1"))].into();
+        let record = match user == named {
+            true => name.into(),
+            false => Record::default(),
+        };
+        load(Ok(Stored {
+            record,
+            last_seen_ms: None,
+        }));
+    }
+    restored.await.unwrap().unwrap();
+    let profile = |delivery: &Delivery| match delivery {
+        Delivery::Profile { user, .. } => Some(user.clone()),
+        _ => None,
+    };
+    assert_eq!(notes.first(profile).await, named);
+    // Its watchers know that an absent user is offline.
+    let presence = |delivery: &Delivery| match delivery {
+        Delivery::Presence { user, .. } => Some(user.clone()),
+        _ => None,
+    };
+    assert_eq!(notes.first(presence).await, user());
+    let notes = notes.0.lock().unwrap();
+    let sent = notes.iter().filter(|(to, delivery)| {
+        *to == gateway(1) && (profile(delivery).is_some() || presence(delivery).is_some())
+    });
+    assert_eq!(sent.count(), 2, "{notes:?}");
 }
