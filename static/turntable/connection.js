@@ -63,6 +63,8 @@ export class Connection {
   #backoff;
   /** @type {TransportConnection | null} */
   #current = null;
+  /** The last one that got its welcome: commands that are queued without one have its encoding. @type {TransportConnection | null} */
+  #welcomed = null;
   #trial;
   /** @type {any} */
   #timer;
@@ -268,6 +270,7 @@ export class Connection {
    */
   welcomed(reconnect_ms) {
     const { streams } = this.#options;
+    this.#welcomed = this.#current;
     this.#env.clearTimeout(this.#timer);
     this.#backoff.welcomed(reconnect_ms);
     this.#trial.welcomed(this.transport.push);
@@ -278,11 +281,11 @@ export class Connection {
   }
 
   /**
-   * How many bytes a message has in the encoding of the current connection.
+   * How many bytes a message has in the encoding of the connection, or of the last one during an outage.
    * @param {string} text a message as JSON
    */
   bytesOf(text) {
-    return this.#current?.bytesOf?.(text) ?? new TextEncoder().encode(text).length;
+    return this.#welcomed?.bytesOf?.(text) ?? new TextEncoder().encode(text).length;
   }
 
   /** Whether a message written now can reach the server; false once the connection is closing. */

@@ -76,6 +76,8 @@ export async function fake(t, { transports = ["websocket", "tunnel", "poll"], he
     refuseUser: () => undefined,
     /** The error of a command that cannot be read, if any: every request of the tunnel that has it is answered with it. */
     unreadable: () => undefined,
+    /** The limits in a welcome. */
+    limits: {},
     /** Whether every request is lost. */
     away: false,
     /** Whether all frames of WebSockets are lost. */
@@ -97,7 +99,7 @@ export async function fake(t, { transports = ["websocket", "tunnel", "poll"], he
     command: "welcome",
     data: {
       user: session.user, session: session.secret, resumed, accepted: session.accepted, time: Date.now(), heartbeat_ms,
-      attributes: {}, services: {}, limits: {}, server: "fake/1",
+      attributes: {}, services: {}, limits: server.limits, server: "fake/1",
     },
   });
   /** Executes a command. Answers are added to the session's log. */

@@ -105,6 +105,26 @@ test("version 2: what cannot be decoded is an error of that message alone, and i
   assert.deepEqual(seen.slice(5).filter((code) => code === "bad_json"), []);
 });
 
+test("version 2: during an outage the size of a command is that of its frame", async (t) => {
+  const server = await fake(t);
+  server.limits = { max_message_bytes: 1000 };
+  const tt = client(t, server, { transports: ["websocket"], encoding: "v2" });
+  await tt.ready;
+  const send = (bytes) => tt.request("publish", { channel: "c", data: new Uint8Array(bytes) });
+  const { session } = server;
+  const answers = [send(900)];
+  await answers[0];
+  server.away = true;
+  session.connection.cut();
+  while (tt.state === "online") await tt.once("state");
+  // Its JSON has 1,200 bytes.
+  answers.push(send(900));
+  await assert.rejects(send(1000), { code: "too_large" });
+  server.away = false;
+  await Promise.all(answers);
+  assert.deepEqual(session.commands.filter(({ command }) => command === "publish").map(({ data }) => data.data.length), [900, 900]);
+});
+
 test("a message of an unexpected form is an error of that message alone", async (t) => {
   for (const transports of [["websocket"], ["tunnel"], ["longpoll"], ["poll"]]) {
     const server = await fake(t);
