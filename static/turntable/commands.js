@@ -18,6 +18,7 @@ import { Uplink } from "./uplink.js";
  * @typedef {object} CommandHooks
  * @property {() => boolean} online whether a command written now can reach the server
  * @property {(text: string, entry?: Sent) => void} write
+ * @property {() => number} envelope how many bytes the connection adds to a message
  * @property {(text: string) => number} bytesOf how many bytes a message has in the encoding of the connection
  * @property {() => number} received messages since the session's first welcome
  * @property {(error: TurntableError) => void} error an error that belongs to no request
@@ -53,6 +54,7 @@ export class Commands {
         this.#requests.sent(entry.id);
         this.#uplink.repeat(entry);
       },
+      envelope: () => hooks.envelope(),
       bytesOf: (text) => hooks.bytesOf(text),
       load: () => this.#uplink.log.load,
       confirm: () => this.#uplink.confirm(),

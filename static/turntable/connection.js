@@ -288,6 +288,11 @@ export class Connection {
     return this.#welcomed?.bytesOf?.(text) ?? new TextEncoder().encode(text).length;
   }
 
+  /** How many bytes a request of the transport adds to a message. */
+  get envelope() {
+    return this.transport.envelope ?? 0;
+  }
+
   /** Whether a message written now can reach the server; false once the connection is closing. */
   get writable() {
     return this.#current?.writable === true;

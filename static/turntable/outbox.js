@@ -11,7 +11,7 @@
 import { notJson, opaque, stringify } from "./binary.js";
 import { TurntableError } from "./error.js";
 import { normalizeId } from "./id.js";
-import { Pacer, costOf, costOfRepeat } from "./pacer.js";
+import { Pacer, costOf, costOfMessage, costOfRepeat } from "./pacer.js";
 
 /** @import { Environment } from "./environment.js" */
 /** @import { Sent } from "./sent_log.js" */
@@ -27,6 +27,8 @@ import { Pacer, costOf, costOfRepeat } from "./pacer.js";
  * @property {number} [expires_at] local ms
  * @property {string} [behind] a channel whose queued messages are sent before this one
  * @property {string} [merge] a later message with the same key replaces it while it is queued
+ * @property {number} [bytes] of the text
+ * @property {Map<string, number>} [cost] what it took of the server's rates
  */
 
 /**
@@ -35,6 +37,7 @@ import { Pacer, costOf, costOfRepeat } from "./pacer.js";
  * @property {(message: Message) => void} write sends a message now
  * @property {(entry: Sent) => void} repeat sends a message again
  * @property {(text: string) => number} bytesOf how many bytes a message has in the encoding of the connection
+ * @property {() => number} envelope how many bytes the connection adds to a message
  * @property {() => {commands: number, cost: Map<string, number>}} load what the server has not confirmed
  * @property {() => boolean} confirm asks the server to confirm; returns whether it is asked
  * @property {(message: Message, error: TurntableError) => void} dropped a queued message will not be sent
@@ -208,7 +211,7 @@ export class Outbox {
    * @returns {boolean}
    */
   immediate(command, data) {
-    const cost = costOf(command, data, 0);
+    const cost = costOf(command, data, this.#hooks.envelope());
     if (!this.#hooks.online() || this.waiting || this.#pacer.delay(cost, this.#env.local()) > 0) return false;
     if (!this.#exceeds(cost)) return true;
     this.#hooks.confirm();
@@ -229,9 +232,10 @@ export class Outbox {
     while (this.#hooks.online() && this.#repeats[0]) {
       const entry = this.#repeats[0];
       const now = this.#env.local();
-      const cost = costOfRepeat(entry);
+      const cost = costOfRepeat(entry, this.#hooks.envelope());
       if (!entry.dropped && (this.#pacer.delay(cost, now) > 0 || this.#exceeds(cost))) return;
       if (!entry.dropped) this.#pacer.take(cost, now);
+      if (!entry.written) entry.cost = cost;
       this.#repeats.shift();
       this.#hooks.repeat(entry);
     }
@@ -304,12 +308,13 @@ export class Outbox {
    */
   #pass(message) {
     const now = this.#env.local();
-    const cost = costOf(message.command, message.data, message.text.length);
+    const cost = costOfMessage(message, this.#hooks.envelope());
     // The server counts commands in their order, so nothing overtakes what is repeated.
     if (this.#repeats.length > 0 && message.command !== CLOCK) return false;
     if (this.#pacer.delay(cost, now) > 0 || this.isDeferred(message)) return false;
     if (message.command !== CLOCK && this.#exceeds(cost)) return false;
     this.#pacer.take(cost, now);
+    message.cost = cost;
     this.#hooks.write(message);
     return true;
   }
@@ -335,8 +340,8 @@ export class Outbox {
     const due = this.#expiry === Infinity ? [] : [this.#expiry - now];
     if (this.#hooks.online()) {
       const [first] = this.#repeats;
-      const costs = first ? [costOfRepeat(first)] : [this.#desired, this.#queue].flatMap(([message]) =>
-        message && !this.isDeferred(message) ? [costOf(message.command, message.data, message.text.length)] : []);
+      const costs = first ? [costOfRepeat(first, this.#hooks.envelope())] : [this.#desired, this.#queue].flatMap(([message]) =>
+        message && !this.isDeferred(message) ? [costOfMessage(message, this.#hooks.envelope())] : []);
       for (const cost of costs) {
         // What waits for a confirmation is sent when it comes.
         if (!this.#exceeds(cost)) due.push(this.#pacer.delay(cost, now));

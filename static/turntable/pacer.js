@@ -69,11 +69,30 @@ export function costOf(command, data, bytes) {
 }
 
 /**
+ * @param {{text: string, bytes?: number}} message
+ * @returns {number} its bytes, counted once
+ */
+function bytesOf(message) {
+  message.bytes ??= new TextEncoder().encode(message.text).length;
+  return message.bytes;
+}
+
+/**
+ * What a message takes of the server's rates.
+ * @param {{command: string, data: any, text: string, bytes?: number}} message
+ * @param {number} envelope bytes that a request adds to it
+ */
+export function costOfMessage(message, envelope) {
+  return costOf(message.command, message.data, bytesOf(message) + envelope);
+}
+
+/**
  * What a command takes of the server's rates when it is repeated.
  * @param {Sent} entry
+ * @param {number} [envelope] bytes that a request adds to it
  */
-export function costOfRepeat({ command, data, text, blank }) {
-  return blank ? new Map([["bytes", BLANK_BYTES]]) : costOf(command, data, text.length);
+export function costOfRepeat(entry, envelope = 0) {
+  return entry.blank ? new Map([["bytes", BLANK_BYTES]]) : costOfMessage(entry, envelope);
 }
 
 export class Pacer {

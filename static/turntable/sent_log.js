@@ -7,7 +7,7 @@
  * @module
  */
 
-import { costOf, costOfRepeat } from "./pacer.js";
+import { costOfMessage, costOfRepeat } from "./pacer.js";
 
 /**
  * @typedef {object} Sent
@@ -23,6 +23,7 @@ import { costOf, costOfRepeat } from "./pacer.js";
  * @property {boolean} [sent] whether a frame or request contained it, so that the server may have it
  * @property {boolean} [blank] it is stale: what is repeated is only its number
  * @property {boolean} [dropped] it was removed unsent
+ * @property {number} [bytes] of the text
  * @property {Map<string, number>} [cost] what it takes of the server's rates
  * @property {boolean} [seen] whether the server's messages show that it took the command
  * @property {number} [expires_at] local ms
@@ -76,14 +77,14 @@ export class SentLog {
    * @param {string} text
    * @param {number | undefined} id
    * @param {boolean} repeatable
-   * @param {{data?: any, expires_at?: number, expires_ms?: number, merge?: string}} [more]
+   * @param {{data?: any, expires_at?: number, expires_ms?: number, merge?: string, bytes?: number, cost?: Map<string, number>}} [more]
    * @returns {Sent | undefined} undefined if the command does not count
    */
-  add(command, text, id, repeatable, { data, expires_at, expires_ms, merge } = {}) {
+  add(command, text, id, repeatable, { data, expires_at, expires_ms, merge, bytes, cost } = {}) {
     if (UNCOUNTED.has(command)) return undefined;
     this.#count += 1;
     /** @type {Sent} */
-    const entry = { command, data, text, id, repeatable, expires_at, expires_ms, merge, number: this.#count, numbered: () => this.#known };
+    const entry = { command, data, text, id, repeatable, expires_at, expires_ms, merge, bytes, cost, number: this.#count, numbered: () => this.#known };
     this.#entries.push(entry);
     return entry;
   }
@@ -218,7 +219,7 @@ export class SentLog {
    */
   #charge(entry, sign) {
     const { cost } = this.#load;
-    entry.cost ??= costOf(entry.command, entry.data, entry.text.length);
+    entry.cost ??= costOfMessage(entry, 0);
     this.#load.commands += sign;
     for (const [name, count] of entry.cost) cost.set(name, (cost.get(name) ?? 0) + sign * count);
   }

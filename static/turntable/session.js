@@ -95,6 +95,7 @@ export class Session extends Commands {
     super(options, {
       online: () => this.online,
       write: (text, entry) => this.connection.write(text, entry),
+      envelope: () => this.connection.envelope,
       bytesOf: (text) => this.connection.bytesOf(text),
       received: () => this.received,
       error: (error) => hooks.error(error),

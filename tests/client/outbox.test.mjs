@@ -411,6 +411,7 @@ test("a queue is not walked for each command, and what expires is dropped at its
     online: () => false,
     write: () => assert.fail("the client is offline"),
     repeat: () => {},
+    envelope: () => 0,
     bytesOf: (text) => text.length,
     load: () => ({ commands: 0, cost: new Map() }),
     confirm: () => false,

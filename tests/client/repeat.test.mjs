@@ -111,6 +111,20 @@ for (const transport of ["tunnel", "longpoll", "poll"]) {
   });
 }
 
+for (const transport of ["tunnel", "longpoll", "poll"]) {
+  test(`${transport}: what a burst of requests has is within the rate of bytes`, async (t) => {
+    const server = await fake(t);
+    server.limits = { rates: { bytes: { per_second: 1000, burst: 20_000 } } };
+    const tt = client(t, server, { transports: [transport] });
+    await tt.ready;
+    let bytes = 0;
+    server.refuse = (url, body) => void (bytes += utf8(body));
+    for (const number of numbers(400)) void tt.request("publish", { channel: "chat", data: `${number}é字` }).catch(() => {});
+    await sleep(300);
+    assert.ok(bytes > 8000 && bytes < 20_000, `${bytes} bytes`);
+  });
+}
+
 test("tunnel: a page that continues the session of an earlier one asks for the count, and nothing is skipped", async (t) => {
   const server = await fake(t, { transports: ["tunnel"] });
   const items = new Map();

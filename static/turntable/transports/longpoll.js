@@ -7,7 +7,7 @@
 
 import { parse } from "../binary.js";
 import { Sender, messageOf } from "./datagram.js";
-import { EXPIRED, LOST, NORMAL, beginsElsewhere, closeCodeOf, endpointUrl, ownCloseCode, responseError } from "./transport.js";
+import { EXPIRED, LOST, NORMAL, WRAPPER_BYTES, beginsElsewhere, closeCodeOf, endpointUrl, ownCloseCode, responseError } from "./transport.js";
 import { inTurns } from "./turn.js";
 
 /** @import { Sent } from "../sent_log.js" */
@@ -213,5 +213,6 @@ export const longpoll = {
   name: "longpoll",
   push: true,
   stream: true,
+  envelope: WRAPPER_BYTES,
   createConnection: (target, hooks) => new LongPollConnection(target, hooks),
 };

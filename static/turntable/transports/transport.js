@@ -17,6 +17,7 @@
  * @property {string} name one of TRANSPORTS
  * @property {boolean} push whether the server can send at any time
  * @property {boolean} [stream] whether a request stays open: browsers open few to one host
+ * @property {number} [envelope] bytes that a request adds to each message, which the server counts
  * @property {(target: Target, hooks: TransportHooks) => TransportConnection} createConnection
  * @property {(ms: number) => void} [heartbeat] sets the polling interval; polling transports only
  */
@@ -135,7 +136,7 @@ const BOUNCES_MAX = 2;
 /** Maximum messages per request, unless the server takes fewer. */
 export const BATCH_MAX = 100;
 /** Bytes that a request adds to each message, at most. */
-const WRAPPER_BYTES = 120;
+export const WRAPPER_BYTES = 120;
 
 /**
  * The URL of an HTTP endpoint, relative to the WebSocket URL, with its query.

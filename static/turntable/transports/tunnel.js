@@ -11,7 +11,7 @@
 
 import { parse } from "../binary.js";
 import { Sender, messageOf } from "./datagram.js";
-import { LOST, NORMAL, beginsElsewhere, closeCodeOf, endpointUrl, ownCloseCode, responseError } from "./transport.js";
+import { LOST, NORMAL, WRAPPER_BYTES, beginsElsewhere, closeCodeOf, endpointUrl, ownCloseCode, responseError } from "./transport.js";
 import { EventStream } from "./event_stream.js";
 import { inTurns } from "./turn.js";
 
@@ -212,5 +212,6 @@ export const tunnel = {
   name: "tunnel",
   push: true,
   stream: true,
+  envelope: WRAPPER_BYTES,
   createConnection: (target, hooks) => new TunnelConnection(target, hooks),
 };

@@ -14,6 +14,10 @@ export type CommandHooks = {
     online: () => boolean;
     write: (text: string, entry?: Sent) => void;
     /**
+     * how many bytes the connection adds to a message
+     */
+    envelope: () => number;
+    /**
      * how many bytes a message has in the encoding of the connection
      */
     bytesOf: (text: string) => number;
@@ -37,6 +41,7 @@ export type CommandHooks = {
  * @typedef {object} CommandHooks
  * @property {() => boolean} online whether a command written now can reach the server
  * @property {(text: string, entry?: Sent) => void} write
+ * @property {() => number} envelope how many bytes the connection adds to a message
  * @property {(text: string) => number} bytesOf how many bytes a message has in the encoding of the connection
  * @property {() => number} received messages since the session's first welcome
  * @property {(error: TurntableError) => void} error an error that belongs to no request

@@ -60,10 +60,12 @@ export declare class Connection {
      */
     welcomed(reconnect_ms?: number): void;
     /**
-     * How many bytes a message has in the encoding of the current connection.
+     * How many bytes a message has in the encoding of the connection, or of the last one during an outage.
      * @param {string} text a message as JSON
      */
     bytesOf(text: string): number;
+    /** How many bytes a request of the transport adds to a message. */
+    get envelope(): number;
     /** Whether a message written now can reach the server; false once the connection is closing. */
     get writable(): boolean;
     /**

@@ -35,6 +35,14 @@ export type Message = {
      * a later message with the same key replaces it while it is queued
      */
     merge?: string;
+    /**
+     * of the text
+     */
+    bytes?: number;
+    /**
+     * what it took of the server's rates
+     */
+    cost?: Map<string, number>;
 };
 export type OutboxHooks = {
     /**
@@ -53,6 +61,10 @@ export type OutboxHooks = {
      * how many bytes a message has in the encoding of the connection
      */
     bytesOf: (text: string) => number;
+    /**
+     * how many bytes the connection adds to a message
+     */
+    envelope: () => number;
     /**
      * what the server has not confirmed
      */

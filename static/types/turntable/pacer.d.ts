@@ -23,10 +23,22 @@ export type Cost = Map<string, number>;
  */
 export declare function costOf(command: string, data: any, bytes: number): Cost;
 /**
+ * What a message takes of the server's rates.
+ * @param {{command: string, data: any, text: string, bytes?: number}} message
+ * @param {number} envelope bytes that a request adds to it
+ */
+export declare function costOfMessage(message: {
+    command: string;
+    data: any;
+    text: string;
+    bytes?: number;
+}, envelope: number): Cost;
+/**
  * What a command takes of the server's rates when it is repeated.
  * @param {Sent} entry
+ * @param {number} [envelope] bytes that a request adds to it
  */
-export declare function costOfRepeat({ command, data, text, blank }: Sent): Cost;
+export declare function costOfRepeat(entry: Sent, envelope?: number): Cost;
 export declare class Pacer {
     #private;
     /**

@@ -41,6 +41,10 @@ export type Sent = {
      */
     dropped?: boolean;
     /**
+     * of the text
+     */
+    bytes?: number;
+    /**
      * what it takes of the server's rates
      */
     cost?: Map<string, number>;
@@ -88,14 +92,16 @@ export declare class SentLog {
      * @param {string} text
      * @param {number | undefined} id
      * @param {boolean} repeatable
-     * @param {{data?: any, expires_at?: number, expires_ms?: number, merge?: string}} [more]
+     * @param {{data?: any, expires_at?: number, expires_ms?: number, merge?: string, bytes?: number, cost?: Map<string, number>}} [more]
      * @returns {Sent | undefined} undefined if the command does not count
      */
-    add(command: string, text: string, id: number | undefined, repeatable: boolean, { data, expires_at, expires_ms, merge }?: {
+    add(command: string, text: string, id: number | undefined, repeatable: boolean, { data, expires_at, expires_ms, merge, bytes, cost }?: {
         data?: any;
         expires_at?: number;
         expires_ms?: number;
         merge?: string;
+        bytes?: number;
+        cost?: Map<string, number>;
     }): Sent | undefined;
     /** Local ms since when the oldest command waits for a sign that it has arrived. @returns {number | undefined} */
     get waiting_since(): number | undefined;

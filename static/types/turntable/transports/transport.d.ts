@@ -23,6 +23,10 @@ export type Transport = {
      * whether a request stays open: browsers open few to one host
      */
     stream?: boolean;
+    /**
+     * bytes that a request adds to each message, which the server counts
+     */
+    envelope?: number;
     createConnection: (target: Target, hooks: TransportHooks) => TransportConnection;
     /**
      * sets the polling interval; polling transports only
@@ -161,6 +165,7 @@ export type TransportHooks = {
  * @property {string} name one of TRANSPORTS
  * @property {boolean} push whether the server can send at any time
  * @property {boolean} [stream] whether a request stays open: browsers open few to one host
+ * @property {number} [envelope] bytes that a request adds to each message, which the server counts
  * @property {(target: Target, hooks: TransportHooks) => TransportConnection} createConnection
  * @property {(ms: number) => void} [heartbeat] sets the polling interval; polling transports only
  */
@@ -254,6 +259,8 @@ export type Outgoing = {
 export declare function removeDropped(queue: Outgoing[]): void;
 /** Maximum messages per request, unless the server takes fewer. */
 export declare const BATCH_MAX = 100;
+/** Bytes that a request adds to each message, at most. */
+export declare const WRAPPER_BYTES = 120;
 /**
  * The URL of an HTTP endpoint, relative to the WebSocket URL, with its query.
  * @param {string} url
