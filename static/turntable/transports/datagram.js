@@ -304,7 +304,9 @@ export class Sender {
       return "failed";
     }
     this.#hooks.discarded(batch.map(({ entry }) => entry), error.foreign !== true);
-    this.#hooks.refused(batch.map(({ text }) => text), error);
+    // What the server has answered before is repeated for its number, and not refused.
+    const texts = batch.filter(({ entry }) => !entry?.answered).map(({ text }) => text);
+    if (texts.length > 0 || batch.length === 0) this.#hooks.refused(texts, error);
     return "answered";
   }
 
