@@ -53,9 +53,11 @@ pub fn range(path: &[&str]) -> Option<(u64, u64)> {
         ["socketio", key] => (SocketIoSettings::RANGES, key),
         ["session", key] => (SessionSettings::RANGES, key),
         ["inspection", key] => (InspectionSettings::RANGES, key),
-        ["limits", "bytes" | "address_bytes" | "address_publish", key] => {
-            (BucketSettings::BYTE_RANGES, key)
-        }
+        [
+            "limits",
+            "bytes" | "address_bytes" | "address_publish" | "address_deliveries",
+            key,
+        ] => (BucketSettings::BYTE_RANGES, key),
         ["channel" | "room", "bytes", key] => (BucketSettings::BYTE_RANGES, key),
         ["limits", _, key]
         | [

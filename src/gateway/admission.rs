@@ -57,6 +57,7 @@ struct AddressCount {
     shared_units: AtomicUsize,
     bytes: SharedBucket,
     published: SharedBucket,
+    deliveries: SharedBucket,
     users: SharedBucket,
     invites: SharedBucket,
 }
@@ -71,7 +72,13 @@ impl AddressCount {
 
     /// Whether nothing of it has to be remembered.
     fn is_forgotten(&self, now_ms: u64) -> bool {
-        let buckets = [&self.bytes, &self.published, &self.users, &self.invites];
+        let buckets = [
+            &self.bytes,
+            &self.published,
+            &self.deliveries,
+            &self.users,
+            &self.invites,
+        ];
         !self.is_in_use() && buckets.iter().all(|bucket| bucket.is_full(now_ms))
     }
 }
@@ -212,6 +219,7 @@ impl ConnectionLimits {
                 count: AtomicU32::new(0),
                 bytes: SharedBucket::default(),
                 published: SharedBucket::default(),
+                deliveries: SharedBucket::default(),
                 users: SharedBucket::default(),
                 invites: SharedBucket::default(),
                 detached: AtomicU32::new(0),
@@ -236,6 +244,21 @@ impl ConnectionLimits {
         let by_address = self.by_address.lock();
         let known = by_address.known.get(&counted(address));
         known.map_or(0, |known| known.count.load(Ordering::Relaxed))
+    }
+
+    /// Pays for so many messages that the subscribers of a channel get of a client of the
+    /// address; nobody does where the address has gone.
+    pub fn pay_deliveries(
+        &self,
+        address: IpAddr,
+        count: usize,
+        settings: BucketSettings,
+        now_ms: u64,
+    ) {
+        let known = self.by_address.lock().known.get(&address).cloned();
+        if let Some(known) = known {
+            known.deliveries.pay(count, settings, now_ms);
+        }
     }
 
     /// Connections now.

@@ -11,6 +11,7 @@ mod below;
 mod bytes;
 mod control;
 mod deadline;
+mod deliveries;
 mod front;
 mod incomplete;
 mod input;

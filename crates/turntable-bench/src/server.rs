@@ -22,7 +22,7 @@ const SERVER_CORE: usize = 0;
 /// The core of the client.
 const CLIENT_CORE: usize = 1;
 /// The classes of work with a rate limit, which are switched off.
-const RATE_CLASSES: [&str; 15] = [
+const RATE_CLASSES: [&str; 16] = [
     "PRESENCE",
     "USERS",
     "ROOM",
@@ -35,6 +35,7 @@ const RATE_CLASSES: [&str; 15] = [
     "BYTES",
     "ADDRESS_BYTES",
     "ADDRESS_PUBLISH",
+    "ADDRESS_DELIVERIES",
     "ADDRESS_USERS",
     "ADDRESS_INVITES",
     "SESSION",

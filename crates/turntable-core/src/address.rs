@@ -27,6 +27,29 @@ impl Address {
         }
     }
 
+    /// The address that it counts by: of a /64 the first.
+    ///
+    /// ```
+    /// use std::net::IpAddr;
+    /// use turntable_core::address::Address;
+    /// for (text, counted) in [
+    ///     ("::ffff:192.0.2.1", "192.0.2.1"),
+    ///     ("2001:db8:1:2:3:4:5:6", "2001:db8:1:2::"),
+    ///     ("::1", "::"),
+    /// ] {
+    ///     let [ip, counted] = [text, counted].map(|text| text.parse::<IpAddr>().unwrap());
+    ///     assert_eq!(Address::of(ip).ip(), counted);
+    /// }
+    /// ```
+    #[must_use]
+    pub fn ip(self) -> IpAddr {
+        match u32::try_from(self.0) {
+            // 0.0.0.0 is no client, and ::1 is one.
+            Ok(bits) if bits > 0 => IpAddr::V4(bits.into()),
+            _ => IpAddr::V6((u128::from(self.0) << 64).into()),
+        }
+    }
+
     /// The address of a number, for tests.
     #[must_use]
     pub const fn from_number(number: u64) -> Self {

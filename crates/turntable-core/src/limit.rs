@@ -35,6 +35,7 @@ pub enum Limit {
     Bytes,
     AddressBytes,
     AddressPublish,
+    AddressDeliveries,
     AddressUsers,
     AddressInvites,
     Flood,
@@ -74,7 +75,7 @@ pub enum Limit {
 
 impl Limit {
     /// Every limit, in the order of config.toml.
-    pub const ALL: [Self; 59] = [
+    pub const ALL: [Self; 60] = [
         Self::Connections,
         Self::ConnectionsPerAddress,
         Self::MessageBytes,
@@ -105,6 +106,7 @@ impl Limit {
         Self::Bytes,
         Self::AddressBytes,
         Self::AddressPublish,
+        Self::AddressDeliveries,
         Self::AddressUsers,
         Self::AddressInvites,
         Self::Flood,
@@ -171,6 +173,7 @@ impl Limit {
             Self::Bytes => "limits.bytes",
             Self::AddressBytes => "limits.address_bytes",
             Self::AddressPublish => "limits.address_publish",
+            Self::AddressDeliveries => "limits.address_deliveries",
             Self::AddressUsers => "limits.address_users",
             Self::AddressInvites => "limits.address_invites",
             Self::Flood => "limits.flood",

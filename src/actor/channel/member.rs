@@ -39,6 +39,7 @@ impl Channel {
         let meta = Meta {
             offset: None,
             is_exact: true,
+            from: None,
         };
         for subpaths in [false, true] {
             let topic = Topic::of_channel(self.id.clone(), subpaths);

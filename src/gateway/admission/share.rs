@@ -74,6 +74,11 @@ impl AddressShare {
         self.address.published.take(bytes, settings, now_ms)
     }
 
+    /// How long the address owes deliveries of what its clients published, in ms.
+    pub fn owes_deliveries_ms(&self, settings: BucketSettings, now_ms: u64) -> u64 {
+        self.address.deliveries.owes_ms(settings, now_ms)
+    }
+
     /// Takes so many bytes of what clients of the address may send and receive, or none.
     ///
     /// # Errors

@@ -66,6 +66,11 @@ impl Gateway {
     ) -> Result<(), ErrorBody> {
         let entry = self.sessions.get(session);
         let bytes = entry.map_or(0, |entry| published_bytes(packet, &entry.session.user));
+        if let ClientPacket::Publish { .. } = packet {
+            let limit = self.settings.limits.address_deliveries;
+            let share = self.share(session);
+            share.map_or(Ok(()), |share| cost::check_deliveries(share, limit, now_ms))?;
+        }
         self.take_published_bytes(session, bytes, now_ms)
             .map_err(|error| error.of(packet.name()))
     }

@@ -135,6 +135,9 @@ pub struct LimitSettings {
     pub address_bytes: BucketSettings,
     /// Bytes that others get of the `publish` and `game` of the clients of one address.
     pub address_publish: BucketSettings,
+    /// Messages that the channels send of what the clients of one address `publish`: one for
+    /// each subscriber.
+    pub address_deliveries: BucketSettings,
     /// Users that the `subscribe`, `unsubscribe`, `lookup` and `block` of the clients of one
     /// address name.
     pub address_users: BucketSettings,
@@ -187,6 +190,7 @@ impl Default for LimitSettings {
             bytes: BucketSettings::new(262_144, 262_144),
             address_bytes: BucketSettings::new(33_554_432, 67_108_864),
             address_publish: BucketSettings::new(786_432, 524_288),
+            address_deliveries: BucketSettings::new(200_000, 200_000),
             address_users: BucketSettings::new(20_000, 50_000),
             address_invites: BucketSettings::new(50, 5_000),
             flood: BucketSettings::new(50, 500),

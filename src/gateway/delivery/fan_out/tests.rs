@@ -90,6 +90,7 @@ fn below(text: &str) -> Topic {
 const ALL: Meta = Meta {
     offset: None,
     is_exact: false,
+    from: None,
 };
 
 #[test]

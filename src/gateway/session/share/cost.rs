@@ -128,6 +128,28 @@ pub(super) fn take_published(
     })
 }
 
+/// Whether the deliveries of what the clients of an address published are paid for.
+///
+/// # Errors
+/// `rate_limited`, while it owes some.
+pub(super) fn check_deliveries(
+    share: &AddressShare,
+    limit: BucketSettings,
+    now_ms: u64,
+) -> Result<(), ErrorBody> {
+    match share.owes_deliveries_ms(limit, now_ms) {
+        0 => Ok(()),
+        retry_ms => {
+            let message =
+                "too many subscribers get what the clients of your address publish; wait retry_ms";
+            let error = ErrorBody::new(ErrorCode::RateLimited, message).of("publish");
+            Err(error
+                .with("retry_ms", retry_ms)
+                .by(Limit::AddressDeliveries))
+        }
+    }
+}
+
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {

@@ -175,7 +175,7 @@ fn sender_clock() -> impl Strategy<Value = SenderClock> {
     })
 }
 
-fn address() -> impl Strategy<Value = Option<Address>> {
+pub(super) fn address() -> impl Strategy<Value = Option<Address>> {
     option::of(any::<u64>().prop_map(Address::from_number))
 }
 
