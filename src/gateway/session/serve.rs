@@ -295,6 +295,7 @@ impl Gateway {
             return Ok(());
         };
         entry.received_bytes += bytes as u64;
+        entry.session.hear();
         // What the session may not send is not taken from its neighbours.
         let taken = entry.session.take_bytes(bytes, now_ms, limits);
         taken.map_err(bytes_error)?;

@@ -274,6 +274,7 @@ impl<F: OutboxFrame> Session<F> {
             watching,
             active_ms: now_ms.saturating_sub(export.silent_ms),
             is_idle: export.is_idle,
+            is_heard: true,
             accepted: export.accepted,
             attempt: export.attempt,
             memberships: has_memberships.then(|| Box::new(memberships)),

@@ -127,6 +127,9 @@ pub enum Effect {
     },
 }
 
+/// After so long on a connection its client counts as welcomed, in ms.
+const WELCOME_MS: u64 = 5_000;
+
 /// What has to be done, in order.
 pub type Effects = SmallVec<[Effect; 6]>;
 
@@ -291,12 +294,22 @@ impl<F: OutboxFrame> Session<F> {
         if settings.resume_ms == 0 {
             return self.end(effects, None);
         }
-        let resume_ms = saturating_u32(settings.resume_ms);
+        let resume_ms = match self.has_welcome(now_ms) {
+            true => settings.resume_ms,
+            false => settings.resume_ms.min(settings.unheard_ms),
+        };
+        let resume_ms = saturating_u32(resume_ms);
         self.life = Life::Detached {
             resume_ms,
             since_ms: now_ms,
         };
         effects.push(Effect::ArmExpiry(now_ms.saturating_add(resume_ms.into())));
+    }
+
+    /// Whether its client knows the session, as far as that can be told: it has sent something, or
+    /// had the connection for long.
+    const fn has_welcome(&self, now_ms: u64) -> bool {
+        self.is_heard || now_ms.saturating_sub(self.active_ms) >= WELCOME_MS
     }
 
     fn resume(&mut self, life: Life, came: Came, now_ms: u64, effects: &mut Effects) {
@@ -332,6 +345,7 @@ impl<F: OutboxFrame> Session<F> {
         }
         self.life = Life::Attached(connection);
         self.attempt = attempt.unwrap_or(self.attempt);
+        self.is_heard = true;
         self.active_ms = now_ms;
         if let Some(clock) = &mut self.clock {
             clock.moved();

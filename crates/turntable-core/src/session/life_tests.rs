@@ -35,6 +35,7 @@ fn session() -> Session<Byte> {
 fn admitted() -> Session<Byte> {
     let mut session = session();
     session.step(Input::Admitted, NOW, &SessionSettings::default());
+    session.hear();
     session
 }
 
@@ -418,12 +419,50 @@ proptest! {
             }
             prop_assert_eq!(carrier, session.connection());
             prop_assert_eq!(is_forgotten, session.life() == Life::Ended);
-            if let Life::Detached { since_ms, .. } = session.life() {
+            if let Life::Detached { since_ms, resume_ms } = session.life() {
                 prop_assert!(!reported);
-                prop_assert_eq!(expiry_ms, Some(since_ms + settings.resume_ms));
+                prop_assert_eq!(expiry_ms, Some(since_ms + u64::from(resume_ms)));
             } else if !is_forgotten {
                 prop_assert!(reported);
             }
         }
     }
+}
+
+#[test]
+fn session_whose_welcome_was_probably_lost_waits_a_short_time() {
+    let settings = SessionSettings::default();
+    let (short, long) = (settings.unheard_ms, settings.resume_ms);
+    // The time of the loss, whether its client has sent something, and how long it waits.
+    for (lost_ms, is_heard, waits_ms) in [
+        (NOW + 30, false, short),
+        (NOW + 30, true, long),
+        (NOW + WELCOME_MS, false, long),
+    ] {
+        let mut session = session();
+        step(&mut session, Input::Admitted, NOW);
+        if is_heard {
+            session.hear();
+        }
+        let effects = step(&mut session, Input::Lost(connection(0)), lost_ms);
+        assert!(
+            effects.contains(&Effect::ArmExpiry(lost_ms + waits_ms)),
+            "{effects:?}"
+        );
+    }
+    // A client that comes back has it.
+    let mut session = session();
+    step(&mut session, Input::Admitted, NOW);
+    step(&mut session, Input::Lost(connection(0)), NOW + 30);
+    let resume = Input::Resume {
+        connection: connection(1),
+        received: Some(0),
+        attempt: None,
+    };
+    step(&mut session, resume, NOW + 60);
+    let effects = step(&mut session, Input::Lost(connection(1)), NOW + 90);
+    assert!(
+        effects.contains(&Effect::ArmExpiry(NOW + 90 + long)),
+        "{effects:?}"
+    );
 }

@@ -89,6 +89,8 @@ pub struct Session<F> {
     active_ms: u64,
     /// Whether its user was reported to be idle.
     is_idle: bool,
+    /// Whether its client has sent anything since it identified.
+    is_heard: bool,
     /// Commands that were taken or refused; see [`Session::accepted`].
     accepted: u64,
     /// The attempt of its client by which it was resumed; 0 before.
@@ -123,6 +125,7 @@ impl<F> Session<F> {
             watching: ThinVec::new(),
             active_ms: now_ms,
             is_idle: false,
+            is_heard: false,
             accepted: 0,
             attempt: 0,
             memberships: None,
@@ -193,6 +196,11 @@ impl<F> Session<F> {
         if is_counted {
             self.accepted += 1;
         }
+    }
+
+    /// Its client has sent something: it has its `welcome`.
+    pub const fn hear(&mut self) {
+        self.is_heard = true;
     }
 
     /// Notes that its client is active. Returns whether it was idle until now.

@@ -20,6 +20,8 @@ pub struct SessionSettings {
     pub heartbeat_ms: u64,
     /// How long a session exists without a connection, in ms.
     pub resume_ms: u64,
+    /// The same of one whose client probably never got its `welcome`, in ms.
+    pub unheard_ms: u64,
     /// Maximum size of the messages retained for a resume, in bytes per session.
     pub replay_bytes_max: usize,
     /// Maximum bytes that wait for one connection; a slower reader is closed with
@@ -64,6 +66,7 @@ impl SessionSettings {
         ("unidentified_per_socket_max", 1, 10_000_000),
         ("heartbeat_ms", 100, 600_000),
         ("resume_ms", 0, 86_400_000),
+        ("unheard_ms", 0, 86_400_000),
         ("replay_bytes_max", 0, 67_108_864),
         ("outbox_bytes_max", 4_096, 1_073_741_824),
         ("sessions_per_user_max", 1, 10_000),
@@ -87,6 +90,7 @@ impl Default for SessionSettings {
             unidentified_per_socket_max: 16,
             heartbeat_ms: 25_000,
             resume_ms: 60_000,
+            unheard_ms: 2_000,
             replay_bytes_max: 262_144,
             outbox_bytes_max: 1_048_576,
             sessions_per_user_max: 32,

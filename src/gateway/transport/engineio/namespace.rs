@@ -129,6 +129,8 @@ impl Hooks for Namespace {
         let mut replayed = 0;
         if let Some(entry) = cx.entry() {
             replayed = entry.session.outbox.numbered();
+            // Its stock client waits up to 5 s before it comes back.
+            entry.session.hear();
             entry.is_read_alone = false;
             match has_offsets {
                 true => drop(entry.remember_unnumbered()),

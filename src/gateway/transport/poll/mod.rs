@@ -243,6 +243,7 @@ impl Hooks for Poll {
         let Some(entry) = cx.entry() else {
             return;
         };
+        entry.session.hear();
         entry.forget_unnumbered();
         let memory = entry.memory.as_mut();
         let answered = memory.and_then(|memory| memory.answered.take());

@@ -268,6 +268,10 @@ impl Hooks for Tunnel {
     }
 
     fn on_attached(connection: &mut Connection, _: Attachment, cx: &mut Cx<'_>) {
+        if let Some(entry) = cx.entry() {
+            // An EventSource that was cut comes back after some seconds, by the name that it chose.
+            entry.session.hear();
+        }
         Self::open(connection, cx);
         // From now on requests go to the session, behind these.
         Self::leave_backlog(connection, cx);

@@ -244,6 +244,7 @@ impl World {
             ..SessionSettings::default()
         };
         session.step(Input::Admitted, NOW, &settings);
+        session.hear();
         Self {
             session,
             watches: Watches { first: 100 },
