@@ -3,7 +3,9 @@
 //!
 //! Each is an actor that stays for a while after its last client has gone, so a client
 //! that names ever new ones could take all that there may be. At a slow rate it could still
-//! use them up, so what an address began is counted until it ends, also while others use it. The
+//! use them up, so what an address began is counted until it ends, also while others use it. Some
+//! addresses together could use them up as well: near the total, those that have more than an even
+//! share of it begin nothing more. The
 //! tables are the node's: they are locked where a channel or a room begins or ends, never by
 //! a message.
 
@@ -36,7 +38,31 @@ pub struct Beginnings {
 }
 
 /// How many objects of a kind exist that began because of clients of an address.
-type Existing = Arc<Mutex<HashMap<Address, usize>>>;
+type Existing = Arc<Mutex<Counts>>;
+
+#[derive(Debug, Default)]
+struct Counts {
+    by_address: HashMap<Address, usize>,
+    total: usize,
+}
+
+impl Counts {
+    /// Whether an address that began so many may begin one more of at most `total_max`. The last
+    /// quarter is for addresses that have less than an even share, one that comes later included.
+    fn has_share(&self, count: usize, total_max: usize) -> bool {
+        let is_near = self.total >= total_max - total_max / 4;
+        !is_near || count < total_max / (self.by_address.len() + 1)
+    }
+}
+
+/// The bounds of a kind of objects.
+struct Most {
+    what: &'static str,
+    /// Of one address, and the key that sets it.
+    by_address: (usize, &'static str),
+    /// Of all, and the key that sets it.
+    total: (usize, &'static str),
+}
 
 /// One of them; dropping it counts it out.
 #[derive(Debug)]
@@ -49,16 +75,20 @@ impl Begun {
     /// Counts one more.
     ///
     /// # Errors
-    /// `too_many` where there are `max`, which `key` sets.
+    /// `too_many` where the address has as many as it may, or there are nearly as many as there
+    /// may be and it has more than its share.
     fn count(
         existing: &Existing,
         by: Address,
-        (what, key, max): (&str, &'static str, usize),
+        most: &Most,
         metrics: &Metrics,
     ) -> Result<Self, ErrorBody> {
+        let what = most.what;
         let mut counts = existing.lock();
-        let count = counts.entry(by).or_default();
-        if *count >= max {
+        let count = counts.by_address.get(&by).copied().unwrap_or_default();
+        let (max, key) = most.by_address;
+        let (total_max, total_key) = most.total;
+        if count >= max {
             drop(counts);
             metrics.reach(key);
             let message = format!(
@@ -68,7 +98,18 @@ impl Begun {
             let error = ErrorBody::new(ErrorCode::TooMany, message);
             return Err(error.with("max", max as u64));
         }
-        *count += 1;
+        // Where one address may have all, there are no shares.
+        if max < total_max && !counts.has_share(count, total_max) {
+            drop(counts);
+            metrics.reach(total_key);
+            let message = format!(
+                "the server has nearly as many {what} as it may ({total_key}), and clients of your \
+                 address began more than an even share of them; use those, or end some"
+            );
+            return Err(ErrorBody::new(ErrorCode::TooMany, message));
+        }
+        counts.by_address.insert(by, count + 1);
+        counts.total += 1;
         drop(counts);
         Ok(Self {
             existing: existing.clone(),
@@ -80,11 +121,12 @@ impl Begun {
 impl Drop for Begun {
     fn drop(&mut self) {
         let mut counts = self.existing.lock();
-        if let Some(count) = counts.get_mut(&self.by) {
+        counts.total = counts.total.saturating_sub(1);
+        if let Some(count) = counts.by_address.get_mut(&self.by) {
             *count = count.saturating_sub(1);
             if *count == 0 {
-                counts.remove(&self.by);
-                counts.give_back();
+                counts.by_address.remove(&self.by);
+                counts.by_address.give_back();
             }
         }
     }
@@ -112,9 +154,15 @@ impl Beginnings {
         now_ms: u64,
         metrics: &Metrics,
     ) -> Result<Begun, ErrorBody> {
-        let max = settings.channels_per_address_max;
-        let most = ("channels", "channel.channels_per_address_max", max);
-        let begun = Begun::count(&self.channels, address, most, metrics)?;
+        let most = Most {
+            what: "channels",
+            by_address: (
+                settings.channels_per_address_max,
+                "channel.channels_per_address_max",
+            ),
+            total: (settings.channels_max, "channel.channels_max"),
+        };
+        let begun = Begun::count(&self.channels, address, &most, metrics)?;
         let mut table = self.lately.lock();
         let (limit, rate) = (Limit::ChannelNewByUser, settings.new_by_user);
         let taken = take(&mut table.channels_by_user, user.clone(), rate, now_ms);
@@ -142,9 +190,12 @@ impl Beginnings {
         now_ms: u64,
         metrics: &Metrics,
     ) -> Result<Begun, ErrorBody> {
-        let max = settings.rooms_per_address_max;
-        let most = ("rooms", "room.rooms_per_address_max", max);
-        let begun = Begun::count(&self.rooms, address, most, metrics)?;
+        let most = Most {
+            what: "rooms",
+            by_address: (settings.rooms_per_address_max, "room.rooms_per_address_max"),
+            total: (settings.rooms_max, "room.rooms_max"),
+        };
+        let begun = Begun::count(&self.rooms, address, &most, metrics)?;
         let (limit, rate) = (Limit::RoomNewByAddress, settings.new_by_address);
         let mut table = self.lately.lock();
         take(&mut table.rooms_by_address, address, rate, now_ms)
@@ -276,6 +327,28 @@ mod tests {
     }
 
     #[test]
+    fn few_addresses_cannot_take_all_that_there_may_be() {
+        let (beginnings, metrics) = (Beginnings::default(), Metrics::default());
+        let settings = ChannelSettings {
+            channels_max: 100,
+            channels_per_address_max: 50,
+            ..ChannelSettings::default()
+        };
+        let mut begun = Vec::new();
+        let mut begin = |number, address| {
+            let address = Address::from_number(address);
+            let begun_now = beginnings.channel(&user(number), address, &settings, NOW, &metrics);
+            begun_now.map(|one| begun.push(one)).is_ok()
+        };
+        let of_two = (0..200).filter(|number| begin(*number, *number as u64 % 2));
+        // The last quarter is for those with less than a third.
+        assert_eq!(of_two.count(), 75);
+        for number in 0..25 {
+            assert!(begin(300 + number, 7), "{number}");
+        }
+    }
+
+    #[test]
     fn users_that_began_nothing_lately_take_no_memory() {
         let (beginnings, metrics) = (Beginnings::default(), Metrics::default());
         for number in 0..10_000 {
@@ -283,7 +356,8 @@ mod tests {
             let begun = beginnings.channel(&user(number), address, &settings(), NOW, &metrics);
             begun.unwrap();
         }
-        assert!(beginnings.channels.lock().is_empty());
+        assert_eq!(beginnings.channels.lock().total, 0);
+        assert!(beginnings.channels.lock().by_address.is_empty());
         beginnings.sweep(&settings(), &RoomSettings::default(), NOW + 5_000);
         let table = beginnings.lately.lock();
         assert!(table.channels_by_user.is_empty() && table.channels_by_address.is_empty());
