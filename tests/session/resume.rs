@@ -2,12 +2,13 @@
 //! client gets every message once and in order.
 
 use std::io::Write;
+use std::time::{Duration, Instant};
 
 use serde_json::json;
 
 use turntable_testkit::metric::{CLOSED_TOO_SLOW, CONNECTIONS};
 use turntable_testkit::presence::expect_state;
-use turntable_testkit::session::{Session, resume};
+use turntable_testkit::session::{Session, expect_expired, resume};
 use turntable_testkit::{Client, Frame, Opcode, Random, Server};
 
 fn publish(client: &mut Client, numbers: std::ops::Range<u64>) {
@@ -285,6 +286,30 @@ fn close_behind_a_resume_detaches_the_session_again() {
     expect_state(&mut friend, "1:1", "offline");
     session.resume();
     expect_state(&mut friend, "1:1", "online");
+}
+
+#[test]
+fn session_whose_welcome_was_probably_lost_ends_soon() {
+    let server = Server::with(&[("session.unheard_ms", "200")]);
+    let mut friend = server.user("2:1");
+    friend.subscribe(&["1:1", "1:2"]);
+    let mut lost = Session::begin(&server, "1:1");
+    expect_state(&mut friend, "1:1", "online");
+    let mut heard = Session::begin(&server, "1:2");
+    expect_state(&mut friend, "1:2", "online");
+    heard.request("lookup", json!(["1:1"]));
+    lost.cut();
+    let cut = Instant::now();
+    expect_state(&mut friend, "1:1", "offline");
+    assert!(
+        cut.elapsed() < Duration::from_secs(4),
+        "presence.grace_ms is longer"
+    );
+    expect_expired(&server, &lost.secret, 0);
+    // Its client has sent something, and so it has its welcome.
+    heard.cut();
+    friend.expect_none_for(Duration::from_millis(400));
+    heard.resume();
 }
 
 #[test]
