@@ -201,7 +201,7 @@ impl Default for LimitSettings {
             session: BucketSettings::new(100, 2_000),
             connection_session: BucketSettings::new(10, 100),
             resume: BucketSettings::new(200, 5_000),
-            tls_handshake: BucketSettings::new(200, 3_000),
+            tls_handshake: BucketSettings::new(100, 2_000),
         }
     }
 }
