@@ -306,7 +306,7 @@ impl<F: OutboxFrame> Session<F> {
         effects.push(Effect::ArmExpiry(now_ms.saturating_add(resume_ms.into())));
     }
 
-    /// Whether its client knows the session, as far as that can be told: it has sent something, or
+    /// Whether its client knows the session, as far as the server can know: it has sent something, or
     /// had the connection for long.
     const fn has_welcome(&self, now_ms: u64) -> bool {
         self.is_heard || now_ms.saturating_sub(self.active_ms) >= WELCOME_MS
