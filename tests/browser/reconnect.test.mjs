@@ -4,11 +4,16 @@ import { scene } from "./harness.mjs";
 
 /**
  * While the server is down, connection attempts fail, and Chromium writes each
- * of them to the console.
+ * of them to the console. So does the request by which a page learns whether the
+ * server answers at all, behind an attempt that takes long.
  * @param {import("./harness.mjs").Visitor[]} visitors
  */
 function allowFailedConnections(visitors) {
-  for (const visitor of visitors) visitor.allow(/^console: WebSocket connection to .* failed/);
+  for (const visitor of visitors) {
+    visitor.allow(/^console: WebSocket connection to .* failed/);
+    visitor.allow(/^request: .*\/tunnel\/send\?d=%5B%5D net::ERR_/);
+    visitor.allow(/^console: Failed to load resource: net::ERR_/);
+  }
 }
 
 /**
