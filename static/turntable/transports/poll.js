@@ -430,7 +430,8 @@ class PollConnection {
       this.#queue.unshift(...messages);
       return undefined;
     }
-    this.#identifies = false;
+    // A gateway's error does not say that the server has not taken the request.
+    if (status < 500 || !error.foreign) this.#identifies = false;
     if (resuming && (status === 410 || status === 409)) {
       this.#session = undefined;
       this.#hooks.expired();
