@@ -20,7 +20,7 @@ import { INTERRUPTED } from "./requests.js";
  * @property {boolean} confirmed_before
  * @property {{resolve: (data: any) => void, reject: (error: any) => void}[]} waiters
  * @property {any} [timer] until it is sent again
- * @property {Entry} [before] the value that was confirmed last, which goes on if this one is refused
+ * @property {Entry} [before] the value that goes on if this one is refused: one whose answer is awaited, or that was confirmed last
  */
 
 export class DesiredState {
@@ -50,12 +50,19 @@ export class DesiredState {
     return new Promise((resolve, reject) => {
       const old = this.#entries.get(key);
       // A value that was sent has an answer of its own.
-      const waiters = old?.phase === "unsent" ? old.waiters.splice(0) : [];
+      const replaced = old?.phase === "unsent" ? old : undefined;
+      const waiters = replaced?.waiters.splice(0) ?? [];
       this.#session.environment.clearTimeout(old?.timer);
       waiters.push({ resolve, reject });
       /** @type {Entry} */
       const entry = { command, data, refused, phase: "unsent", confirmed_before: old?.confirmed_before ?? false, waiters };
-      entry.before = old?.phase === "confirmed" ? old : old?.before;
+      if (replaced) {
+        entry.refused = () => {
+          refused();
+          replaced.refused();
+        };
+      }
+      entry.before = replaced ? replaced.before : old;
       this.#entries.set(key, entry);
       if (this.#session.online) this.#send(key, entry);
     });
@@ -67,7 +74,7 @@ export class DesiredState {
    */
   restore(resumed) {
     for (const [key, entry] of [...this.#entries]) {
-      if (entry.before && !resumed) entry.before.phase = "unsent";
+      if (entry.before && !resumed) entry.before.phase = "unsent"; // It is confirmed: others were unlinked.
       if (!resumed || entry.phase === "unsent") this.#send(key, entry);
     }
   }
@@ -95,8 +102,12 @@ export class DesiredState {
       if (error === INTERRUPTED) {
         // The waiters of a value that a later one has replaced wait for that one.
         const current = this.#entries.get(key);
-        if (current === entry) entry.phase = "unsent";
-        else current?.waiters.push(...entry.waiters.splice(0));
+        if (current === entry) {
+          entry.phase = "unsent";
+        } else {
+          this.#unlink(key, entry);
+          current?.waiters.push(...entry.waiters.splice(0));
+        }
         return;
       }
       const waiters = entry.waiters.splice(0);
@@ -108,9 +119,25 @@ export class DesiredState {
         for (const { resolve } of waiters) resolve(answer);
         return;
       }
-      if (this.#entries.get(key) === entry) this.#refused(key, entry, error, waiters.length > 0);
+      if (this.#entries.get(key) === entry) {
+        this.#refused(key, entry, error, waiters.length > 0);
+      } else {
+        this.#unlink(key, entry);
+        if (error.code !== "timeout") entry.refused();
+      }
       for (const { reject } of waiters) reject(error);
     });
+  }
+
+  /**
+   * A value that later ones have replaced does not go on if those are refused.
+   * @param {string} key
+   * @param {Entry} entry
+   */
+  #unlink(key, entry) {
+    let later = this.#entries.get(key);
+    while (later && later.before !== entry) later = later.before;
+    if (later) later.before = entry.before;
   }
 
   /**

@@ -97,3 +97,31 @@ test("a caller that waits is refused, and nothing is sent again", async (t) => {
   await peer.settle(tt);
   assert.deepEqual(peer.unread, []);
 });
+
+/** Two services that are provided at once, before either is answered. */
+async function two(t, first, second) {
+  const session = await online(t);
+  const { tt, peer } = session;
+  const provided = [first, second].map((name) => tt.provide(name, { f: () => 1 }));
+  const outcomes = Promise.all(provided.map((one) => one.then(() => "provided", ({ code }) => code)));
+  const ids = [(await peer.next("provide")).id, (await peer.next("provide")).id];
+  return { session, outcomes, ids, peer };
+}
+
+const refusal = { code: "unavailable", message: "full", command: "provide" };
+
+test("a service that is provided while another is refused right behind it is provided again in a new session", async (t) => {
+  const { session, outcomes, ids, peer } = await two(t, "good", "bad");
+  peer.send("reply", {}, ids[0]);
+  peer.send("error", refusal, ids[1]);
+  assert.deepEqual(await outcomes, ["provided", "unavailable"]);
+  assert.deepEqual((await (await renewed(session)).next("provide")).data, { services: { good: ["f"] } });
+});
+
+test("a service that is refused while another is provided right behind it is not provided again", async (t) => {
+  const { session, outcomes, ids, peer } = await two(t, "bad", "good");
+  peer.send("error", refusal, ids[0]);
+  peer.send("reply", {}, ids[1]);
+  assert.deepEqual(await outcomes, ["unavailable", "provided"]);
+  assert.deepEqual((await (await renewed(session)).next("provide")).data, { services: { good: ["f"] } });
+});

@@ -28,7 +28,7 @@ export type Entry = {
      */
     timer?: any;
     /**
-     * the value that was confirmed last, which goes on if this one is refused
+     * the value that goes on if this one is refused: one whose answer is awaited, or that was confirmed last
      */
     before?: Entry;
 };
@@ -42,7 +42,7 @@ export type Entry = {
  * @property {boolean} confirmed_before
  * @property {{resolve: (data: any) => void, reject: (error: any) => void}[]} waiters
  * @property {any} [timer] until it is sent again
- * @property {Entry} [before] the value that was confirmed last, which goes on if this one is refused
+ * @property {Entry} [before] the value that goes on if this one is refused: one whose answer is awaited, or that was confirmed last
  */
 export declare class DesiredState {
     #private;
