@@ -141,3 +141,19 @@ test("a session whose welcome is lost is ended", async (t) => {
   assert.deepEqual([over.user, over.secret === tt.session], ["1:1", false]);
   assert.deepEqual([...server.sessions.values()].map(({ user }) => user), ["1:1"]);
 });
+
+test("a session whose welcome a gateway replaced by its own error is ended", async (t) => {
+  const server = await fake(t, { transports: ["poll"] });
+  const ended = new Promise((resolve) => (server.ended = resolve));
+  let identifications = 0;
+  // The server carries the request out, and its answer is not what the client gets.
+  const through = async (url, options) => {
+    const response = await fetch(url, options);
+    const replaced = String(options?.body).includes("$av:idme") && (identifications += 1) === 1;
+    return replaced ? new Response("<h1>Bad Gateway</h1>", { status: 502, headers: { "Content-Type": "text/html" } }) : response;
+  };
+  const tt = client(t, server, { transports: ["poll"], fetch: through });
+  await tt.ready;
+  const over = await ended;
+  assert.deepEqual([over.user, over.secret === tt.session], ["1:1", false]);
+});
