@@ -382,6 +382,7 @@ export class Friends extends Emitter {
       const open = ids.filter((id, index) => sent[index] && this.#watched.get(id) === sent[index] && !sent[index].known);
       for (const id of open) /** @type {{sent: boolean}} */ (this.#watched.get(id)).sent = false;
       if (error !== INTERRUPTED && open.length > 0 && !this.#session.closed) this.#refused(open, error);
+      if (error !== INTERRUPTED && this.#session.online) this.#sendUnsubscriptions().catch(() => {});
     });
   }
 

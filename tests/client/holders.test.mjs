@@ -284,3 +284,25 @@ test("subscriptions made while offline are one list; if it is refused, each call
   assert.deepEqual(await good, { "1:2": "busy", "1:3": "busy" });
   assert.ok(lists <= 4);
 });
+
+test("a user that was ended offline is ended once more when a list with it is refused", async (t) => {
+  const session = await online(t);
+  const { tt, peer, server, env } = session;
+  const watched = tt.friends.subscribe(["1:2"]);
+  peer.send("userchange", { "1:2": "busy" }, (await peer.next("subscribe")).id);
+  await watched;
+  const offline = tt.once("state");
+  peer.terminate();
+  const { retry_ms } = await offline;
+  tt.friends.unsubscribe(["1:2"]);
+  const refused = assert.rejects(tt.friends.subscribe(["1:2", "bad"]), code("invalid_id"));
+  env.advance(retry_ms);
+  const next = await server.accept();
+  next.send("idyou", {});
+  await next.next("resume");
+  next.welcome({ resumed: true });
+  next.send("error", { code: "invalid_id", message: "bad", command: "subscribe" }, (await next.next("subscribe")).id);
+  await refused;
+  // The session has it from before, and no caller has it any more.
+  assert.deepEqual((await next.next("unsubscribe")).data, ["1:2"]);
+});
