@@ -5,9 +5,8 @@
 //! that names ever new ones could take all that there may be. At a slow rate it could still
 //! use them up, so what an address began is counted until it ends, also while others use it. Some
 //! addresses together could use them up as well: near the total, those that have more than an even
-//! share of it begin nothing more. The
-//! tables are the node's: they are locked where a channel or a room begins or ends, never by
-//! a message.
+//! share of it begin nothing more (`core/even_share.rs`). The tables are the node's: they are
+//! locked where a channel or a room begins or ends, never by a message.
 
 use std::collections::HashMap;
 use std::hash::Hash;
@@ -15,8 +14,10 @@ use std::sync::Arc;
 
 use parking_lot::Mutex;
 
+use crate::actor::beyond_share;
 use crate::metric::Metrics;
 use turntable_core::address::Address;
+use turntable_core::even_share::EvenShares;
 use turntable_core::id::UserId;
 use turntable_core::limit::Limit;
 use turntable_core::model::room::RoomSettings;
@@ -38,22 +39,7 @@ pub struct Beginnings {
 }
 
 /// How many objects of a kind exist that began because of clients of an address.
-type Existing = Arc<Mutex<Counts>>;
-
-#[derive(Debug, Default)]
-struct Counts {
-    by_address: HashMap<Address, usize>,
-    total: usize,
-}
-
-impl Counts {
-    /// Whether an address that began so many may begin one more of at most `total_max`. The last
-    /// quarter is for addresses that have less than an even share, one that comes later included.
-    fn has_share(&self, count: usize, total_max: usize) -> bool {
-        let is_near = self.total >= total_max - total_max / 4;
-        !is_near || count < total_max / (self.by_address.len() + 1)
-    }
-}
+type Existing = Arc<Mutex<EvenShares>>;
 
 /// The bounds of a kind of objects.
 struct Most {
@@ -85,10 +71,9 @@ impl Begun {
     ) -> Result<Self, ErrorBody> {
         let what = most.what;
         let mut counts = existing.lock();
-        let count = counts.by_address.get(&by).copied().unwrap_or_default();
         let (max, key) = most.by_address;
         let (total_max, total_key) = most.total;
-        if count >= max {
+        if counts.of(by) >= max {
             drop(counts);
             metrics.reach(key);
             let message = format!(
@@ -99,17 +84,11 @@ impl Begun {
             return Err(error.with("max", max as u64));
         }
         // Where one address may have all, there are no shares.
-        if max < total_max && !counts.has_share(count, total_max) {
+        if max < total_max && !counts.has_room(by, 1, total_max) {
             drop(counts);
-            metrics.reach(total_key);
-            let message = format!(
-                "the server has nearly as many {what} as it may ({total_key}), and clients of your \
-                 address began more than an even share of them; use those, or end some"
-            );
-            return Err(ErrorBody::new(ErrorCode::TooMany, message));
+            return Err(beyond_share(metrics, what, total_key));
         }
-        counts.by_address.insert(by, count + 1);
-        counts.total += 1;
+        counts.add(Some(by), 1);
         drop(counts);
         Ok(Self {
             existing: existing.clone(),
@@ -120,15 +99,7 @@ impl Begun {
 
 impl Drop for Begun {
     fn drop(&mut self) {
-        let mut counts = self.existing.lock();
-        counts.total = counts.total.saturating_sub(1);
-        if let Some(count) = counts.by_address.get_mut(&self.by) {
-            *count = count.saturating_sub(1);
-            if *count == 0 {
-                counts.by_address.remove(&self.by);
-                counts.by_address.give_back();
-            }
-        }
+        self.existing.lock().remove(Some(self.by), 1);
     }
 }
 
@@ -356,8 +327,7 @@ mod tests {
             let begun = beginnings.channel(&user(number), address, &settings(), NOW, &metrics);
             begun.unwrap();
         }
-        assert_eq!(beginnings.channels.lock().total, 0);
-        assert!(beginnings.channels.lock().by_address.is_empty());
+        assert!(beginnings.channels.lock().is_empty());
         beginnings.sweep(&settings(), &RoomSettings::default(), NOW + 5_000);
         let table = beginnings.lately.lock();
         assert!(table.channels_by_user.is_empty() && table.channels_by_address.is_empty());

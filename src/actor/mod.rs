@@ -325,6 +325,17 @@ pub(crate) fn full(metrics: &Metrics, key: &'static str, max: usize) -> ErrorBod
     ErrorBody::new(ErrorCode::Unavailable, message).with("max", max as u64)
 }
 
+/// The error where there are nearly as many of a kind as may be, and clients of the address
+/// have more than an even share of them.
+pub(crate) fn beyond_share(metrics: &Metrics, what: &str, key: &'static str) -> ErrorBody {
+    metrics.reach(key);
+    let message = format!(
+        "the server has nearly as many {what} as it may ({key}), and clients of your address \
+         have more than an even share of them"
+    );
+    ErrorBody::new(ErrorCode::TooMany, message)
+}
+
 /// The error for an operator where there is no room.
 fn no_room_of_id() -> ErrorBody {
     ErrorBody::new(ErrorCode::NotFound, "there is no room of this id")

@@ -11,6 +11,7 @@ pub mod budget;
 pub mod call;
 pub mod delivery;
 pub mod duplicate_key;
+pub mod even_share;
 pub mod frame;
 pub mod id;
 pub mod key;

@@ -1,0 +1,116 @@
+//! What the clients of each address have of something of which there may be so many.
+//!
+//! A bound for each address does not keep some addresses together from taking all. So the
+//! last quarter is for addresses that have less than an even share, one that comes later
+//! included: those that have more are refused there.
+
+use std::collections::HashMap;
+
+use crate::address::Address;
+use crate::spare::Spare;
+
+/// Counts by address.
+#[derive(Debug, Default)]
+pub struct EvenShares {
+    by_address: HashMap<Address, usize>,
+    total: usize,
+}
+
+impl EvenShares {
+    /// How many there are, those of no address included.
+    #[must_use]
+    pub const fn total(&self) -> usize {
+        self.total
+    }
+
+    /// How many an address has.
+    #[must_use]
+    pub fn of(&self, address: Address) -> usize {
+        self.by_address.get(&address).copied().unwrap_or_default()
+    }
+
+    /// Whether an address may have so many more, of at most `total_max`: not those of the last
+    /// quarter that are beyond its even share. That there are fewer than `total_max` is not
+    /// looked at.
+    ///
+    /// ```
+    /// use turntable_core::address::Address;
+    /// use turntable_core::even_share::EvenShares;
+    /// let [one, other, third] = [1, 2, 3].map(Address::from_number);
+    /// let mut shares = EvenShares::default();
+    /// shares.add(Some(one), 40);
+    /// shares.add(Some(other), 34);
+    /// assert!(shares.has_room(one, 1, 100));
+    /// assert!(!shares.has_room(one, 2, 100));
+    /// assert!(shares.has_room(third, 25, 100));
+    /// ```
+    #[must_use]
+    pub fn has_room(&self, address: Address, more: usize, total_max: usize) -> bool {
+        let first = total_max - total_max / 4;
+        let is_near = self.total.saturating_add(more) > first;
+        let share = total_max / (self.by_address.len() + 1);
+        !is_near || self.of(address).saturating_add(more) <= share
+    }
+
+    /// Counts so many more; without an address in all alone.
+    pub fn add(&mut self, by: Option<Address>, count: usize) {
+        self.total += count;
+        if let Some(address) = by.filter(|_| count > 0) {
+            *self.by_address.entry(address).or_default() += count;
+        }
+    }
+
+    /// Counts so many less.
+    pub fn remove(&mut self, by: Option<Address>, count: usize) {
+        self.total = self.total.saturating_sub(count);
+        let Some(address) = by else {
+            return;
+        };
+        if let Some(known) = self.by_address.get_mut(&address) {
+            *known = known.saturating_sub(count);
+            if *known == 0 {
+                self.by_address.remove(&address);
+                self.by_address.give_back();
+            }
+        }
+    }
+
+    /// Whether nothing is counted.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.total == 0 && self.by_address.is_empty()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn last_quarter_is_for_addresses_with_less_than_an_even_share() {
+        let mut shares = EvenShares::default();
+        let mut take = |number| {
+            let address = Address::from_number(number);
+            let has_room = shares.has_room(address, 1, 100);
+            shares.add(Some(address), usize::from(has_room));
+            has_room
+        };
+        assert_eq!((0..200).filter(|number| take(number % 2)).count(), 75);
+        // A third each, and then a quarter.
+        assert_eq!((0..100).filter(|_| take(7)).count(), 25);
+        assert!(take(8) && !take(7));
+    }
+
+    #[test]
+    fn what_has_no_address_counts_in_all_alone() {
+        let mut shares = EvenShares::default();
+        shares.add(None, 80);
+        let address = Address::from_number(1);
+        assert!(shares.has_room(address, 1, 100));
+        shares.add(Some(address), 3);
+        shares.remove(None, 80);
+        assert_eq!((shares.total(), shares.of(address)), (3, 3));
+        shares.remove(Some(address), 3);
+        assert!(shares.is_empty());
+    }
+}
