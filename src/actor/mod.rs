@@ -40,6 +40,7 @@ use crate::metric::{Latency, Metrics, Worker};
 use crate::portal::factory::Factory;
 use crate::portal::settings::SessionPolicy;
 use crate::service::LocalServices;
+use crate::service::offered::{self, NoRoom};
 use crate::store::Store;
 use crate::store::last_seen::LastSeen;
 use crate::watched::Watched;
@@ -334,6 +335,14 @@ pub(crate) fn beyond_share(metrics: &Metrics, what: &str, key: &'static str) -> 
          have more than an even share of them"
     );
     ErrorBody::new(ErrorCode::TooMany, message)
+}
+
+/// The error for an offer of services that have no room.
+pub(crate) fn not_offered(why: NoRoom, metrics: &Metrics, max: usize) -> ErrorBody {
+    match why {
+        NoRoom::Full => full(metrics, offered::KEY, max),
+        NoRoom::Share => beyond_share(metrics, "services of users", offered::KEY),
+    }
 }
 
 /// The error for an operator where there is no room.

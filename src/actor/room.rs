@@ -104,10 +104,15 @@ impl Room {
 
     /// Counts a room that begins with a join of `user`, and the invites that it
     /// sends.
-    fn count(&mut self, user: &UserId, invites: usize, now_ms: u64) -> Result<Counted, ErrorBody> {
+    fn count(
+        &mut self,
+        (user, address): (&UserId, Option<Address>),
+        invites: usize,
+        now_ms: u64,
+    ) -> Result<Counted, ErrorBody> {
         let settings = self.shared.settings();
         let totals = &self.shared.totals;
-        let counted = totals.count_invites(user, invites, &settings.room, now_ms)?;
+        let counted = totals.count_invites((user, address), invites, &settings.room, now_ms)?;
         if self.model.is_none() && self.created.is_none() {
             match totals.create_room(user, &settings.room) {
                 Ok(created) => self.created = Some(created),
@@ -143,7 +148,7 @@ impl Room {
         now_ms: u64,
     ) {
         let settings = self.shared.settings();
-        let mut counted = match self.count(user, join.invite.len(), now_ms) {
+        let mut counted = match self.count((user, address), join.invite.len(), now_ms) {
             Ok(counted) => counted,
             Err(error) => return self.refuse(caller, error.of("joingame"), id, true),
         };

@@ -119,7 +119,9 @@ impl Service {
                 self.interest.add(gateway);
                 return self.report(&[gateway]);
             }
-            ServiceCall::Provide { caller, functions } => {
+            ServiceCall::Provide {
+                caller, functions, ..
+            } => {
                 let instance = Instance::Session(caller.key);
                 let place = Some(caller.place);
                 match self

@@ -12,11 +12,13 @@ use parking_lot::Mutex;
 use prometheus_client::metrics::gauge::Gauge;
 
 use crate::actor::beginning::Beginnings;
+use crate::actor::beyond_share;
 use crate::actor::history_bytes::Histories;
 use crate::actor::invited::Invited;
 use crate::actor::state_bytes::States;
 use crate::metric::Metrics;
 use crate::service::offered::Offered;
+use turntable_core::address::Address;
 use turntable_core::id::UserId;
 use turntable_core::model::ledger::{Ledger, LedgerFull, LedgerLimits};
 use turntable_core::model::room::RoomSettings;
@@ -77,6 +79,7 @@ impl Drop for Created {
 /// Invites that were counted; they can be taken back until they are sent.
 #[derive(Debug)]
 pub(super) struct Counted {
+    by: Option<Address>,
     count: usize,
     until_ms: u64,
 }
@@ -86,10 +89,7 @@ impl Counted {
     pub(super) fn split(&mut self, count: usize) -> Self {
         let count = count.min(self.count);
         self.count -= count;
-        Self {
-            count,
-            until_ms: self.until_ms,
-        }
+        Self { count, ..*self }
     }
 }
 
@@ -137,14 +137,14 @@ impl Totals {
         })
     }
 
-    /// Counts invites that `from` is about to send.
+    /// Counts invites that a user is about to send from an address.
     ///
     /// # Errors
     /// `too_many` over `room.invites_per_user_max`, `unavailable` over
-    /// `room.invites_total_max`.
+    /// `room.invites_total_max`; near that `too_many`, where the address has more than its share.
     pub(super) fn count_invites(
         &self,
-        from: &UserId,
+        from: (&UserId, Option<Address>),
         count: usize,
         settings: &RoomSettings,
         now_ms: u64,
@@ -154,15 +154,25 @@ impl Totals {
             per_user_max: settings.invites_per_user_max,
         };
         let until_ms = now_ms.saturating_add(settings.invite_ttl_ms);
+        let counted = Counted {
+            by: from.1,
+            count,
+            until_ms,
+        };
         if count == 0 {
-            return Ok(Counted { count, until_ms });
+            return Ok(counted);
         }
         let mut invites = self.invites.lock();
         let added = invites.add(from, count, until_ms, now_ms, limits);
         self.invites_gauge.set(invites.total() as i64);
         drop(invites);
         match added {
-            Ok(()) => Ok(Counted { count, until_ms }),
+            Ok(()) => Ok(counted),
+            Err(LedgerFull::Share) => Err(beyond_share(
+                &self.metrics,
+                "invites",
+                "room.invites_total_max",
+            )),
             Err(LedgerFull::User) => {
                 self.metrics.reach("room.invites_per_user_max");
                 let max = limits.per_user_max;
@@ -189,7 +199,7 @@ impl Totals {
             return;
         }
         let mut invites = self.invites.lock();
-        invites.take_back(from, counted.count, counted.until_ms);
+        invites.take_back((from, counted.by), counted.count, counted.until_ms);
         self.invites_gauge.set(invites.total() as i64);
     }
 
@@ -241,13 +251,16 @@ mod tests {
             ..RoomSettings::default()
         };
         let count = |id, count, now_ms| {
-            let counted = totals.count_invites(&user(id), count, &settings, now_ms);
+            let counted = totals.count_invites((&user(id), None), count, &settings, now_ms);
             counted.map_err(|error| error.code)
         };
-        let counted = count("1:1", 3, 0).unwrap();
+        let mut counted = count("1:1", 3, 0).unwrap();
         assert_eq!(count("1:1", 1, 0).unwrap_err(), ErrorCode::TooMany);
         assert_eq!(count("1:2", 2, 0).unwrap_err(), ErrorCode::Unavailable);
         assert_eq!(metrics.invites.get(), 3);
+        // Some invited users get too many, and then the join is refused.
+        totals.take_back(&user("1:1"), &counted.split(1));
+        assert_eq!(metrics.invites.get(), 2);
         totals.take_back(&user("1:1"), &counted);
         assert_eq!(metrics.invites.get(), 0);
         count("1:2", 2, 0).unwrap();

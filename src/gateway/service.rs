@@ -13,14 +13,13 @@ mod reply;
 mod states;
 mod target;
 
-use crate::actor::full;
+use crate::actor::not_offered;
 use crate::clock;
 use crate::gateway::Gateway;
 use crate::gateway::delivery::frame::Frame;
 use crate::gateway::session::SessionEntry;
 use crate::gateway::session::pending::Awaited;
 use crate::gateway::turn::Timer;
-use crate::service::offered::KEY;
 use turntable_core::call::ServiceCall;
 use turntable_core::id::UserId;
 use turntable_core::key::{Caller, Generation, Place, SessionSlot};
@@ -167,20 +166,22 @@ impl Gateway {
     /// `provide`: services that the user may provide, and functions of its own under
     /// other names.
     pub(crate) fn provide(&mut self, session: SessionSlot, offer: Offer, id: Option<RequestId>) {
-        let caller = self.sessions.caller(session);
+        let (caller, address) = (self.sessions.caller(session), self.address(session));
         let (Some(caller), Some(entry)) = (caller, self.sessions.get_mut(session)) else {
             return;
         };
         let by = Provider {
             caller,
+            address,
             user: &entry.session.user,
             services: &self.settings.services,
         };
         let is_connected = entry.session.connection().is_some();
         let max = self.settings.functions.services_max;
         // Directories refuse what is beyond that, too, but know no `id` to answer.
-        if !self.shared.offered.has_room(&by.own_owners(&offer), max) {
-            let error = full(&self.shared.metrics, KEY, max).of("provide");
+        let offered = &self.shared.offered;
+        if let Err(no_room) = offered.check(&by.own_owners(&offer), address, max) {
+            let error = not_offered(no_room, &self.shared.metrics, max).of("provide");
             return self.refuse(session, error, id);
         }
         let providing = entry.providing.get_or_insert_default();
@@ -196,7 +197,7 @@ impl Gateway {
 
     /// A session lost its connection, has one again, or ends.
     pub(crate) fn report_providing(&mut self, session: SessionSlot, is_connected: bool) {
-        let caller = self.sessions.caller(session);
+        let (caller, address) = (self.sessions.caller(session), self.address(session));
         let (Some(caller), Some(entry)) = (caller, self.sessions.get_mut(session)) else {
             return;
         };
@@ -206,6 +207,7 @@ impl Gateway {
         let calls = match is_connected {
             true => providing.connected(&Provider {
                 caller,
+                address,
                 user: &entry.session.user,
                 services: &self.settings.services,
             }),
@@ -293,6 +295,8 @@ impl Gateway {
             entry.session.connection()?;
             let by = Provider {
                 caller: self.sessions.caller(slot)?,
+                // What is announced exists, and counts for the address that began it.
+                address: None,
                 user: &entry.session.user,
                 services: &self.settings.services,
             };

@@ -21,6 +21,7 @@ mod mailbox;
 mod pipeline;
 mod place;
 mod repeat;
+mod share;
 mod slow_reader;
 mod total;
 mod unidentified;

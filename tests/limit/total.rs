@@ -3,6 +3,7 @@
 
 use serde_json::{Value, json};
 
+use crate::share::user_from;
 use turntable_testkit::channel::{join as join_channel, publish};
 use turntable_testkit::metric::{AVATARS, CHANNELS, INVITES, ROOMS, SERVICES, limit_reached};
 use turntable_testkit::room::{join, join_with};
@@ -51,8 +52,7 @@ fn rooms_and_channels_that_one_address_began_are_limited() {
         ("channel.empty_ms", "50"),
     ]);
     let (mut mel, mut tom) = (server.user("1:1"), server.user("1:2"));
-    let mut far = Client::greeted_from(server.address, [127, 0, 0, 9]);
-    far.identify("1:3");
+    let mut far = user_from(&server, 9, "1:3");
     join(&mut mel, "a", "1:1");
     join(&mut tom, "b", "1:2");
     let max = refused(&mut tom, "joingame", room("c", "1:2"), "too_many");
@@ -415,7 +415,7 @@ fn invites_are_limited_by_user_and_in_all() {
         ("room.invite_ttl_ms", "4000"),
     ];
     let server = Server::with(&keys);
-    let (mut mel, mut tom) = (server.user("1:1"), server.user("1:2"));
+    let (mut mel, mut tom) = (server.user("1:1"), user_from(&server, 9, "1:2"));
     let invite = |room: &str, user: &str, invited: &[&str]| json!({"channel": room, "self": user, "invite": invited});
     join_with(&mut mel, invite("a", "1:1", &["2:1", "2:2"]));
     let two = invite("b", "1:1", &["2:3", "2:4"]);

@@ -422,10 +422,12 @@ pub enum ServiceCall {
     /// A gateway wants to know the state. Answered by `Service`, now and at each
     /// change.
     Watch { gateway: GatewayId },
-    /// A session provides these functions, in place of those before.
+    /// A session provides these functions, in place of those before. What begins because
+    /// of it counts for the address of its client.
     Provide {
         caller: Caller,
         functions: Vec<Box<str>>,
+        address: Option<Address>,
     },
     /// A session that provides functions lost its connection or ended.
     Gone { caller: Caller },

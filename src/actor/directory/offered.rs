@@ -1,8 +1,8 @@
 //! Functions that users offer.
 
 use crate::actor::directory::Directory;
-use crate::actor::full;
-use crate::service::offered::KEY;
+use crate::actor::not_offered;
+use turntable_core::address::Address;
 use turntable_core::call::ServiceCall;
 use turntable_core::key::Caller;
 use turntable_core::model::service::function;
@@ -12,8 +12,12 @@ impl Directory {
     pub(super) fn call_function(&mut self, name: Box<str>, call: ServiceCall) {
         if !self.services.has(&name) {
             match &call {
-                ServiceCall::Provide { caller, functions } if !functions.is_empty() => {
-                    if !self.begin_function(&name, *caller) {
+                ServiceCall::Provide {
+                    caller,
+                    functions,
+                    address,
+                } if !functions.is_empty() => {
+                    if !self.begin_function(&name, *caller, *address) {
                         return;
                     }
                 }
@@ -37,16 +41,16 @@ impl Directory {
     /// A session is the first that offers this. Returns whether there is room for it; else the
     /// session gets an error. Most sessions got it from their gateway: this one offered at the
     /// same moment as others, or comes back.
-    fn begin_function(&self, owner: &str, by: Caller) -> bool {
+    fn begin_function(&self, owner: &str, by: Caller, address: Option<Address>) -> bool {
         let max = self.shared.settings().functions.services_max;
-        let has_room = self.shared.totals.offered.begin(owner, max);
-        if !has_room {
-            let mut error = full(&self.shared.metrics, KEY, max).of("provide");
+        let begun = self.shared.totals.offered.begin(owner, address, max);
+        if let Err(no_room) = begun {
+            let mut error = not_offered(no_room, &self.shared.metrics, max).of("provide");
             let name = function::parts(owner).map_or(owner, |(_, name)| name);
             error.message = format!("{name} is not provided: {}", error.message).into();
             self.shared.refuse(by, error, None);
         }
-        has_room
+        begun.is_ok()
     }
 
     /// Gateways announce what sessions offer: it exists, however many there are.

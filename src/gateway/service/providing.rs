@@ -12,6 +12,7 @@ use std::collections::BTreeMap;
 use rustc_hash::FxHashMap;
 
 use crate::service::credential;
+use turntable_core::address::Address;
 use turntable_core::call::ServiceCall;
 use turntable_core::id::UserId;
 use turntable_core::key::{Caller, SessionKey};
@@ -49,6 +50,8 @@ pub(crate) type Offer = Vec<(Box<str>, Vec<Box<str>>)>;
 pub(super) struct Provider<'a> {
     /// The session, as owners know it.
     pub(super) caller: Caller,
+    /// The address of its client.
+    pub(super) address: Option<Address>,
     /// Its user.
     pub(super) user: &'a UserId,
     /// The services of the configuration.
@@ -232,6 +235,7 @@ impl Providing {
                 let call = ServiceCall::Provide {
                     caller: by.caller,
                     functions: functions.clone(),
+                    address: by.address,
                 };
                 taken.calls.push((owner.clone(), call));
             }
@@ -263,6 +267,7 @@ impl Providing {
                 true => ServiceCall::Provide {
                     caller,
                     functions: functions.clone(),
+                    address: by.address,
                 },
                 false => ServiceCall::Gone { caller },
             };

@@ -95,7 +95,12 @@ impl Providing {
     pub(in crate::gateway::service) fn moved(&self, caller: Caller) -> OwnerCalls {
         let withdrawn = |owner: Box<str>| {
             let functions = Vec::new();
-            (owner, ServiceCall::Provide { caller, functions })
+            let call = ServiceCall::Provide {
+                caller,
+                functions,
+                address: None,
+            };
+            (owner, call)
         };
         self.services.keys().cloned().map(withdrawn).collect()
     }

@@ -37,6 +37,7 @@ fn services() -> Services {
 fn provider<'a>(user: &'a UserId, services: &'a Services) -> Provider<'a> {
     Provider {
         caller: caller(),
+        address: None,
         user,
         services,
     }

@@ -359,8 +359,13 @@ fn service_call() -> impl Strategy<Value = ServiceCall> {
     let names = || vec(text(), 0..3);
     prop_oneof![
         gateway().prop_map(|gateway| ServiceCall::Watch { gateway }),
-        (caller(), names())
-            .prop_map(|(caller, functions)| ServiceCall::Provide { caller, functions }),
+        (caller(), names(), address()).prop_map(|(caller, functions, address)| {
+            ServiceCall::Provide {
+                caller,
+                functions,
+                address,
+            }
+        }),
         caller().prop_map(|caller| ServiceCall::Gone { caller }),
         super::service_request().prop_map(ServiceCall::Call),
         (super::instance(), any::<u64>(), super::outcome()).prop_map(|(from, number, outcome)| {
