@@ -99,7 +99,7 @@ pub(crate) const STEPS: &[Step] = &[
     },
     Step {
         name: "types",
-        about: "the JavaScript client passes type checks (tsc --checkJs)",
+        about: "the JavaScript client and the console pass type checks (tsc --checkJs)",
         needs: &["node"],
         run: |machine| check(machine.command("npm").args(["run", "types"])),
     },
