@@ -101,10 +101,14 @@ export function faint(visitor) {
   });
 }
 
-/** Fails if a text became markup, a script ran, or a text reorders what is beside it. @param {import("./harness.mjs").Visitor} visitor */
+/** Fails if a text became markup, a script ran, or a text, seen or read out, reorders what is beside it. @param {import("./harness.mjs").Visitor} visitor */
 export async function isText(visitor) {
-  const [images, title, text] = await visitor.page.evaluate(() => (
-    [document.querySelectorAll("img[src=x], main script").length, document.title, document.body.textContent]));
+  const [images, title, text] = await visitor.page.evaluate(() => {
+    const attributes = [...document.querySelectorAll("*")].flatMap((node) => (
+      ["aria-label", "aria-description", "title", "placeholder", "alt"].map((name) => node.getAttribute(name) ?? "")));
+    const texts = [document.body.textContent, ...attributes].join(" ");
+    return [document.querySelectorAll("img[src=x], main script").length, document.title, texts];
+  });
   if (images !== 0 || title === "owned") throw new Error(`a text became markup: ${images} elements, title ${title}`);
   const turned = /.{0,40}[\u202a-\u202e\u2066-\u2069].{0,40}/u.exec(`${title} ${text}`);
   if (turned) throw new Error(`a character that reorders text is in the page: ${JSON.stringify(turned[0])}`);

@@ -240,6 +240,18 @@ scene("hostile names, messages and reasons are text in every view", async (stage
     await page.reads(id, text);
     await isText(page);
   }
+  // What is read out is as what is seen.
+  const attributes = await page.page.evaluate(async (text) => {
+    const { element, setLabel } = await import("/console/dom.js");
+    const node = element("p", { "aria-label": text, title: text, placeholder: text, alt: text });
+    document.querySelector("main").append(node);
+    const made = node.getAttributeNames().map((name) => node.getAttribute(name));
+    setLabel(node, `of ${text}`);
+    return [...made, node.ariaLabel];
+  }, HOSTILE);
+  const escaped = HOSTILE.replace("\u202e", "\\u{202e}");
+  assert.deepEqual(attributes, [escaped, escaped, escaped, escaped, `of ${escaped}`]);
+  await isText(page);
   await page.page.goto(`${server.management_url}/#/users/1%3A666`);
   await page.see("set-attributes").click();
   await page.see("field-attributes").fill(HOSTILE);
