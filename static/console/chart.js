@@ -32,14 +32,20 @@ export class Chart {
   }
 }
 
-/** A number with its name, its chart and the view that it links to. */
+/** A number with its name and its chart, and other numbers below it: two links, each to the view of what it counts. */
 export class Figure {
-  /** @param {string} name  @param {string} href  @param {string} testid */
-  constructor(name, href, testid) {
+  /** @param {string} name  @param {[string, string]} hrefs  of the number, and of those below it  @param {string} testid */
+  constructor(name, [href, below], testid) {
     this.value = element("span.value", { "data-testid": testid }, "–");
-    this.detail = element("span.detail", {}, "");
     this.chart = new Chart();
-    this.node = element("a.figure", { href }, element("span.figure-name", {}, name), this.value, this.detail, this.chart.node);
+    this.link = element("a.figure-link", { href }, element("span.figure-name", {}, name), this.value, this.chart.node);
+    this.detail = element("a.detail", { href: below, "data-testid": `${testid}-detail` }, "");
+    this.node = element("div.figure", {}, this.link, this.detail);
+  }
+
+  /** Links all of its numbers to another view. @param {string} href */
+  to(href) {
+    for (const link of [this.link, this.detail]) if (link.getAttribute("href") !== href) link.setAttribute("href", href);
   }
 
   /** @param {string} value  @param {string} detail  @param {number[]} series */

@@ -18,7 +18,7 @@ export function metricList({ samples, route }) {
     { title: "Metric", class: "name", text: ({ name, labels }) => name + labelText(labels), href: ({ name }) => link("metrics", name) },
     { title: "Value", class: "number", text: ({ value }) => number(value) },
     { title: "What it counts", class: "wide", text: ({ help }) => help },
-  ]), { key: ({ key }) => key, empty: "No metric has such a name.", label: "Metrics", testid: "metrics-table" });
+  ]), { key: ({ key }) => key, empty: chosen === undefined ? "No metric has such a name." : "Nothing was counted, or no metric has this name.", label: "Metrics", testid: "metrics-table" });
   const show = async () => {
     const rows = (samples.last?.families ?? []).flatMap((family) => family.samples.map((sample) => (
       { ...sample, help: family.help, key: sample.name + labelText(sample.labels) })));

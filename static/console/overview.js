@@ -1,4 +1,7 @@
-/** The overview: how the server is, in one screen. Each number links to what it counts. */
+/**
+ * The overview: how the server is, in one screen. Each number links to what it counts. In a table the name of a row
+ * links to the same view, and only that is a stop of the Tab key.
+ */
 
 import { element } from "./dom.js";
 import { Figure } from "./chart.js";
@@ -19,23 +22,24 @@ const MEMORY = "turntable_resident_bytes";
 
 /** @param {import("./page.js").Page} page  @returns {import("./page.js").View} */
 export function overview({ samples, api }) {
+  const metric = (/** @type {string} */ name) => link("metrics", name);
   const figures = {
-    connections: new Figure("Connections", link("sessions"), "connections"),
-    users: new Figure("Users", link("users"), "users"),
-    rooms: new Figure("Rooms", link("games"), "rooms"),
-    channels: new Figure("Channels", link("channels"), "channels"),
-    messages: new Figure("Messages delivered", link("metrics", DELIVERIES), "messages"),
-    commands: new Figure("Commands received", link("metrics", "turntable_commands_total"), "commands"),
-    latency: new Figure("Round trip", link("metrics", PINGS), "latency"),
-    memory: new Figure("Memory", link("metrics", MEMORY), "memory"),
+    connections: new Figure("Connections", [link("sessions"), link("sessions")], "connections"),
+    users: new Figure("Users", [link("users"), metric("turntable_absent_watched")], "users"),
+    rooms: new Figure("Rooms", [link("games"), metric("turntable_invites")], "rooms"),
+    channels: new Figure("Channels", [link("channels"), metric("turntable_history_bytes")], "channels"),
+    messages: new Figure("Messages delivered", [metric(DELIVERIES), metric("turntable_sent_bytes_total")], "messages"),
+    commands: new Figure("Commands received", [metric("turntable_commands_total"), metric("turntable_received_bytes_total")], "commands"),
+    latency: new Figure("Round trip", [metric(PINGS), metric(PINGS)], "latency"),
+    memory: new Figure("Memory", [metric(MEMORY), metric("turntable_outbox_bytes")], "memory"),
   };
   const errors = counted("Errors by code", "turntable_errors_total", "errors-by-code", "No error since the start.");
   const closes = counted("Closed connections by reason", "turntable_connections_closed_total", "closes", "The server has closed no connection.");
   const limits = counted("Limits that were reached", "turntable_limits_reached_total", "limits", "No limit was reached.");
   const refused = counted("Refused connections and requests", "turntable_handshakes_refused_total", "refused", "None was refused.");
   const transports = new Table([
-    { title: "Transport", text: ([name]) => name, href: () => link("metrics", "turntable_connections_by_transport") },
-    { title: "Now", class: "number", text: ([, value]) => number(value) },
+    { title: "Transport", text: ([name]) => name, href: () => metric("turntable_connections_by_transport") },
+    { title: "Now", class: "number", text: ([, value]) => number(value), href: () => metric("turntable_connections_by_transport"), label: ([name, value]) => `${number(value)} now, ${name}` },
   ], { key: ([name]) => name, empty: "No connection.", label: "Connections by transport", testid: "transports" });
   const services = serviceTable();
 
@@ -76,6 +80,7 @@ export function overview({ samples, api }) {
     const of = (/** @type {string} */ name, /** @type {Metrics} */ metrics) => metrics.buckets(name);
     const name = [PINGS, "turntable_kernel_round_trip_ms"].find((name) => quantile(of(name, last), [], 0.5) !== undefined) ?? PINGS;
     const [now, then] = [of(name, last), of(name, before)];
+    figures.latency.to(metric(name));
     const since = quantile(now, then, 0.5) === undefined ? [] : then;
     const sums = samples.rates((m) => m.sum(`${name}_sum`));
     const means = samples.rates((m) => m.sum(`${name}_count`)).map((rate, index) => (rate > 0 ? sums[index] / rate : 0));
@@ -104,8 +109,8 @@ function card(title, content, href) {
 function counted(title, metric, testid, empty) {
   const table = new Table([
     { title: "Name", class: "name", text: ({ name }) => name, href: () => link("metrics", metric) },
-    { title: "Last minute", class: "number", text: ({ recent }) => number(recent) },
-    { title: "Since start", class: "number", text: ({ total }) => number(total) },
+    { title: "Last minute", class: "number", text: ({ recent }) => number(recent), href: () => link("metrics", metric), label: ({ name, recent }) => `${number(recent)} in the last minute, ${name}` },
+    { title: "Since start", class: "number", text: ({ total }) => number(total), href: () => link("metrics", metric), label: ({ name, total }) => `${number(total)} since the start, ${name}` },
   ], { key: ({ name }) => name, empty, label: title, testid });
   return {
     node: card(title, table.node, link("metrics", metric)),
@@ -119,12 +124,18 @@ function counted(title, metric, testid, empty) {
 }
 
 function serviceTable() {
-  return new Table(/** @type {import("./table.js").Column<import("./services.js").Service>[]} */ ([
+  /** @typedef {import("./services.js").Service} Service */
+  const numbers = (/** @type {string} */ title, /** @type {(service: Service) => string} */ text) => ({
+    title, class: "number", text,
+    href: (/** @type {Service} */ { name }) => link("services", name),
+    label: (/** @type {Service} */ service) => `${text(service)} ${title}, ${service.name}`,
+  });
+  return new Table(/** @type {import("./table.js").Column<Service>[]} */ ([
     { title: "Service", class: "name", text: ({ name }) => name, href: ({ name }) => link("services", name) },
     { title: "State", text: ({ state }) => state },
-    { title: "Calls/s", class: "number", text: ({ calls_second }) => number(calls_second) },
-    { title: "p95", class: "number", text: ({ slow_ms }) => within(slow_ms) },
-    { title: "Waiting", class: "number", text: ({ open }) => number(open) },
-    { title: "Errors", class: "number", text: ({ errors }) => number(errors) },
+    numbers("Calls/s", ({ calls_second }) => number(calls_second)),
+    numbers("p95", ({ slow_ms }) => within(slow_ms)),
+    numbers("Waiting", ({ open }) => number(open)),
+    numbers("Errors", ({ errors }) => number(errors)),
   ]), { key: ({ name }) => name, empty: "The configuration has no service.", label: "Services", testid: "overview-services" });
 }

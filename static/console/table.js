@@ -3,16 +3,18 @@
  * neither the focus nor the selection of a text is lost while it is live.
  */
 
-import { element, setText } from "./dom.js";
+import { element, setLabel, setText } from "./dom.js";
 
 /**
- * A column: what a row shows there (an array has a line in each entry), where that links to, and how it looks. With `node`
+ * A column: what a row shows there (an array has a line in each entry), where that links to, and how it looks. A link
+ * whose text is a number alone has a label, and the Tab key skips it: the name of the row links to the same. With `node`
  * the cell is made once for a row.
  * @template Row
  * @typedef {object} Column
  * @property {string} title
  * @property {(row: Row) => string|number|string[]|undefined} [text]
  * @property {(row: Row) => string|undefined} [href]
+ * @property {(row: Row) => string} [label]
  * @property {(row: Row) => Node} [node]
  * @property {string} [class]
  */
@@ -64,7 +66,7 @@ export class Table {
   fill(cell, column, row) {
     if (!column.text) return;
     const text = column.text(row);
-    write(cell, text === undefined || text === "" ? "–" : Array.isArray(text) ? text : String(text), column.href?.(row));
+    write(cell, text === undefined || text === "" ? "–" : Array.isArray(text) ? text : String(text), column.href?.(row), column.label?.(row));
   }
 }
 
@@ -73,13 +75,15 @@ export class Table {
  * @param {HTMLElement} node
  * @param {string|string[]} given  an array has a line in each entry
  * @param {string} [href]
+ * @param {string} [label]  of a link that the Tab key skips
  */
-export function write(node, given, href) {
+export function write(node, given, href, label) {
   if (href === undefined) return setText(node, given);
-  if (!(node.firstElementChild instanceof HTMLAnchorElement)) node.replaceChildren(element("a"));
+  if (!(node.firstElementChild instanceof HTMLAnchorElement)) node.replaceChildren(element("a", { tabindex: label === undefined ? undefined : "-1" }));
   const link = /** @type {HTMLAnchorElement} */ (node.firstElementChild);
   setText(link, given);
   if (link.getAttribute("href") !== href) link.setAttribute("href", href);
+  if (label !== undefined) setLabel(link, label);
 }
 
 /**

@@ -39,13 +39,37 @@ scene("the overview is one screen, and each number links to what it counts", asy
   await page.reads("overview-services", "forum");
   assert.deepEqual(await overflow(page), { wide: 0, high: 0 });
   await screenshot(page, "overview");
-  const links = await page.page.locator("a.figure").evaluateAll((nodes) => nodes.map((node) => node.getAttribute("href")));
-  assert.equal(links.length, 8);
+  const numbers = await page.page.locator(".overview *").evaluateAll((nodes) => nodes
+    .filter((node) => node.childElementCount === 0 && node.tagName !== "TH" && /\d/.test(node.textContent) && node.checkVisibility())
+    .map((node) => ({ text: node.textContent, link: node.closest("a")?.getAttribute("href"), label: node.getAttribute("aria-label") })));
+  assert.deepEqual(numbers.filter(({ link }) => !link), []);
+  // In a table a number is read out with what it counts, and the name of its row is the one stop of the Tab key.
+  for (const { text, label } of numbers) if (label !== null) assert.match(label, new RegExp(`^${text} .*\\w`));
+  const cells = page.page.locator(".overview td.number a");
+  assert.equal(await cells.count(), await page.page.locator(".overview td.number a[aria-label][tabindex='-1']").count());
+  assert.ok(await cells.count() >= 5);
+  const hrefs = (/** @type {string} */ selector) => page.page.locator(selector).evaluateAll((nodes) => [...new Set(nodes.map((node) => node.getAttribute("href")))]);
+  const [links, figures] = [await hrefs(".overview a"), await hrefs(".figure a")];
+  assert.equal(figures.length, 14, figures.join(" "));
+  assert.ok(links.length > figures.length, links.join(" "));
   for (const link of links) {
     await page.page.goto(`${stage.server.management_url}/${link}`);
     await page.page.locator("main h1").first().waitFor();
     assert.equal(await page.see("problem").isVisible(), false, link);
+    // Those of the figures have values from the start.
+    const isFigure = figures.includes(link) && link.startsWith("#/metrics/");
+    if (isFigure) await page.see("metrics-table").locator("tbody tr").first().waitFor();
   }
+  // The number itself is the link.
+  await page.page.goto(`${stage.server.management_url}/#/`);
+  await page.see("connections").click();
+  await page.reads("title", "Sessions");
+  await page.page.goBack();
+  await page.see("rooms-detail").click();
+  await page.reads("title", "turntable_invites");
+  await page.page.goBack();
+  await page.see("transports").locator("td.number a").click();
+  await page.reads("title", "turntable_connections_by_transport");
   mel.close();
 }, { settings: SERVICES });
 
