@@ -250,6 +250,29 @@ fn past_is_bounded() {
 }
 
 #[test]
+fn session_with_many_events_displaces_none_of_the_others() {
+    let server = Server::with(&[
+        ("server.workers", "1"),
+        ("inspection.events_max", "20"),
+        ("inspection.session_events_max", "5"),
+    ]);
+    let mut quiet = server.user("1:1");
+    channel::join(&mut quiet, "lobby");
+    let mut talkative = server.user("1:2");
+    for name in 0..40 {
+        channel::join(&mut talkative, &format!("many/{name}"));
+    }
+    let events = |user| events(&server, &number(&server, user));
+    assert_eq!(names(&events("1:1")), ["began", "joined"]);
+    let last = events("1:2");
+    let channels: Vec<&Value> = last.iter().map(|event| &event["channel"]).collect();
+    assert_eq!(
+        channels,
+        ["many/35", "many/36", "many/37", "many/38", "many/39"]
+    );
+}
+
+#[test]
 fn same_error_again_and_again_is_one_event() {
     let server = Server::start();
     let mut client = server.user("1:1");

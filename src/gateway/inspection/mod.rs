@@ -4,6 +4,7 @@
 //! Every question goes to all gateways at the same time. One that does not answer in time is
 //! named in the answer, beside what the others said.
 
+mod events;
 pub mod history;
 mod mask;
 mod note;

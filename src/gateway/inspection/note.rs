@@ -1,6 +1,6 @@
 //! A gateway notes what happens to its sessions.
 
-use super::past::{Cause, EndedSession, Happening, Peer};
+use super::past::{Cause, Client, EndedSession, Happening, Peer};
 use super::settings::InspectionSettings;
 use crate::clock;
 use crate::gateway::Gateway;
@@ -35,14 +35,10 @@ impl Gateway {
         self.settings.inspection.of_worker(workers)
     }
 
-    /// The client at the end of a connection.
-    fn peer(&self, connection: ConnKey) -> Peer {
+    /// Where the client of a connection is.
+    fn client(&self, connection: ConnKey) -> Client {
         let (transport, address) = self.client_of(Some(connection));
-        Peer {
-            transport,
-            address,
-            round_trip_ms: None,
-        }
+        Client { transport, address }
     }
 
     /// Something happened to a session.
@@ -64,10 +60,10 @@ impl Gateway {
         if let Some(entry) = self.sessions.get(session) {
             self.traces.moved(entry.session.key, clock::now_ms());
         }
-        let peer = self.peer(connection);
+        let client = self.client(connection);
         let happening = match is_first {
-            true => Happening::Began(peer),
-            false => Happening::Resumed(peer),
+            true => Happening::Began(client),
+            false => Happening::Resumed(client),
         };
         self.note(session, happening);
     }
@@ -79,13 +75,16 @@ impl Gateway {
         connection: ConnKey,
         close: Option<CloseReason>,
     ) {
-        let (mut peer, kernel_ms) = (self.peer(connection), self.kernel_ms(connection));
+        let (client, kernel_ms) = (self.client(connection), self.kernel_ms(connection));
         let Some(entry) = self.sessions.get_mut(session) else {
             return;
         };
         let clock = entry.session.known_clock();
         let ping_ms = clock.and_then(|clock| clock.least_round_trip_ms());
-        peer.round_trip_ms = ping_ms.or(kernel_ms);
+        let peer = Peer {
+            client,
+            round_trip_ms: ping_ms.or(kernel_ms),
+        };
         let notes = entry.notes.get_or_insert_default();
         (notes.peer, notes.close) = (peer, close);
         self.note(session, Happening::Dropped(close));
@@ -130,8 +129,8 @@ impl Gateway {
         let now_ms = clock::now_ms();
         let connection = before.connection();
         let peer = connection.map(|connection| Peer {
+            client: self.client(connection),
             round_trip_ms: self.kernel_ms(connection),
-            ..self.peer(connection)
         });
         let Some(entry) = self.sessions.get(session) else {
             return;

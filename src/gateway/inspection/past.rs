@@ -1,10 +1,10 @@
-//! What happened to sessions, in order, and how those ended that are over: one ring of each for
+//! What happened to sessions, in order, and how those ended that are over: one list of each for
 //! all sessions of a worker, so that a session to which nothing happens costs nothing. What is
 //! delivered to a session is no event.
 
-use std::collections::HashSet;
 use std::net::IpAddr;
 
+use super::events::{EventLimits, Events};
 use super::ring::{Measured, Ring, RingLimits};
 use super::settings::InspectionSettings;
 use super::shown::{ErrorReport, EventReport};
@@ -62,13 +62,20 @@ impl Cause {
     }
 }
 
-/// A client at the end of a connection.
+/// Where a client is.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
-pub(crate) struct Peer {
+pub(crate) struct Client {
     /// The transport of its connection.
     pub(crate) transport: Option<&'static str>,
     /// Its address.
     pub(crate) address: Option<IpAddr>,
+}
+
+/// A client at the end of a connection.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub(crate) struct Peer {
+    /// Where it is.
+    pub(crate) client: Client,
     /// The round trip to it, in ms, where it was measured.
     pub(crate) round_trip_ms: Option<f64>,
 }
@@ -155,9 +162,9 @@ impl Notes {
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Happening {
     /// It began.
-    Began(Peer),
+    Began(Client),
     /// A connection carries it again.
-    Resumed(Peer),
+    Resumed(Client),
     /// It lost its connection: the server closed that for a reason, or it was lost.
     Dropped(Option<CloseReason>),
     /// It is on a topic from then on.
@@ -235,7 +242,7 @@ impl Measured for EndedSession {
 /// The past of a worker's sessions.
 #[derive(Debug, Default)]
 pub(crate) struct Past {
-    events: Ring<Event>,
+    events: Events,
     ended: Ring<EndedSession>,
 }
 
@@ -248,9 +255,10 @@ impl Past {
         at_ms: u64,
         limits: &InspectionSettings,
     ) {
-        let limits = RingLimits {
-            entries: limits.events_max,
+        let limits = EventLimits {
+            events: limits.events_max,
             bytes: limits.events_bytes_max,
+            of_session: limits.session_events_max,
         };
         let event = Event {
             at_ms,
@@ -271,8 +279,7 @@ impl Past {
 
     /// What happened to a session, in order.
     pub(super) fn events_of(&self, session: SessionKey) -> Vec<EventReport> {
-        let of_session = self.events.iter().filter(|event| event.session == session);
-        of_session.map(EventReport::from).collect()
+        self.events.of(session).map(EventReport::from).collect()
     }
 
     /// The sessions that ended last, the last one first: of one user where that is given, before
@@ -294,9 +301,9 @@ impl Past {
     /// Forgets a user.
     pub(super) fn forget(&mut self, user: &UserId) {
         let of_user = self.ended.iter().filter(|ended| ended.user == *user);
-        let sessions: HashSet<u64> = of_user.map(|ended| ended.session.number()).collect();
-        self.events
-            .retain(|event| !sessions.contains(&event.session.number()));
+        for ended in of_user {
+            self.events.forget(ended.session);
+        }
         self.ended.retain(|ended| ended.user != *user);
     }
 }
@@ -318,6 +325,7 @@ mod tests {
     const LIMITS: InspectionSettings = InspectionSettings {
         events_max: 100,
         events_bytes_max: 100_000,
+        session_events_max: 100,
         ended_max: 100,
         ended_bytes_max: 100_000,
         traces_max: 0,
@@ -353,8 +361,8 @@ mod tests {
     #[test]
     fn events_of_one_session_come_in_their_order() {
         let mut past = Past::default();
-        past.note(key(1), Happening::Began(Peer::default()), 1, &LIMITS);
-        past.note(key(2), Happening::Began(Peer::default()), 2, &LIMITS);
+        past.note(key(1), Happening::Began(Client::default()), 1, &LIMITS);
+        past.note(key(2), Happening::Began(Client::default()), 2, &LIMITS);
         past.note(key(1), Happening::Dropped(None), 3, &LIMITS);
         let names = |session| {
             let events = past.events_of(key(session)).into_iter();

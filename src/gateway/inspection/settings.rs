@@ -12,6 +12,8 @@ pub struct InspectionSettings {
     pub events_max: usize,
     /// Bytes of them.
     pub events_bytes_max: usize,
+    /// Events of one session.
+    pub session_events_max: usize,
     /// Sessions that ended.
     pub ended_max: usize,
     /// Bytes of them.
@@ -29,6 +31,7 @@ impl InspectionSettings {
     pub const RANGES: &[(&str, u64, u64)] = &[
         ("events_max", 0, 100_000_000),
         ("events_bytes_max", 0, 1_099_511_627_776),
+        ("session_events_max", 1, 100_000_000),
         ("ended_max", 0, 100_000_000),
         ("ended_bytes_max", 0, 1_099_511_627_776),
         ("traces_max", 0, 1_000),
@@ -55,6 +58,7 @@ impl Default for InspectionSettings {
         Self {
             events_max: 50_000,
             events_bytes_max: 8_388_608,
+            session_events_max: 200,
             ended_max: 10_000,
             ended_bytes_max: 4_194_304,
             traces_max: 4,

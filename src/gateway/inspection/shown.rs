@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use serde::Serialize;
 
-use super::past::{EndedSession, Event, Happening, NotedError, Peer};
+use super::past::{Client, EndedSession, Event, Happening, NotedError};
 use super::session::number;
 use turntable_core::delivery::Topic;
 use turntable_core::reason::CloseReason;
@@ -81,9 +81,9 @@ impl From<&Event> for EventReport {
             event: name,
             ..Self::default()
         };
-        let came = |name, peer: &Peer| Self {
-            transport: peer.transport,
-            address: peer.address,
+        let came = |name, client: &Client| Self {
+            transport: client.transport,
+            address: client.address,
             ..of(name)
         };
         let moved = |name, topic: &Topic| match topic {
@@ -97,8 +97,8 @@ impl From<&Event> for EventReport {
             },
         };
         match &event.happening {
-            Happening::Began(peer) => came("began", peer),
-            Happening::Resumed(peer) => came("resumed", peer),
+            Happening::Began(client) => came("began", client),
+            Happening::Resumed(client) => came("resumed", client),
             Happening::Dropped(close) => Self {
                 close: close.map(Close::from),
                 ..of("dropped")
@@ -173,8 +173,8 @@ impl From<&EndedSession> for EndedReport {
             close: ended.close.map(Close::from),
             detached: ended.is_detached,
             dropped: ended.dropped.map(Close::from),
-            transport: ended.peer.transport,
-            address: ended.peer.address,
+            transport: ended.peer.client.transport,
+            address: ended.peer.client.address,
             round_trip_ms: ended.peer.round_trip_ms,
             last_error: ended.error.as_ref().map(NotedError::report),
             received: ended.received,
