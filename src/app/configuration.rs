@@ -10,7 +10,6 @@ mod reading;
 
 use std::fmt;
 use std::net::SocketAddr;
-use std::path::PathBuf;
 use std::sync::Arc;
 
 use parking_lot::Mutex;
@@ -19,7 +18,8 @@ use super::settings::NodeSettings;
 use crate::clock;
 use crate::config::diff::{self, Origins};
 use crate::config::restart;
-use crate::config::saved::{self, Saved, Staged};
+use crate::config::saved::{self, Saved};
+use crate::config::saved_file::{SavedFile, Staged};
 use crate::config::source::{Composed, Sources};
 use crate::config::version::{Snapshot, Versions};
 use crate::config::{self, Config};
@@ -51,7 +51,7 @@ pub(super) struct LiveConfiguration {
     /// Where browsers connect.
     server: SocketAddr,
     /// Where what calls set is saved; `None` where it ends with the server.
-    saved_path: Option<PathBuf>,
+    saved_file: Option<Mutex<SavedFile>>,
     warned: config::Warned,
 }
 
@@ -106,11 +106,10 @@ impl LiveConfiguration {
         warned: config::Warned,
     ) -> anyhow::Result<Self> {
         let Composed { config, origins } = composed;
-        let saved_path = saved::beside(&config.store.path);
-        let saved = match &saved_path {
-            Some(path) => saved::read(path).map_err(anyhow::Error::msg)?,
-            None => None,
-        };
+        let opened = saved::beside(&config.store.path).map(SavedFile::open);
+        let opened = opened.transpose().map_err(anyhow::Error::msg)?;
+        let (saved_file, saved) = opened.unzip();
+        let saved = saved.flatten();
         let is_saved = saved.is_some();
         let versions = saved.unwrap_or_default().versions;
         let operator = OperatorSettings::new(&config.management, &url(&config, server));
@@ -129,7 +128,7 @@ impl LiveConfiguration {
             shared,
             operator: Arc::new(Watched::new(operator)),
             server,
-            saved_path,
+            saved_file: saved_file.map(Mutex::new),
             warned,
         };
         live.begin(is_saved);
@@ -161,7 +160,8 @@ impl LiveConfiguration {
             };
             state.add_version(cause, changed);
             let written = is_saved.then(|| self.stage(&state.saved())).flatten();
-            if let Some(Err(error)) = written.map(|staged| staged.and_then(Staged::commit)) {
+            if let Some(Err(error)) = written.map(|staged| staged.and_then(|new| self.commit(new)))
+            {
                 state.unsaved = Some(unsaved(&error));
             }
         }
@@ -308,7 +308,7 @@ impl LiveConfiguration {
             log_filter::apply(&config.log);
         }
         *state = after;
-        if let Some(written) = staged.map(|staged| staged.and_then(Staged::commit)) {
+        if let Some(written) = staged.map(|staged| staged.and_then(|new| self.commit(new))) {
             state.unsaved = written.err().map(|error| unsaved(&error));
         }
         Ok(is_new.then_some(changed))
@@ -316,7 +316,7 @@ impl LiveConfiguration {
 
     /// A key that waits for a restart, and is lost with it, is not set by a call.
     fn accept_restart(&self, changed: &[Change]) -> Result<(), ErrorBody> {
-        if self.saved_path.is_some() {
+        if self.saved_file.is_some() {
             return Ok(());
         }
         let lost = changed.iter().find(|change| change.restart);
@@ -331,8 +331,14 @@ impl LiveConfiguration {
 
     /// Writes what is to be saved; `None` where nothing is.
     fn stage(&self, saved: &Saved) -> Option<std::io::Result<Staged>> {
-        let path = self.saved_path.as_ref()?;
-        Some(saved::stage(path, saved))
+        let file = self.saved_file.as_ref()?;
+        Some(file.lock().stage(saved))
+    }
+
+    /// Puts in force what was written.
+    fn commit(&self, staged: Staged) -> std::io::Result<()> {
+        let file = self.saved_file.as_ref();
+        file.map_or(Ok(()), |file| file.lock().commit(staged))
     }
 
     /// Warns of what the configuration before did not have. A program may put many in force.

@@ -8,7 +8,7 @@
 //!
 //! While a server runs: `source` has the texts of all layers, `api` the layer that calls
 //! set, `diff` what differs, `restart` which keys wait for a restart, `version` the versions
-//! and `saved` the file with both beside the store.
+//! and `saved` both as they are saved beside the store, `saved_file` how a server writes that.
 
 mod admission;
 pub mod api;
@@ -24,6 +24,7 @@ pub mod problem;
 pub mod restart;
 mod roles;
 pub mod saved;
+pub mod saved_file;
 pub mod secret;
 mod services;
 pub mod source;

@@ -1,22 +1,31 @@
-//! The file beside the store with what calls have set, and with the versions. It is not in
-//! the store: `turntable check` reads it while a server has that open.
+//! What calls have set, and the versions, as they are saved beside the store. It is not in the
+//! store: `turntable check` reads it while a server has that open.
+//!
+//! The file begins with all of it, as one JSON object. Behind that is a line for each version
+//! that came later, so that a change writes itself and no others:
+//!
+//! | line | |
+//! |---|---|
+//! | `+{..}` | a version that is in force, with what it differs in from the one before |
+//! | `-{..}` | one that was written and not put in force; it may be a part of one |
 
-use std::fs::{self, File, OpenOptions};
-use std::io::{self, Write as _};
-use std::os::unix::fs::OpenOptionsExt as _;
+use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
 use super::api::ApiLayer;
-use super::version::{Remembered, Snapshot, Versions};
+use super::version::{Remembered, Snapshot, VERSIONS_MAX, Versions};
 use crate::management::configuration::Version;
 
 /// What it is called, behind the path of the store.
 const SUFFIX: &str = ".config";
-/// What a file that is not whole yet is called, behind that.
-const NEW_SUFFIX: &str = ".new";
+/// The beginning of a line in force.
+pub(super) const IN_FORCE: &str = "+";
+/// The beginning of a line that is not, or not yet.
+const STAGED: &str = "-";
 
 /// What is saved.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -45,6 +54,36 @@ struct WrittenVersion {
     api: ApiLayer,
 }
 
+/// A version in a line of its own.
+#[derive(Serialize, Deserialize)]
+struct Line {
+    #[serde(flatten)]
+    version: Version,
+    /// The content of the file, unless that is the one before.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    file: Option<Arc<str>>,
+    #[serde(default, skip_serializing_if = "is_false")]
+    same_file: bool,
+    api: ApiLayer,
+}
+
+const fn is_false(value: &bool) -> bool {
+    !*value
+}
+
+/// How far a file goes, and what it has.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct Extent {
+    /// Bytes in force, with the last line's end.
+    pub(super) bytes: u64,
+    /// All bytes.
+    pub(super) all_bytes: u64,
+    /// Lines behind the beginning that are in force.
+    pub(super) lines: usize,
+    /// The last version.
+    pub(super) last: u64,
+}
+
 /// The file beside the store at `path`; `None` where the store is memory.
 #[must_use]
 pub fn beside(path: &str) -> Option<PathBuf> {
@@ -56,152 +95,240 @@ pub fn beside(path: &str) -> Option<PathBuf> {
 /// # Errors
 /// A sentence for a file that cannot be read.
 pub fn read(path: &Path) -> Result<Option<Saved>, String> {
+    Ok(read_with_extent(path)?.map(|(saved, _)| saved))
+}
+
+/// The same, with how far the file goes.
+pub(super) fn read_with_extent(path: &Path) -> Result<Option<(Saved, Extent)>, String> {
     let wrong = |error: &dyn std::fmt::Display| {
         let path = path.display();
         format!("{path} has what config.set has set, and cannot be read: {error}")
     };
-    let text = match fs::read_to_string(path) {
-        Ok(text) => text,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-        Err(error) => return Err(wrong(&error)),
+    match fs::read_to_string(path) {
+        Ok(text) => parse(&text).map(Some).map_err(|error| wrong(&error)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(wrong(&error)),
+    }
+}
+
+/// What a file has.
+fn parse(text: &str) -> serde_json::Result<(Saved, Extent)> {
+    let is_line = |line: &&str| line.starts_with([IN_FORCE, STAGED].map(first_char));
+    let lengths = text.split_inclusive('\n').take_while(|line| !is_line(line));
+    let length = lengths.map(str::len).sum();
+    let (whole, lines) = text.split_at_checked(length).unwrap_or((text, ""));
+    let written: Written = serde_json::from_str(whole)?;
+    let mut saved = Saved {
+        api: written.api,
+        versions: Versions::default(),
     };
-    let written: Written = serde_json::from_str(&text).map_err(|error| wrong(&error))?;
-    let mut versions = Versions::default();
     for WrittenVersion { version, file, api } in written.versions {
         let file = file.and_then(|index| written.files.get(index).cloned());
+        saved.put(version, file, api);
+    }
+    let mut extent = Extent {
+        bytes: whole.len() as u64,
+        all_bytes: text.len() as u64,
+        ..Extent::default()
+    };
+    let mut end = whole.len();
+    for line in lines.split_inclusive('\n') {
+        end += line.len();
+        if let Some(line) = line.strip_prefix(IN_FORCE) {
+            let line: Line = serde_json::from_str(line)?;
+            let before = saved.versions.latest();
+            let file = match line.same_file {
+                true => before.and_then(|before| before.snapshot.file.clone()),
+                false => line.file,
+            };
+            saved.api = line.api.clone();
+            saved.put(line.version, file, line.api);
+            extent.lines += 1;
+            extent.bytes = end as u64;
+        }
+    }
+    extent.last = saved.versions.last();
+    Ok((saved, extent))
+}
+
+fn first_char(text: &str) -> char {
+    text.chars().next().unwrap_or_default()
+}
+
+impl Saved {
+    fn put(&mut self, version: Version, file: Option<Arc<str>>, api: ApiLayer) {
         let snapshot = Snapshot {
             file,
             api,
             program: None,
         };
-        versions.put(Remembered { version, snapshot });
+        self.versions.put(Remembered { version, snapshot });
     }
-    Ok(Some(Saved {
-        api: written.api,
-        versions,
-    }))
-}
 
-/// A file that is written, and not yet in its place.
-#[derive(Debug)]
-pub struct Staged {
-    new: PathBuf,
-    path: PathBuf,
-}
-
-/// Writes what is to be saved, without taking the place of what is.
-///
-/// # Errors
-/// The system's error.
-pub fn stage(path: &Path, saved: &Saved) -> io::Result<Staged> {
-    let mut files: Vec<Arc<str>> = Vec::new();
-    let versions = saved.versions.iter().map(|known| {
-        let file = known.snapshot.file.as_ref().map(|text| {
-            let at = files.iter().position(|file| file == text);
-            at.unwrap_or_else(|| {
-                files.push(text.clone());
-                files.len() - 1
-            })
+    /// All of it, as a file begins.
+    pub(super) fn whole(&self) -> serde_json::Result<String> {
+        let mut files: Vec<Arc<str>> = Vec::new();
+        let versions = self.versions.iter().map(|known| {
+            let file = known.snapshot.file.as_ref().map(|text| {
+                let at = files.iter().position(|file| file == text);
+                at.unwrap_or_else(|| {
+                    files.push(text.clone());
+                    files.len() - 1
+                })
+            });
+            WrittenVersion {
+                version: known.version.clone(),
+                file,
+                api: known.snapshot.api.clone(),
+            }
         });
-        WrittenVersion {
-            version: known.version.clone(),
-            file,
-            api: known.snapshot.api.clone(),
-        }
-    });
-    let versions = versions.collect();
-    let written = Written {
-        api: saved.api.clone(),
-        files,
-        versions,
-    };
-    let text = serde_json::to_string_pretty(&written).map_err(io::Error::other)?;
-    let mut name = path.as_os_str().to_owned();
-    name.push(NEW_SUFFIX);
-    let new = PathBuf::from(name);
-    // It has secrets.
-    let mut options = OpenOptions::new();
-    let options = options.write(true).create(true).truncate(true).mode(0o600);
-    let mut file = options.open(&new)?;
-    file.write_all(text.as_bytes())?;
-    file.sync_all()?;
-    Ok(Staged {
-        new,
-        path: path.to_owned(),
-    })
-}
-
-impl Staged {
-    /// Puts it in its place.
-    ///
-    /// # Errors
-    /// The system's error.
-    pub fn commit(self) -> io::Result<()> {
-        fs::rename(&self.new, &self.path)?;
-        let folder = match self.path.parent() {
-            Some(folder) if !folder.as_os_str().is_empty() => folder,
-            _ => Path::new("."),
+        let versions = versions.collect();
+        let written = Written {
+            api: self.api.clone(),
+            files,
+            versions,
         };
-        File::open(folder)?.sync_all()
+        Ok(serde_json::to_string_pretty(&written)? + "\n")
+    }
+
+    /// The line of the last version, not yet in force, for a file that goes so far; `None` where
+    /// all is to be written again: that has other versions, or enough lines.
+    pub(super) fn line_behind(&self, extent: &Extent) -> serde_json::Result<Option<String>> {
+        let mut newest = self.versions.iter().rev();
+        let (Some(last), Some(before)) = (newest.next(), newest.next()) else {
+            return Ok(None);
+        };
+        if extent.lines >= VERSIONS_MAX
+            || before.version.version != extent.last
+            || last.snapshot.api != self.api
+        {
+            return Ok(None);
+        }
+        let (file, file_before) = (&last.snapshot.file, &before.snapshot.file);
+        let same_file = file.is_some() && file == file_before;
+        let line = serde_json::to_string(&Line {
+            version: last.version.clone(),
+            file: file.clone().filter(|_| !same_file),
+            same_file,
+            api: self.api.clone(),
+        })?;
+        Ok(Some(format!("{STAGED}{line}\n")))
     }
 }
 
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
-mod tests {
-    use std::os::unix::fs::PermissionsExt as _;
-
-    use serde_json::json;
+pub(super) mod tests {
+    use serde_json::{Value, json};
 
     use super::*;
     use crate::management::configuration::{Change, Layer, Source};
 
-    fn version(changed: Vec<Change>) -> Version {
-        Version {
+    /// Adds a version with this file, in which calls have set `presence.watch_max`.
+    pub(in crate::config) fn add(saved: &mut Saved, file: Option<&str>, watch_max: u64) {
+        let change = Change {
+            key: "presence.watch_max".to_owned(),
+            from: json!(1),
+            to: json!(watch_max),
+            layer: Layer::Api,
+            restart: false,
+        };
+        let version = Version {
             version: 0,
             at_ms: 1_700_000_000_000,
             by: "deploy".to_owned(),
             source: Source::Rollback,
             of: Some(3),
-            changed,
+            changed: vec![change],
+        };
+        let keys = json!({"presence.watch_max": watch_max, "server.hosts": ["a.example"]});
+        saved.api = ApiLayer::default().with(keys.as_object().unwrap()).unwrap();
+        let snapshot = Snapshot {
+            file: file.map(Into::into),
+            api: saved.api.clone(),
+            program: None,
+        };
+        saved.versions.add(version, snapshot);
+    }
+
+    fn four() -> Saved {
+        let mut saved = Saved::default();
+        for (number, file) in [None, Some("# a"), Some("# a"), Some("# b")]
+            .iter()
+            .enumerate()
+        {
+            add(&mut saved, *file, number as u64);
         }
+        saved
     }
 
     #[test]
     fn what_is_saved_is_read_again() {
-        let folder = tempfile::tempdir().unwrap();
-        let store = folder.path().join("users.db");
-        let path = beside(store.to_str().unwrap()).unwrap();
-        assert_eq!(read(&path), Ok(None));
-        let keys = json!({"presence.watch_max": 5, "server.hosts": ["a.example"]});
-        let api = ApiLayer::default().with(keys.as_object().unwrap()).unwrap();
-        let mut versions = Versions::default();
-        for file in [None, Some("# a"), Some("# a"), Some("# b")] {
-            let change = Change {
-                key: "presence.watch_max".to_owned(),
-                from: json!(1),
-                to: json!(5),
-                layer: Layer::Api,
-                restart: false,
-            };
-            let snapshot = Snapshot {
-                file: file.map(Into::into),
-                api: api.clone(),
-                program: None,
-            };
-            versions.add(version(vec![change]), snapshot);
-        }
-        let saved = Saved { api, versions };
-        let staged = stage(&path, &saved).unwrap();
-        assert_eq!(read(&path), Ok(None));
-        staged.commit().unwrap();
-        assert_eq!(read(&path), Ok(Some(saved)));
-        let text = fs::read_to_string(&path).unwrap();
+        let mut saved = four();
+        let mut text = saved.whole().unwrap();
+        let (read, extent) = parse(&text).unwrap();
+        assert_eq!(read, saved);
         assert_eq!(text.matches("# a").count(), 1);
-        let mode = fs::metadata(&path).unwrap().permissions().mode();
-        assert_eq!(mode & 0o777, 0o600);
-        fs::write(&path, "{").unwrap();
-        assert!(read(&path).unwrap_err().contains("cannot be read"));
+        assert_eq!((extent.last, extent.bytes), (4, text.len() as u64));
+        // Each line behind it has what is new.
+        for file in [Some("# b"), Some("# c"), None, None] {
+            let (_, extent) = parse(&text).unwrap();
+            add(&mut saved, file, 7);
+            let line = saved.line_behind(&extent).unwrap().unwrap();
+            assert!(line.starts_with(STAGED) && line.ends_with('\n'), "{line}");
+            assert_eq!(
+                parse(&(text.clone() + &line)).unwrap().1.bytes,
+                extent.bytes
+            );
+            text += &line.replacen(STAGED, IN_FORCE, 1);
+            assert_eq!(parse(&text).unwrap().0, saved);
+        }
+        assert_eq!(text.matches("# b").count(), 1);
+        assert_eq!(text.matches("# c").count(), 1);
+        assert_eq!(parse(&text).unwrap().1.lines, 4);
+    }
+
+    #[test]
+    fn line_that_is_not_in_force_is_no_version() {
+        let saved = four();
+        let text = saved.whole().unwrap();
+        for torn in ["-", "-{\"version\": 5", "-{}\n"] {
+            let (read, extent) = parse(&(text.clone() + torn)).unwrap();
+            assert_eq!(read, saved);
+            assert_eq!(extent.bytes, text.len() as u64);
+            assert_eq!(extent.all_bytes, (text.len() + torn.len()) as u64);
+        }
+        for wrong in ["+{\n", "x"] {
+            assert!(parse(&(text.clone() + wrong)).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn file_of_before_there_were_lines_is_read() {
+        let saved = four();
+        let text = saved.whole().unwrap();
+        let before = text.trim_end();
+        let (read, extent) = parse(before).unwrap();
+        assert_eq!(read, saved);
+        let compact = serde_json::from_str::<Value>(before).unwrap().to_string();
+        assert_eq!(parse(&compact).unwrap().0, saved);
+        assert_eq!(extent.bytes, before.len() as u64);
+    }
+
+    #[test]
+    fn all_is_written_again_where_a_line_does_not_follow() {
+        let mut saved = four();
+        let (_, extent) = parse(&saved.whole().unwrap()).unwrap();
+        assert_eq!(saved.line_behind(&extent).unwrap(), None, "it is there");
+        add(&mut saved, None, 9);
+        assert!(saved.line_behind(&extent).unwrap().is_some());
+        let full = Extent {
+            lines: VERSIONS_MAX,
+            ..extent
+        };
+        assert_eq!(saved.line_behind(&full).unwrap(), None, "enough lines");
+        add(&mut saved, None, 9);
+        assert_eq!(saved.line_behind(&extent).unwrap(), None, "one is missing");
     }
 
     #[test]

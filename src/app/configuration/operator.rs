@@ -173,7 +173,7 @@ impl Configuration for LiveConfiguration {
             file: file.map(|file| file.path.display().to_string()),
             file_differs: state.file_differs(),
             is_watched: file.is_some() && state.in_force.management.watch_file,
-            is_stored: self.saved_path.is_some(),
+            is_stored: self.saved_file.is_some(),
             restart: waiting.into_iter().map(|change| change.key).collect(),
             refused: state.refused.clone(),
             warnings: state.warnings(),
