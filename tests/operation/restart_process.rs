@@ -2,6 +2,7 @@
 //! not sound, and signals and calls that come meanwhile.
 
 use std::fs;
+use std::io::Write as _;
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::os::unix::net::UnixDatagram;
 use std::path::PathBuf;
@@ -11,8 +12,9 @@ use std::time::{Duration, Instant};
 use serde_json::json;
 
 use turntable_testkit::session::{Session, resume};
+use turntable_testkit::websocket::handshake;
 use turntable_testkit::workspace::turntable;
-use turntable_testkit::{Server, http};
+use turntable_testkit::{Client, Server, http};
 
 /// A folder with a configuration and a program of its own.
 struct Own(tempfile::TempDir);
@@ -184,6 +186,30 @@ fn restart_is_refused_where_sessions_cannot_be_saved() {
     fs::remove_dir(own.path("users.db.state")).unwrap();
     assert_eq!(server.rpc("node/restart", &json!({})).status, 200);
     let _ = server.await_log("restored 1 of 1 sessions");
+}
+
+#[test]
+fn server_that_can_open_no_file_is_not_restarted_and_goes_on() {
+    let own = Own::new();
+    own.configure_store();
+    let server = own.server_of(turntable());
+    let mut user = server.user("1:1");
+    server.exhaust_files();
+    server.signal("USR2");
+    let log = server.await_log("not restarted, the server goes on");
+    assert!(log.contains("Too many open files"), "{log}");
+    user.request("lookup", json!(["1:1"]));
+    // One that comes is admitted as soon as there are files again.
+    let mut stream = TcpStream::connect(server.address).unwrap();
+    stream.write_all(handshake("/ws", "").as_bytes()).unwrap();
+    server.free_files();
+    let mut late = Client::after_handshake(stream);
+    late.expect("idyou");
+    late.identify("1:2");
+    user.expect_nothing_pending();
+    drop([user, late]);
+    server.signal("USR2");
+    let _ = server.await_log("restored 2 of 2 sessions");
 }
 
 #[test]

@@ -1,9 +1,14 @@
 //! `session` of the management listener: which sessions there are, what is known of one, and
 //! the end of one.
 
+use std::io::Write as _;
+use std::net::TcpStream;
+
 use serde_json::{Value, json};
+use socket2::{Domain, Socket, Type};
 
 use turntable_testkit::poll::PollClient;
+use turntable_testkit::websocket::handshake;
 use turntable_testkit::{Client, Server, channel, room};
 
 /// The number of the only session of a user.
@@ -154,6 +159,42 @@ fn one_session_of_a_user_is_closed_and_the_other_goes_on() {
     other.send("", "[]");
     let log = server.await_log("session/close session=");
     assert!(log.contains("reason=\"spam\""), "{log}");
+}
+
+#[test]
+fn closed_session_is_over_at_once_though_its_client_reads_nothing() {
+    let server = Server::with(&[
+        ("limits.publish.per_second", "0"),
+        ("limits.bytes.per_second", "0"),
+        ("limits.address_publish.per_second", "0"),
+        ("channel.bytes.per_second", "0"),
+    ]);
+    let mut publisher = server.user("1:1");
+    let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
+    socket.set_recv_buffer_size(32_768).unwrap();
+    socket.connect(&server.address.into()).unwrap();
+    let mut stream = TcpStream::from(socket);
+    stream.write_all(handshake("/ws", "").as_bytes()).unwrap();
+    let mut stalled = Client::after_handshake(stream);
+    stalled.expect("idyou");
+    stalled.identify("2:1");
+    channel::join(&mut stalled, "busy");
+    let closed = number(&server, "2:1");
+    // The kernel takes no more for it.
+    while get(&server, &closed)["queue"]["bytes"] == 0 {
+        channel::publish(&mut publisher, "busy", json!("x".repeat(30_000)));
+    }
+    let answer = server.rpc("session/close", &json!({"session": closed}));
+    assert_eq!(answer.json(), true, "{}", answer.text());
+    let sessions = server.rpc("user/getSessions", &json!({"userId": "2:1"}));
+    assert_eq!(sessions.json(), json!([]));
+    let ended = server.rpc("session/getEnded", &json!({"userId": "2:1"}));
+    assert_eq!(ended.json()["sessions"][0]["cause"], "operator");
+    let again = server.rpc("session/close", &json!({"session": closed}));
+    assert_eq!(again.error(), (404, "not_found".to_owned()));
+    // Its connection ends, though the client neither reads the close frame nor closes.
+    server.await_metric("turntable_connections", 1.0);
+    drop(stalled);
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! The server as an operator starts it: the binary, environment variables,
 //! signals.
 
+use std::collections::BTreeSet;
 use std::io::{BufRead, BufReader, Read};
 use std::net::SocketAddr;
 use std::process::{Child, Command, ExitStatus, Stdio};
@@ -240,6 +241,35 @@ impl Server {
         let status = Command::new("prlimit")
             .args(["--pid", &self.child.id().to_string()])
             .arg(format!("--fsize={bytes}:"))
+            .status();
+        assert!(status.unwrap().success());
+    }
+
+    /// From now on the server can open no file, as if clients had all of them.
+    pub fn exhaust_files(&self) {
+        let open = format!("/proc/{}/fd", self.child.id());
+        let open = std::fs::read_dir(open).unwrap();
+        let numbers: BTreeSet<u32> = open
+            .map(|file| file.unwrap().file_name().to_str().unwrap().parse().unwrap())
+            .collect();
+        let unused = (0..).find(|number| !numbers.contains(number)).unwrap();
+        self.limit_files(unused);
+    }
+
+    /// From now on it can open as many as the system allows.
+    pub fn free_files(&self) {
+        let limits = std::fs::read_to_string(format!("/proc/{}/limits", self.child.id())).unwrap();
+        let line = limits
+            .lines()
+            .find(|line| line.starts_with("Max open files"));
+        let max = line.unwrap().split_whitespace().nth(4).unwrap();
+        self.limit_files(max.parse().unwrap());
+    }
+
+    fn limit_files(&self, files: u32) {
+        let status = Command::new("prlimit")
+            .args(["--pid", &self.child.id().to_string()])
+            .arg(format!("--nofile={files}:"))
             .status();
         assert!(status.unwrap().success());
     }
