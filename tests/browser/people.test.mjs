@@ -66,14 +66,14 @@ scene("the friend list shows what a friend plays, and the score as it changes", 
   await zoe.reads("score-1:200", "1");
   await tom.see("leave").click();
   await mel.until(() => !document.querySelector('[data-friend="1:200"]').textContent.includes("plays"));
-  // A page that is closed plays nothing either.
+  // A page that is closed plays nothing either, once its seat is free.
   await zoe.close();
   await add(mel, "1:300");
   const again = await open("/", { user: "1:300" });
   await mel.reads("friend-1:300", "online");
   await again.reads("connection-state", "online");
   await mel.until(() => !document.querySelector('[data-friend="1:300"]').textContent.includes("plays"));
-});
+}, { settings: { TURNTABLE_ROOM__SEAT_MS: "3000" } });
 
 scene("status, note and name survive a reload and are the same in all tabs", async ({ open }) => {
   const mel = await open("/friends/", { user: "1:100" });
