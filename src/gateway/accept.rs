@@ -134,6 +134,9 @@ pub(crate) struct Delivery {
     pub(crate) bytes: Option<usize>,
     /// Counts what it brings until it is carried out.
     pub(crate) ticket: Option<Ticket>,
+    /// The address that it came from, where the next request of the connection may come from
+    /// another one.
+    pub(crate) from: Option<IpAddr>,
 }
 
 impl From<Request> for Delivery {
@@ -142,6 +145,7 @@ impl From<Request> for Delivery {
             request,
             bytes: None,
             ticket: None,
+            from: None,
         }
     }
 }
@@ -292,7 +296,11 @@ impl Gateway {
             request,
             bytes,
             ticket: _ticket,
+            from,
         } = delivery;
+        if let Some(Err(error)) = from.map(|address| self.comes_from(key, address)) {
+            return request.refuse(error);
+        }
         let Some(connection) = self.connections.get(key) else {
             return request.gone();
         };

@@ -23,7 +23,7 @@ use turntable_core::spare::Spare;
 use crate::gateway::shared_bucket::SharedBucket;
 use crate::gateway::unidentified::{SocketMark, UnidentifiedPermit};
 pub use incomplete::{Incomplete, IncompleteFull, IncompleteLimits, IncompleteShare};
-pub use share::AddressShare;
+pub use share::{AddressRates, AddressShare};
 
 /// Connections of the whole process, counted against their limits.
 #[derive(Debug, Default)]

@@ -74,7 +74,7 @@ use crate::service::disabled::Disabled;
 use crate::service::offered::Offered;
 use crate::store::Store;
 use crate::watched::Watched;
-use admission::{ConnectionLimits, Incomplete, Permit, counted};
+use admission::{ConnectionLimits, Full, Incomplete, Permit, counted};
 use connection::table::Connections;
 use delivery::encoding::Encodings;
 use delivery::sent::SentCounters;
@@ -192,6 +192,16 @@ impl Shared {
         self.count(address)
     }
 
+    /// Counts a connection, which exists, as one of `address` from now on.
+    ///
+    /// # Errors
+    /// `too_many` where the limit of the address is reached.
+    pub(crate) fn count_again(&self, address: IpAddr) -> Result<Permit, ErrorBody> {
+        let per_address_max = self.settings.get().connections_per_address_max;
+        let admitted = self.limits.admit(address, usize::MAX, per_address_max);
+        admitted.map_err(|full| self.refuse_full(full))
+    }
+
     fn check_takes_clients(&self) -> Result<(), ErrorBody> {
         let checked = self.phase.check_takes_clients();
         checked.inspect_err(|_| self.metrics.refuse("stopping"))
@@ -207,13 +217,14 @@ impl Shared {
             settings.connections_max,
             settings.connections_per_address_max,
         );
-        self.limits
-            .admit(address, max, per_address_max)
-            .map_err(|full| {
-                self.metrics.refuse(full.name());
-                self.metrics.limit(full.limit());
-                full.error()
-            })
+        let admitted = self.limits.admit(address, max, per_address_max);
+        admitted.map_err(|full| self.refuse_full(full))
+    }
+
+    fn refuse_full(&self, full: Full) -> ErrorBody {
+        self.metrics.refuse(full.name());
+        self.metrics.limit(full.limit());
+        full.error()
     }
 }
 

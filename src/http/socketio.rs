@@ -207,6 +207,7 @@ impl Drop for Watch<'_> {
         if !self.is_over {
             self.gateway.do_send(Accept::new(Exchange {
                 id: self.id,
+                from: None,
                 request: EngineRequest::Gone,
             }));
         }
@@ -229,6 +230,7 @@ async fn poll(
     let (respond, mut answer) = oneshot::channel();
     gateway.do_send(Accept::new(Exchange {
         id,
+        from: Some(admission.address(request)),
         request: EngineRequest::Poll(respond),
     }));
     let socket = request.conn_data::<Takeable>();
@@ -279,6 +281,7 @@ async fn push(
             // As a frame that is too long ends a WebSocket.
             gateway.do_send(Accept::new(Exchange {
                 id,
+                from: None,
                 request: EngineRequest::TooLarge,
             }));
             return admission::refuse(&error, cors);
@@ -288,6 +291,7 @@ async fn push(
     let (respond, result) = oneshot::channel();
     gateway.do_send(Accept::new(Exchange {
         id,
+        from: Some(admission.address(request)),
         request: EngineRequest::Push(text, respond),
     }));
     match result.await {

@@ -8,7 +8,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use turntable_testkit::metric::{CLOSED_TOO_SLOW, HTTP_CONNECTIONS, limits_reached};
-use turntable_testkit::poll::{PollClient, call, post};
+use turntable_testkit::poll::{PollClient, call, entries, post};
 use turntable_testkit::room::{act, action_data, join, members};
 use turntable_testkit::socketio::Socket;
 use turntable_testkit::tunnel::Tunnel;
@@ -414,4 +414,26 @@ fn answers_to_lookups_are_paid_for_by_session_and_address() {
     assert!(answers < 4, "{answers}");
     assert_eq!(error["data"]["code"], "rate_limited");
     assert_eq!(server.metric(&limits_reached("limits.address_bytes")), 1.0);
+}
+
+#[test]
+fn requests_of_a_session_are_paid_for_by_the_address_that_sends_them() {
+    let server = Server::with(&[
+        ("limits.address_publish", "{ per_second = 1, burst = 1000 }"),
+        ("server.trusted_proxies", "[\"127.0.0.1\"]"),
+    ]);
+    let poll = PollClient::user(&server, "1:1");
+    let data = "x".repeat(700);
+    let publish = json!([call("$av:publish", json!({"channel": "c", "data": data}), 2)]);
+    let publish_from = |address: &str| {
+        let headers = format!("{}X-Forwarded-For: {address}\r\n", poll.header());
+        let answer = entries(&post(&server, "/poll", &headers, &publish.to_string()));
+        let answered = answer.into_iter().find(|entry| entry["id"] == 2);
+        answered.unwrap()["error"]["code"].clone()
+    };
+    assert_eq!(publish_from("192.0.2.1"), json!(null));
+    assert_eq!(publish_from("192.0.2.1"), "rate_limited");
+    // Others at the address where it began, and at the next one, have all of theirs.
+    poll.request("publish", json!({"channel": "c", "data": data}));
+    assert_eq!(publish_from("192.0.2.2"), json!(null));
 }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde_json::json;
 
-use turntable_testkit::Server;
+use turntable_testkit::{Client, Server};
 use turntable_testkit::metric::limits_reached;
 use turntable_testkit::poll::{PollClient, published};
 use turntable_testkit::session::{Session, resume};
@@ -49,6 +49,38 @@ fn session_whose_messages_are_repeated_again_and_again_waits_for_the_next_resume
     late.expect_none_for(Duration::from_millis(retry_ms));
     late.command("resume", json!({"session": session.secret, "received": 0}));
     assert_eq!(late.expect("welcome")["resumed"], true);
+}
+
+#[test]
+fn repeated_messages_are_paid_for_by_the_address_that_resumes() {
+    let server = Server::with(&[FEW]);
+    let connect = |host| Client::greeted_from(server.address, [127, 0, 0, host]);
+    // A session that has a share of its address.
+    let mut client = connect(2);
+    let secret = client.identify("1:1")["session"].clone();
+    client.request("joinchannel", json!({"channel": "c"}));
+    client.command(
+        "publish",
+        json!({"channel": "c", "data": "x".repeat(20_000)}),
+    );
+    client.expect("message");
+    let claim = json!({"session": secret, "received": 0});
+    let mut resumed = Vec::new();
+    let refusal = loop {
+        let mut elsewhere = connect(3);
+        elsewhere.command("resume", claim.clone());
+        let answer = elsewhere.next();
+        if answer["command"] == "error" {
+            break answer;
+        }
+        resumed.push(elsewhere);
+        assert!(resumed.len() < MANY);
+    };
+    assert_eq!(refusal["data"]["code"], "rate_limited");
+    // The address where it began has paid for what it sent, and can resume it.
+    let mut back = connect(2);
+    back.command("resume", claim);
+    assert_eq!(back.expect("welcome")["resumed"], true);
 }
 
 #[test]

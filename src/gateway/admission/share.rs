@@ -1,5 +1,5 @@
-//! The share of its address that a session has: what it holds, and the rates that all
-//! sessions of the address share.
+//! The share of its address that a session has: what it holds. And the rates that all
+//! clients of the address share.
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -48,66 +48,21 @@ impl AddressShare {
         self.units = units;
     }
 
-    /// Takes so many users that the address's commands name, or none.
-    ///
-    /// # Errors
-    /// The time until there are enough, in ms.
-    pub fn take_users(
-        &self,
-        count: usize,
-        settings: BucketSettings,
-        now_ms: u64,
-    ) -> Result<(), u64> {
-        self.address.users.take(count, settings, now_ms)
+    /// The session's client comes from the address of this permit now: what it holds is of that
+    /// address's share, where there is room for it.
+    pub fn follow(&mut self, permit: &Permit, max: usize) {
+        let mut share = permit.share();
+        let is_elsewhere = !Arc::ptr_eq(&self.address, &share.address);
+        if is_elsewhere && share.total().saturating_add(self.units) <= max {
+            share.set(self.units);
+            *self = share;
+        }
     }
 
-    /// Takes so many bytes of what clients of the address send to others, or none.
-    ///
-    /// # Errors
-    /// The time until there is room for them, in ms.
-    pub fn take_published(
-        &self,
-        bytes: usize,
-        settings: BucketSettings,
-        now_ms: u64,
-    ) -> Result<(), u64> {
-        self.address.published.take(bytes, settings, now_ms)
-    }
-
-    /// How long the address owes deliveries of what its clients published, in ms.
-    pub fn owes_deliveries_ms(&self, settings: BucketSettings, now_ms: u64) -> u64 {
-        self.address.deliveries.owes_ms(settings, now_ms)
-    }
-
-    /// Takes so many bytes of what clients of the address may send and receive, or none.
-    ///
-    /// # Errors
-    /// The time until there is room for them, in ms.
-    pub fn take_bytes(
-        &self,
-        bytes: usize,
-        settings: BucketSettings,
-        now_ms: u64,
-    ) -> Result<(), u64> {
-        self.address.bytes.take(bytes, settings, now_ms)
-    }
-
-    /// Pays for so many bytes that a client of the address got.
-    pub fn pay_bytes(&self, bytes: usize, settings: BucketSettings, now_ms: u64) {
-        self.address.bytes.pay(bytes, settings, now_ms);
-    }
-
-    /// Takes so many invites of the address, or none.
-    ///
-    /// # Errors
-    /// The time until there are enough, in ms.
-    pub fn take_invites(
-        &self,
-        count: usize,
-        settings: BucketSettings,
-        now_ms: u64,
-    ) -> Result<(), u64> {
-        self.address.invites.take(count, settings, now_ms)
+    /// The rates of the address.
+    #[must_use]
+    pub fn rates(&self) -> AddressRates<'_> {
+        AddressRates(&self.address)
     }
 }
 
@@ -118,11 +73,91 @@ impl Drop for AddressShare {
     }
 }
 
+/// What all clients of one address may do together in a time.
+#[derive(Debug, Clone, Copy)]
+pub struct AddressRates<'a>(&'a AddressCount);
+
+impl AddressRates<'_> {
+    /// The address, as it is counted.
+    #[must_use]
+    pub fn address(self) -> IpAddr {
+        self.0.address
+    }
+
+    /// Takes so many users that the address's commands name, or none.
+    ///
+    /// # Errors
+    /// The time until there are enough, in ms.
+    pub fn take_users(
+        self,
+        count: usize,
+        settings: BucketSettings,
+        now_ms: u64,
+    ) -> Result<(), u64> {
+        self.0.users.take(count, settings, now_ms)
+    }
+
+    /// Takes so many bytes of what clients of the address send to others, or none.
+    ///
+    /// # Errors
+    /// The time until there is room for them, in ms.
+    pub fn take_published(
+        self,
+        bytes: usize,
+        settings: BucketSettings,
+        now_ms: u64,
+    ) -> Result<(), u64> {
+        self.0.published.take(bytes, settings, now_ms)
+    }
+
+    /// How long the address owes deliveries of what its clients published, in ms.
+    pub fn owes_deliveries_ms(self, settings: BucketSettings, now_ms: u64) -> u64 {
+        self.0.deliveries.owes_ms(settings, now_ms)
+    }
+
+    /// Takes so many bytes of what clients of the address may send and receive, or none.
+    ///
+    /// # Errors
+    /// The time until there is room for them, in ms.
+    pub fn take_bytes(
+        self,
+        bytes: usize,
+        settings: BucketSettings,
+        now_ms: u64,
+    ) -> Result<(), u64> {
+        self.0.bytes.take(bytes, settings, now_ms)
+    }
+
+    /// Pays for so many bytes that a client of the address got.
+    pub fn pay_bytes(self, bytes: usize, settings: BucketSettings, now_ms: u64) {
+        self.0.bytes.pay(bytes, settings, now_ms);
+    }
+
+    /// Takes so many invites of the address, or none.
+    ///
+    /// # Errors
+    /// The time until there are enough, in ms.
+    pub fn take_invites(
+        self,
+        count: usize,
+        settings: BucketSettings,
+        now_ms: u64,
+    ) -> Result<(), u64> {
+        self.0.invites.take(count, settings, now_ms)
+    }
+}
+
 impl Permit {
     /// A session of this address that holds nothing yet.
     #[must_use]
     pub fn share(&self) -> AddressShare {
         AddressShare::nothing(&self.address)
+    }
+
+    /// The rates of the address.
+    #[must_use]
+    pub fn rates(&self) -> AddressRates<'_> {
+        AddressRates(&self.address)
     }
 }
 
@@ -131,5 +166,39 @@ impl DetachedPermit {
     #[must_use]
     pub fn share(&self) -> AddressShare {
         AddressShare::nothing(&self.0)
+    }
+
+    /// The rates of the address.
+    #[must_use]
+    pub fn rates(&self) -> AddressRates<'_> {
+        AddressRates(&self.0)
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::super::ConnectionLimits;
+    use super::*;
+
+    #[test]
+    fn what_a_session_has_moves_to_an_address_with_room_for_it() {
+        let limits = Arc::new(ConnectionLimits::default());
+        let [first, second] = [1, 2].map(|host| limits.admit([10, 0, 0, host].into(), 9, 9));
+        let (first, second) = (first.unwrap(), second.unwrap());
+        let mut share = first.share();
+        share.set(60);
+        let mut other = second.share();
+        other.set(50);
+        share.follow(&second, 100);
+        assert_eq!((share.address(), share.total()), (first.address(), 60));
+        other.set(40);
+        share.follow(&second, 100);
+        assert_eq!((share.address(), share.total()), (second.address(), 100));
+        assert_eq!(first.share().total(), 0);
+        // It has room for what is its own.
+        share.follow(&second, 100);
+        drop(share);
+        assert_eq!(other.total(), 40);
     }
 }

@@ -98,7 +98,7 @@ impl Gateway {
         remove: Vec<UserId>,
         id: Option<RequestId>,
     ) {
-        let address = self.share_address(session);
+        let address = self.client_address(session);
         let Some(entry) = self.sessions.get(session) else {
             return;
         };

@@ -146,6 +146,7 @@ impl Gateway {
             if entry.has_changes() {
                 self.lists.changed.push(session);
             }
+            self.move_share(session, connection);
         }
         let Some(carrier) = self.connections.get_mut(connection) else {
             return;

@@ -258,11 +258,10 @@ impl Gateway {
     }
 
     /// Pays for what a session gets, with the bytes that its address may send.
-    pub(crate) fn pay_by_address(&mut self, session: SessionSlot, bytes: usize) {
+    pub(crate) fn pay_by_address(&self, session: SessionSlot, bytes: usize) {
         let limit = self.settings.limits.address_bytes;
-        // One without a connection still gets what it did before.
-        if let Some(share) = self.share(session) {
-            share.pay_bytes(bytes, limit, clock::now_ms());
+        if let Some(rates) = self.rates(session) {
+            rates.pay_bytes(bytes, limit, clock::now_ms());
         }
     }
 
@@ -272,8 +271,8 @@ impl Gateway {
     pub(crate) fn take_past(&mut self, session: SessionSlot, bytes: usize, is_paid: bool) -> bool {
         let now_ms = clock::now_ms();
         let limit = self.settings.limits.address_bytes;
-        let share = self.share(session);
-        let has_room = share.is_none_or(|share| share.take_bytes(bytes, limit, now_ms).is_ok());
+        let rates = self.rates(session);
+        let has_room = rates.is_none_or(|rates| rates.take_bytes(bytes, limit, now_ms).is_ok());
         if !has_room {
             self.shared.metrics.limit(Limit::AddressBytes);
         } else if let Some(entry) = self.sessions.get_mut(session).filter(|_| is_paid) {

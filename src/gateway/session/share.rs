@@ -7,7 +7,9 @@ mod cost;
 use std::net::IpAddr;
 
 use crate::gateway::Gateway;
-use crate::gateway::admission::{AddressShare, DetachedPermit, Permit};
+use crate::gateway::admission::{
+    AddressRates, AddressShare, DetachedPermit, Permit, counted,
+};
 use crate::gateway::session::SessionEntry;
 use cost::Cost;
 use turntable_core::address::Address;
@@ -17,7 +19,7 @@ use turntable_core::session::published_bytes;
 
 impl SessionEntry {
     /// The share of its address that it has: from its first connection on, or from the one
-    /// that it had, as long as it lives.
+    /// that it had, until another address has room for it ([`Gateway::move_share`]).
     fn share_of(&mut self, permit: Option<&Permit>) -> Option<&AddressShare> {
         if self.share.is_none() {
             let detached = self.detached.as_ref();
@@ -49,7 +51,9 @@ impl Gateway {
         self.intake.names(cost.at_once());
         let settings = self.settings.clone();
         let share = self.share(session);
-        share.map_or(Ok(()), |share| cost.take(share, &settings, now_ms))?;
+        share.map_or(Ok(()), |share| cost.check(share.total(), &settings))?;
+        let rates = self.rates(session);
+        rates.map_or(Ok(()), |rates| cost.take(rates, &settings, now_ms))?;
         Ok(true)
     }
 
@@ -68,8 +72,8 @@ impl Gateway {
         let bytes = entry.map_or(0, |entry| published_bytes(packet, &entry.session.user));
         if let ClientPacket::Publish { .. } = packet {
             let limit = self.settings.limits.address_deliveries;
-            let share = self.share(session);
-            share.map_or(Ok(()), |share| cost::check_deliveries(share, limit, now_ms))?;
+            let rates = self.rates(session);
+            rates.map_or(Ok(()), |rates| cost::check_deliveries(rates, limit, now_ms))?;
         }
         self.take_published_bytes(session, bytes, now_ms)
             .map_err(|error| error.of(packet.name()))
@@ -89,9 +93,9 @@ impl Gateway {
             return Ok(());
         }
         let limit = self.settings.limits.address_publish;
-        let share = self.share(session);
-        share.map_or(Ok(()), |share| {
-            cost::take_published(share, bytes, limit, now_ms)
+        let rates = self.rates(session);
+        rates.map_or(Ok(()), |rates| {
+            cost::take_published(rates, bytes, limit, now_ms)
         })
     }
 
@@ -108,19 +112,43 @@ impl Gateway {
         let permit = self.connections.permit(connection).filter(|_| bytes > 0);
         let limit = self.settings.limits.address_publish;
         permit.map_or(Ok(()), |permit| {
-            cost::take_published(&permit.share(), bytes, limit, now_ms)
+            cost::take_published(permit.rates(), bytes, limit, now_ms)
         })
     }
 
-    /// The address of a session's client, as owners charge it; of a command that took a
-    /// share of what the address may.
-    pub(crate) fn address(&mut self, session: SessionSlot) -> Option<Address> {
-        self.share_address(session).map(Address::of)
+    /// The address of a session's client, as owners charge it.
+    pub(crate) fn address(&self, session: SessionSlot) -> Option<Address> {
+        self.client_address(session).map(Address::of)
     }
 
-    /// The address whose share a session has.
-    pub(super) fn share_address(&mut self, session: SessionSlot) -> Option<IpAddr> {
-        self.share(session).map(AddressShare::address)
+    /// The address that pays for a session.
+    pub(super) fn client_address(&self, session: SessionSlot) -> Option<IpAddr> {
+        self.rates(session).map(AddressRates::address)
+    }
+
+    /// The rates that pay for what a session's client sends and gets: those of the address of
+    /// the connection that carries it, or that did last.
+    pub(super) fn rates(&self, session: SessionSlot) -> Option<AddressRates<'_>> {
+        let entry = self.sessions.get(session)?;
+        let connection = entry.session.connection();
+        let permit = connection.and_then(|key| self.connections.permit(key));
+        let detached = entry.detached.as_ref();
+        let lost = || detached.map(DetachedPermit::rates);
+        let before = || entry.share.as_ref().map(AddressShare::rates);
+        permit.map(Permit::rates).or_else(lost).or_else(before)
+    }
+
+    /// A connection carries a session that another one did before: what it holds is of the
+    /// share of that address.
+    pub(super) fn move_share(&mut self, session: SessionSlot, connection: ConnKey) {
+        let max = self.settings.session.subscriptions_per_address_max;
+        let Some(permit) = self.connections.permit(connection) else {
+            return;
+        };
+        let entry = self.sessions.get_mut(session);
+        if let Some(share) = entry.and_then(|entry| entry.share.as_mut()) {
+            share.follow(permit, max);
+        }
     }
 
     /// A session is about to leave its avatar.
@@ -139,6 +167,32 @@ impl Gateway {
         let entry = self.sessions.get_mut(session)?;
         let connection = entry.session.connection();
         entry.share_of(connection.and_then(|key| self.connections.permit(key)))
+    }
+
+    /// A request of a connection that needs no socket came from this address, which the
+    /// connection is counted by from now on: who sends it pays for it.
+    ///
+    /// # Errors
+    /// `too_many`, where the address has no room for one more connection.
+    pub(crate) fn comes_from(&mut self, key: ConnKey, address: IpAddr) -> Result<(), ErrorBody> {
+        let Some(connection) = self.connections.get_mut(key) else {
+            return Ok(());
+        };
+        let session = connection.session();
+        let Some(permit) = connection.permit.as_mut() else {
+            return Ok(());
+        };
+        // One that has not identified has its place among those of its first address, and one
+        // that has a socket again is of the other end of that.
+        let is_its_first = permit.unidentified().is_some() || connection.io.is_some();
+        if is_its_first || permit.address() == counted(address) {
+            return Ok(());
+        }
+        *permit = self.shared.count_again(address)?;
+        if let Some(session) = session {
+            self.move_share(session, key);
+        }
+        Ok(())
     }
 
     /// A session may hold more or less than before.

@@ -1,6 +1,6 @@
 //! What commands take of the share that the sessions of one address have together. Pure.
 
-use crate::gateway::admission::AddressShare;
+use crate::gateway::admission::AddressRates;
 use crate::gateway::delivery::frame::Frame;
 use crate::gateway::settings::GatewaySettings;
 use turntable_core::limit::Limit;
@@ -75,28 +75,36 @@ impl Cost {
         self.users - self.in_parts + self.invites
     }
 
-    /// Takes it of the share of an address, or refuses the command.
+    /// Whether an address whose sessions hold so much together has room for what it adds.
     ///
     /// # Errors
-    /// `too_many` or `rate_limited`, where the address has no more.
-    pub(super) fn take(
-        &self,
-        share: &AddressShare,
-        settings: &GatewaySettings,
-        now_ms: u64,
-    ) -> Result<(), ErrorBody> {
+    /// `too_many`, where it has none.
+    pub(super) fn check(&self, total: usize, settings: &GatewaySettings) -> Result<(), ErrorBody> {
         let max = settings.session.subscriptions_per_address_max;
-        if self.added > 0 && share.total() + self.added > max {
+        if self.added > 0 && total + self.added > max {
             let message = "the clients of your address watch too many users, are in too many rooms \
                            and channels, and provide too many services; leave some";
             let error = ErrorBody::new(ErrorCode::TooMany, message).of(self.command);
             return Err(error.with("max", max as u64).by(Limit::Subscriptions));
         }
+        Ok(())
+    }
+
+    /// Takes it of the rates of an address, or refuses the command.
+    ///
+    /// # Errors
+    /// `rate_limited`, where the address has no more.
+    pub(super) fn take(
+        &self,
+        rates: AddressRates<'_>,
+        settings: &GatewaySettings,
+        now_ms: u64,
+    ) -> Result<(), ErrorBody> {
         let limits = &settings.limits;
-        share
+        rates
             .take_users(self.users, limits.address_users, now_ms)
             .map_err(|ms| self.too_often("users are named", Limit::AddressUsers, ms))?;
-        share
+        rates
             .take_invites(self.invites, limits.address_invites, now_ms)
             .map_err(|ms| self.too_often("users are invited", Limit::AddressInvites, ms))
     }
@@ -114,12 +122,12 @@ impl Cost {
 /// # Errors
 /// `rate_limited`, where the address has no more.
 pub(super) fn take_published(
-    share: &AddressShare,
+    rates: AddressRates<'_>,
     bytes: usize,
     limit: BucketSettings,
     now_ms: u64,
 ) -> Result<(), ErrorBody> {
-    let taken = share.take_published(bytes, limit, now_ms);
+    let taken = rates.take_published(bytes, limit, now_ms);
     taken.map_err(|retry_ms| {
         let message = "the clients of your address publish too much; wait retry_ms";
         ErrorBody::new(ErrorCode::RateLimited, message)
@@ -133,11 +141,11 @@ pub(super) fn take_published(
 /// # Errors
 /// `rate_limited`, while it owes some.
 pub(super) fn check_deliveries(
-    share: &AddressShare,
+    rates: AddressRates<'_>,
     limit: BucketSettings,
     now_ms: u64,
 ) -> Result<(), ErrorBody> {
-    match share.owes_deliveries_ms(limit, now_ms) {
+    match rates.owes_deliveries_ms(limit, now_ms) {
         0 => Ok(()),
         retry_ms => {
             let message =
@@ -156,7 +164,7 @@ mod tests {
     use std::sync::Arc;
 
     use super::*;
-    use crate::gateway::admission::ConnectionLimits;
+    use crate::gateway::admission::{AddressShare, ConnectionLimits};
     use crate::gateway::testing::{self, Noted, path, user};
     use turntable_core::key::UserNumber;
     use turntable_core::packet::JoinGame;
@@ -230,7 +238,8 @@ mod tests {
             invites,
         };
         let take = |share: &AddressShare, cost: Cost, now_ms| {
-            let taken = cost.take(share, &settings, now_ms);
+            let checked = cost.check(share.total(), &settings);
+            let taken = checked.and_then(|()| cost.take(share.rates(), &settings, now_ms));
             taken.map_err(|error| error.limit.unwrap())
         };
         one.set(90);
@@ -243,8 +252,8 @@ mod tests {
         assert_eq!(take(&one, cost(0, 1, 4), 2_000), Ok(()));
         assert_eq!(take(&one, cost(0, 0, 1), 2_000), Err(Limit::AddressInvites));
         let limit = BucketSettings::new(1, 100);
-        assert_eq!(take_published(&one, 100, limit, 1_000), Ok(()));
-        let error = take_published(&one, 10, limit, 1_000).unwrap_err();
+        assert_eq!(take_published(one.rates(), 100, limit, 1_000), Ok(()));
+        let error = take_published(one.rates(), 10, limit, 1_000).unwrap_err();
         assert_eq!(error.limit, Some(Limit::AddressPublish));
         assert_eq!(error.detail("retry_ms"), Some(10_000));
     }

@@ -4,12 +4,14 @@
 //! while a request is on its way to it; so requests name the session and are
 //! passed on to the worker that has it.
 
+use std::net::IpAddr;
+
 use tokio::sync::oneshot;
 
 use super::probe::Probe;
 use super::request::{Answer, EngineRequest};
 use super::{Engine, Purpose};
-use crate::gateway::accept::{Beginning, Decision, Named, View};
+use crate::gateway::accept::{Beginning, Decision, Delivery, Named, View};
 use crate::gateway::admission::Permit;
 use crate::gateway::transport::arrival::Decide;
 use crate::gateway::transport::begin::Insertion;
@@ -52,6 +54,8 @@ pub struct Upgrade {
 pub struct Exchange {
     /// The session.
     pub id: SessionId,
+    /// The address that the request came from, if any did.
+    pub from: Option<IpAddr>,
     /// The request.
     pub request: EngineRequest,
 }
@@ -101,7 +105,9 @@ impl Decide for Exchange {
             Named::Here(key, connection)
                 if matches!(connection.transport, Transport::Engine(_)) =>
             {
-                Decision::Deliver(key, Request::Engine(self.request).into())
+                let from = self.from;
+                let delivery = Delivery::from(Request::Engine(self.request));
+                Decision::Deliver(key, Delivery { from, ..delivery })
             }
             Named::There(worker) => Decision::Forward(worker, self.into()),
             Named::Here(..) | Named::Nowhere => {

@@ -219,6 +219,7 @@ impl From<Arrived> for Delivery {
             request: Request::Poll(Box::new(arrived.request)),
             bytes: Some(arrived.bytes),
             ticket: arrived.ticket,
+            from: Some(arrived.address),
         }
     }
 }
