@@ -360,7 +360,7 @@ impl Node {
             namespaces: config.socketio.all_namespaces(),
             has_offsets: config.socketio.recovery,
         };
-        let shared = Shared {
+        let shared = Arc::new(Shared {
             settings: Watched::new(settings::gateways(&config, named)),
             portal,
             store: store.clone(),
@@ -383,8 +383,8 @@ impl Node {
             by_operator: Default::default(),
             disabled: Default::default(),
             offered: Default::default(),
-        };
-        let shared = Arc::new(shared);
+            reach: Default::default(),
+        });
         let all = Arc::downgrade(&shared);
         shared.portal.on_revoked(move |revocation| {
             if let Some(shared) = all.upgrade() {

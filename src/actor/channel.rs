@@ -22,7 +22,6 @@ use crate::actor::prefixes::Gateways;
 use crate::actor::{ActorSettings, Shared};
 use crate::clock;
 use store::Loading;
-use turntable_core::address::Address;
 use turntable_core::call::ChannelCall;
 use turntable_core::delivery::{Delivery, Meta, Replay, Topic};
 use turntable_core::id::{ChannelId, UserId};
@@ -144,12 +143,10 @@ impl Channel {
         }
     }
 
-    /// Publishes a message, of a user or of the operator. The address pays for what the
-    /// subscribers get. Returns its answer.
+    /// Publishes a message, of a user or of the operator. Returns its answer.
     fn publish_message(
         &mut self,
         user: Option<UserId>,
-        address: Option<Address>,
         data: Payload,
     ) -> Result<ReplyData, ErrorBody> {
         let message_id = self.shared.message_id();
@@ -161,7 +158,6 @@ impl Channel {
         let meta = Meta {
             offset: Some(self.model.offset()),
             is_exact: false,
-            from: address,
         };
         let mut gateways = Gateways::from_slice(self.model.interest.gateways());
         self.shared
@@ -293,11 +289,11 @@ impl Channel {
             }
             ChannelCall::Publish {
                 caller,
-                address,
                 user,
                 data,
                 id,
-            } => match self.publish_message(Some(user), address, data) {
+                ..
+            } => match self.publish_message(Some(user), data) {
                 Ok(reply) => self.shared.reply(caller, reply, id),
                 Err(error) => self.shared.refuse(caller, error, id),
             },

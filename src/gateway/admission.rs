@@ -246,21 +246,6 @@ impl ConnectionLimits {
         known.map_or(0, |known| known.count.load(Ordering::Relaxed))
     }
 
-    /// Pays for so many messages that the subscribers of a channel get of a client of the
-    /// address; nobody does where the address has gone.
-    pub fn pay_deliveries(
-        &self,
-        address: IpAddr,
-        count: usize,
-        settings: BucketSettings,
-        now_ms: u64,
-    ) {
-        let known = self.by_address.lock().known.get(&address).cloned();
-        if let Some(known) = known {
-            known.deliveries.pay(count, settings, now_ms);
-        }
-    }
-
     /// Connections now.
     #[must_use]
     pub fn total(&self) -> u64 {

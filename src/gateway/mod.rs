@@ -92,6 +92,7 @@ use session::pending::Pending;
 use session::table::Sessions;
 use settings::GatewaySettings;
 use subscription::operator::OperatorSubscriptions;
+use subscription::reach::Reach;
 use subscription::state::Subscriptions;
 use turn::{Counters, Timer, Turn, TurnLists, Turns};
 use turntable_core::key::GatewayId;
@@ -145,6 +146,8 @@ pub struct Shared {
     pub disabled: Disabled,
     /// Services that users offer.
     pub offered: Arc<Offered>,
+    /// How many sessions are on each topic.
+    pub(crate) reach: Arc<Reach>,
 }
 
 impl Shared {
@@ -307,12 +310,13 @@ impl Gateway {
                 (*name, (counter.clone(), *number))
             })
             .collect();
+        let subscriptions = Subscriptions::new(id, shared.owners.shards(), shared.reach.clone());
         let sent_counters = SentCounters::new(&shared.metrics);
         let label = Worker {
             worker: id.worker.0,
         };
         let delivery_lag = shared.metrics.delivery_lag.of(&label);
-        let (now_ms, shards) = (clock::now_ms(), shared.owners.shards());
+        let now_ms = clock::now_ms();
         let mut wheel = Wheel::new(now_ms);
         wheel.set(now_ms + service::WATCH_FIRST_MS, Timer::Services);
         Ok(Self {
@@ -326,7 +330,7 @@ impl Gateway {
             registry,
             connections: Connections::default(),
             sessions: Sessions::new(id),
-            subscriptions: Subscriptions::new(id, shards),
+            subscriptions,
             past: Past::default(),
             traces: Traces::default(),
             pending: Pending::default(),

@@ -44,6 +44,18 @@ impl SharedBucket {
         })
     }
 
+    /// Gives back so many tokens that were taken.
+    pub(super) fn give_back(&self, count: usize, settings: BucketSettings) {
+        let ns = (count as u64).saturating_mul(NS_PER_S);
+        let Some(ns) = ns.checked_div(settings.per_second.into()) else {
+            return;
+        };
+        let give = |full_at: u64| Some(full_at.saturating_sub(ns));
+        let _ = self
+            .0
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, give);
+    }
+
     /// Takes so many tokens whether they are there or not, for something that is done; at
     /// most what a full bucket lacks after a burst too many.
     pub(super) fn pay(&self, count: usize, settings: BucketSettings, now_ms: u64) {
@@ -100,7 +112,12 @@ mod tests {
         assert_eq!(bucket.owes_ms(RATE, now_ms + 5_000), 0);
         assert_eq!(bucket.take(1, RATE, now_ms + 5_001), Ok(()));
         assert!(bucket.is_full(now_ms + 10_002));
+        assert_eq!(bucket.take(5_000, RATE, now_ms + 10_002), Ok(()));
+        bucket.give_back(1_000, RATE);
+        assert_eq!(bucket.take(1_001, RATE, now_ms + 10_002), Err(1));
+        assert_eq!(bucket.take(1_000, RATE, now_ms + 10_002), Ok(()));
         let none = BucketSettings::new(0, 1);
+        bucket.give_back(1, none);
         bucket.pay(1, none, now_ms);
         assert_eq!(bucket.owes_ms(none, now_ms), 0);
         assert_eq!(bucket.take(1 << 30, none, now_ms), Ok(()));

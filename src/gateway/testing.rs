@@ -113,6 +113,7 @@ pub(crate) fn shared(owners: &Arc<Noted>) -> Arc<Shared> {
         by_operator: Default::default(),
         disabled: Default::default(),
         offered: Default::default(),
+        reach: Default::default(),
     })
 }
 

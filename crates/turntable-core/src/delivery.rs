@@ -8,7 +8,6 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::address::Address;
 use crate::backup::Backup;
 use crate::frame::SharedFrame;
 use crate::id::{ChannelId, UserId};
@@ -51,9 +50,6 @@ pub struct Meta {
     /// Whether it is for the subscribers of exactly the topic, and not for those
     /// of paths above it.
     pub is_exact: bool,
-    /// The address of the client that published it, which pays for its deliveries; `None`:
-    /// nobody does.
-    pub from: Option<Address>,
 }
 
 /// A message from an owner to a gateway.

@@ -39,7 +39,6 @@ impl Channel {
         let meta = Meta {
             offset: None,
             is_exact: true,
-            from: None,
         };
         for subpaths in [false, true] {
             let topic = Topic::of_channel(self.id.clone(), subpaths);

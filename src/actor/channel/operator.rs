@@ -10,7 +10,7 @@ use turntable_core::payload::Payload;
 impl Channel {
     /// Publishes a message without a sender.
     pub(super) fn tell(&mut self, requester: Requester, message: Payload) {
-        let answer = self.publish_message(None, None, message);
+        let answer = self.publish_message(None, message);
         let answer = answer.map(|reply| match reply {
             ReplyData::Published { id, offset, epoch } => Answer::Published {
                 id: id.0,

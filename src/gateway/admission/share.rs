@@ -110,9 +110,22 @@ impl AddressRates<'_> {
         self.0.published.take(bytes, settings, now_ms)
     }
 
-    /// How long the address owes deliveries of what its clients published, in ms.
-    pub fn owes_deliveries_ms(self, settings: BucketSettings, now_ms: u64) -> u64 {
-        self.0.deliveries.owes_ms(settings, now_ms)
+    /// Gives such bytes back: nothing is sent.
+    pub fn give_published_back(self, bytes: usize, settings: BucketSettings) {
+        self.0.published.give_back(bytes, settings);
+    }
+
+    /// Takes so many messages that others get of what clients of the address send, or none.
+    ///
+    /// # Errors
+    /// The time until there are enough, in ms.
+    pub fn take_deliveries(
+        self,
+        count: usize,
+        settings: BucketSettings,
+        now_ms: u64,
+    ) -> Result<(), u64> {
+        self.0.deliveries.take(count, settings, now_ms)
     }
 
     /// Takes so many bytes of what clients of the address may send and receive, or none.

@@ -16,7 +16,6 @@ pub(crate) mod sent;
 
 use actix::{Context, Handler};
 
-use crate::clock;
 use crate::cluster::envelope::Envelope;
 use crate::gateway::Gateway;
 use crate::gateway::session::life::Details;
@@ -34,10 +33,6 @@ use turntable_core::limit::Limit;
 use turntable_core::packet::{ClientPacket, ErrorBody, ReplyData, RequestId, ServerPacket};
 use turntable_core::reason::{CloseReason, ErrorCode};
 use turntable_core::session::life::Input;
-
-/// Fewer deliveries of one message are not charged to who published it: counting them would cost
-/// more than they do.
-const CHARGED_MIN: u64 = 16;
 
 impl Handler<Envelope<Delivery>> for Gateway {
     type Result = ();
@@ -288,12 +283,6 @@ impl Gateway {
         let remainder = fan_out.publish(topic, frame, meta);
         let count = self.counters.deliveries.saturating_sub(before);
         self.counters.sent.add(name, count);
-        if let Some(address) = meta.from
-            && count >= CHARGED_MIN
-        {
-            let (limits, limit) = (&self.shared.limits, self.settings.limits.address_deliveries);
-            limits.pay_deliveries(address.ip(), count as usize, limit, clock::now_ms());
-        }
         let overflowed = remainder.overflowed.into_iter();
         let overflowed = overflowed.map(|(session, had)| Effect::Overflowed(session, had));
         self.work.extend(overflowed);

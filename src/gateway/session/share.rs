@@ -57,34 +57,47 @@ impl Gateway {
         Ok(true)
     }
 
-    /// Takes what others get of a command from what they may get of its session's address.
-    /// A listener that is on several channels gets the sum of what they send.
+    /// Takes what others get of a command from what they may get of its session's address: its
+    /// bytes, as a listener that is on several channels gets the sum of what they send, and one
+    /// delivery for each subscriber or member. All of it before it is sent, so that a thousand
+    /// at once take no more than one after the other.
     ///
     /// # Errors
     /// `rate_limited`, where the address has no more.
     pub(crate) fn take_published(
-        &mut self,
+        &self,
         session: SessionSlot,
         packet: &ClientPacket,
         now_ms: u64,
     ) -> Result<(), ErrorBody> {
-        let entry = self.sessions.get(session);
-        let bytes = entry.map_or(0, |entry| published_bytes(packet, &entry.session.user));
-        if let ClientPacket::Publish { .. } = packet {
-            let limit = self.settings.limits.address_deliveries;
-            let rates = self.rates(session);
-            rates.map_or(Ok(()), |rates| cost::check_deliveries(rates, limit, now_ms))?;
-        }
-        self.take_published_bytes(session, bytes, now_ms)
-            .map_err(|error| error.of(packet.name()))
+        let Some(entry) = self.sessions.get(session) else {
+            return Ok(());
+        };
+        let bytes = published_bytes(packet, &entry.session.user);
+        let deliveries = match packet {
+            ClientPacket::Publish { channel, .. } => self.shared.reach.of_channel(channel),
+            ClientPacket::Game { channel, .. } => self.shared.reach.of_room(channel),
+            _ => 0,
+        };
+        let Some(rates) = self.rates(session).filter(|_| bytes > 0) else {
+            return Ok(());
+        };
+        let limits = &self.settings.limits;
+        let taken = cost::take_published(rates, bytes, limits.address_publish, now_ms);
+        let taken = taken.and_then(|()| {
+            let taken =
+                cost::take_deliveries(rates, deliveries, limits.address_deliveries, now_ms);
+            taken.inspect_err(|_| rates.give_published_back(bytes, limits.address_publish))
+        });
+        taken.map_err(|error| error.of(packet.name()))
     }
 
-    /// The same of what is sent without a command.
+    /// Takes the bytes of what is sent without a command.
     ///
     /// # Errors
     /// `rate_limited`, where the address has no more.
     pub(crate) fn take_published_bytes(
-        &mut self,
+        &self,
         session: SessionSlot,
         bytes: usize,
         now_ms: u64,

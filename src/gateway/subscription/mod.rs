@@ -12,6 +12,7 @@ pub(crate) mod listed;
 pub(crate) mod member;
 pub(crate) mod operator;
 pub(crate) mod profile;
+pub(crate) mod reach;
 mod replay;
 pub(crate) mod sight;
 pub(crate) mod state;

@@ -1,10 +1,13 @@
 //! The subscriptions of a worker as one value. What its owners have to be sent is
 //! returned; sessions and sockets are not known here.
 
+use std::sync::Arc;
+
 use super::announce::ChannelCounts;
 use super::behind::BehindJoins;
 use super::below::{BelowPaths, OwnerCall, OwnerCalls};
 use super::gather::Gathers;
+use super::reach::Reach;
 use super::topic::Topics;
 use super::watch::Watches;
 use turntable_core::call::ChannelCall;
@@ -33,11 +36,12 @@ pub(crate) struct Subscriptions {
 }
 
 impl Subscriptions {
-    /// Those of a gateway, on a node with so many directories.
-    pub(crate) fn new(gateway: GatewayId, shards: usize) -> Self {
+    /// Those of a gateway, on a node with so many directories, whose sessions are counted in
+    /// `reach`.
+    pub(crate) fn new(gateway: GatewayId, shards: usize, reach: Arc<Reach>) -> Self {
         Self {
             gateway,
-            topics: Topics::default(),
+            topics: Topics::new(reach),
             watches: Watches::default(),
             channels: ChannelCounts::default(),
             below: BelowPaths::new(shards),
@@ -88,7 +92,7 @@ mod tests {
             boot: 1,
             worker: WorkerId(0),
         };
-        let mut all = Subscriptions::new(gateway, 1);
+        let mut all = Subscriptions::new(gateway, 1, Arc::default());
         let path = ChannelId::parse("a").unwrap();
         all.channels.add(&path);
         all.channels.add(&path);

@@ -1,9 +1,11 @@
 //! The topic table of a worker: which of its sessions are subscribed to what.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use rustc_hash::FxHashMap;
 
+use crate::gateway::subscription::reach::Reach;
 use crate::gateway::table::Index;
 use turntable_core::delivery::Topic;
 use turntable_core::id::ChannelId;
@@ -23,9 +25,19 @@ pub(crate) struct Topics {
     /// How many topics cover paths below them; while there are none they are
     /// not searched for.
     below: usize,
+    /// Those of all workers.
+    reach: Arc<Reach>,
 }
 
 impl Topics {
+    /// No sessions; those of all workers are counted in `reach`.
+    pub(crate) fn new(reach: Arc<Reach>) -> Self {
+        Self {
+            reach,
+            ..Self::default()
+        }
+    }
+
     /// Puts a session on a topic. Returns whether it was not on it.
     pub(crate) fn enter(&mut self, topic: Topic, session: Subscriber) -> bool {
         let is_below = matches!(topic, Topic::Below(_));
@@ -36,6 +48,7 @@ impl Topics {
         if is_below && subscribers.is_empty() {
             self.below += 1;
         }
+        self.reach.enter(&topic);
         subscribers.push(session);
         self.by_session.entry(session).or_default().push(topic);
         true
@@ -67,6 +80,7 @@ impl Topics {
         };
         if let Some(at) = subscribers.iter().position(|known| *known == session) {
             subscribers.swap_remove(at);
+            self.reach.exit(topic);
         }
         subscribers.give_back();
         if subscribers.is_empty() {
@@ -131,6 +145,7 @@ mod tests {
         assert_eq!(topics.subscribers(&Topic::Channel(path("a"))), [session(1)]);
         assert_eq!(topics.covering(&path("a")), [session(2)]);
         assert_eq!(topics.covering(&path("a/b/c")), [session(2), session(2)]);
+        assert_eq!(topics.reach.of_channel(&path("a")), 2);
         assert!(topics.covering(&path("ab")).is_empty());
         topics.exit(&Topic::Below(path("a")), session(2));
         topics.exit(&Topic::Below(path("a/b")), session(2));
@@ -158,5 +173,6 @@ mod tests {
         topics.exit_all(session(2));
         assert!(topics.all_are_exact());
         assert!(topics.by_topic.is_empty() && topics.by_session.is_empty());
+        assert_eq!(topics.reach.len(), 0);
     }
 }

@@ -27,7 +27,7 @@ impl World {
         };
         Self {
             sessions: Sessions::new(gateway),
-            subscriptions: Subscriptions::new(gateway, 1),
+            subscriptions: Subscriptions::new(gateway, 1, Arc::default()),
             dirty: Vec::new(),
             deliveries: 0,
         }
@@ -90,7 +90,6 @@ fn below(text: &str) -> Topic {
 const ALL: Meta = Meta {
     offset: None,
     is_exact: false,
-    from: None,
 };
 
 #[test]

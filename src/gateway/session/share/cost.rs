@@ -136,26 +136,23 @@ pub(super) fn take_published(
     })
 }
 
-/// Whether the deliveries of what the clients of an address published are paid for.
+/// Takes so many messages that others get of what the clients of an address send.
 ///
 /// # Errors
-/// `rate_limited`, while it owes some.
-pub(super) fn check_deliveries(
+/// `rate_limited`, where the address has no more.
+pub(super) fn take_deliveries(
     rates: AddressRates<'_>,
+    count: usize,
     limit: BucketSettings,
     now_ms: u64,
 ) -> Result<(), ErrorBody> {
-    match rates.owes_deliveries_ms(limit, now_ms) {
-        0 => Ok(()),
-        retry_ms => {
-            let message =
-                "too many subscribers get what the clients of your address publish; wait retry_ms";
-            let error = ErrorBody::new(ErrorCode::RateLimited, message).of("publish");
-            Err(error
-                .with("retry_ms", retry_ms)
-                .by(Limit::AddressDeliveries))
-        }
-    }
+    let taken = rates.take_deliveries(count, limit, now_ms);
+    taken.map_err(|retry_ms| {
+        let message = "too many get what the clients of your address send; wait retry_ms";
+        ErrorBody::new(ErrorCode::RateLimited, message)
+            .with("retry_ms", retry_ms)
+            .by(Limit::AddressDeliveries)
+    })
 }
 
 #[cfg(test)]

@@ -12,7 +12,6 @@ use turntable_core::model::service::{Direct, ServiceState};
 use turntable_core::model::timestamp::Lag;
 use turntable_core::packet::{ErrorBody, LookupEntry, Presence};
 
-use super::call::address;
 use super::{
     attributes, avatar_backup, channel, error, frame, generation, owner, payload, place, request,
     room_backup, service_request, text, user,
@@ -146,13 +145,8 @@ fn answer() -> impl Strategy<Value = Result<Answer, Box<ErrorBody>>> {
 }
 
 pub(in super::super) fn delivery() -> impl Strategy<Value = Delivery> {
-    let meta = (option::of(any::<u64>()), any::<bool>(), address()).prop_map(
-        |(offset, is_exact, from)| Meta {
-            offset,
-            is_exact,
-            from,
-        },
-    );
+    let meta = (option::of(any::<u64>()), any::<bool>())
+        .prop_map(|(offset, is_exact)| Meta { offset, is_exact });
     let direct = option::of((text(), text()).prop_map(|(url, protocol)| {
         let direct = Direct { url, protocol };
         Box::new(direct)

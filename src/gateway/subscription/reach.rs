@@ -1,0 +1,159 @@
+//! How many sessions of all workers are on each topic.
+//!
+//! What the subscribers get of a message is paid for before its owner sees it: a client that sends
+//! a thousand at once would else have them all delivered before the first one is paid. Gateways
+//! count their sessions in and out; who publishes looks. A message to a path reaches those on it
+//! and those that are on it or above with subpaths; a session that is both counts twice.
+//!
+//! Topics are known by a hash with a random key: two of the same hash would pay for each other.
+
+use std::hash::{BuildHasher, RandomState};
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use parking_lot::Mutex;
+use rustc_hash::FxHashMap;
+
+use turntable_core::delivery::Topic;
+use turntable_core::id::ChannelId;
+use turntable_core::spare::Spare;
+
+/// Parts of the table, each with its own lock.
+const PARTS: usize = 64;
+
+/// A topic, by its path.
+#[derive(Debug, Clone, Copy, Hash)]
+enum Kind<'p> {
+    Room(&'p str),
+    Channel(&'p str),
+    Below(&'p str),
+}
+
+impl<'p> Kind<'p> {
+    fn of(topic: &'p Topic) -> Self {
+        match topic {
+            Topic::Room(path) => Self::Room(path.as_str()),
+            Topic::Channel(path) => Self::Channel(path.as_str()),
+            Topic::Below(path) => Self::Below(path.as_str()),
+        }
+    }
+}
+
+/// The sessions on each topic, by the hash of it.
+type Part = Mutex<FxHashMap<u64, u32>>;
+
+/// How many sessions of all workers are on each topic.
+#[derive(Debug)]
+pub(crate) struct Reach {
+    parts: [Part; PARTS],
+    key: RandomState,
+    /// Those with subpaths, on all paths; while there are none they are not searched for.
+    below: AtomicUsize,
+}
+
+impl Default for Reach {
+    fn default() -> Self {
+        Self {
+            parts: std::array::from_fn(|_| Part::default()),
+            key: RandomState::new(),
+            below: AtomicUsize::new(0),
+        }
+    }
+}
+
+impl Reach {
+    /// One more session is on a topic.
+    pub(crate) fn enter(&self, topic: &Topic) {
+        let hash = self.hash(Kind::of(topic));
+        *self.part(hash).lock().entry(hash).or_default() += 1;
+        if matches!(topic, Topic::Below(_)) {
+            self.below.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    /// One that was on it is not.
+    pub(crate) fn exit(&self, topic: &Topic) {
+        let hash = self.hash(Kind::of(topic));
+        let mut part = self.part(hash).lock();
+        if let Some(count) = part.get_mut(&hash) {
+            *count = count.saturating_sub(1);
+            if *count == 0 {
+                part.remove(&hash);
+                part.give_back();
+            }
+        }
+        drop(part);
+        if matches!(topic, Topic::Below(_)) {
+            self.below.fetch_sub(1, Ordering::Relaxed);
+        }
+    }
+
+    /// How many sessions get a message that is published on a path.
+    pub(crate) fn of_channel(&self, path: &ChannelId) -> usize {
+        let exact = self.on(Kind::Channel(path.as_str()));
+        if self.below.load(Ordering::Relaxed) == 0 {
+            return exact;
+        }
+        let covering = std::iter::once(path.as_str()).chain(path.ancestors());
+        let below = covering.map(|path| self.on(Kind::Below(path)));
+        exact + below.sum::<usize>()
+    }
+
+    /// How many sessions are members of a room.
+    pub(crate) fn of_room(&self, path: &ChannelId) -> usize {
+        self.on(Kind::Room(path.as_str()))
+    }
+
+    fn on(&self, kind: Kind<'_>) -> usize {
+        let hash = self.hash(kind);
+        let part = self.part(hash).lock();
+        part.get(&hash).map_or(0, |count| *count as usize)
+    }
+
+    fn hash(&self, kind: Kind<'_>) -> u64 {
+        self.key.hash_one(kind)
+    }
+
+    /// How many topics have sessions.
+    #[cfg(test)]
+    pub(crate) fn len(&self) -> usize {
+        self.parts.iter().map(|part| part.lock().len()).sum()
+    }
+
+    fn part(&self, hash: u64) -> &Part {
+        // The low bits choose the place in the part.
+        let [first, ..] = &self.parts;
+        self.parts.get((hash >> 58) as usize).unwrap_or(first)
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn message_reaches_those_on_its_path_and_above_with_subpaths() {
+        let reach = Reach::default();
+        let path = |text: &str| ChannelId::parse(text).unwrap();
+        let topics = [
+            Topic::Channel(path("a/b")),
+            Topic::Channel(path("a/b")),
+            Topic::Below(path("a/b")),
+            Topic::Below(path("a")),
+            // Of which it reaches none.
+            Topic::Channel(path("a")),
+            Topic::Below(path("a/b/c")),
+            Topic::Room(path("a/b")),
+        ];
+        for topic in &topics {
+            reach.enter(topic);
+        }
+        assert_eq!(reach.of_channel(&path("a/b")), 4);
+        assert_eq!(reach.of_room(&path("a/b")), 1);
+        assert_eq!(reach.of_channel(&path("b")), 0);
+        for topic in &topics {
+            reach.exit(topic);
+        }
+        assert_eq!((reach.of_channel(&path("a/b")), reach.len()), (0, 0));
+    }
+}
