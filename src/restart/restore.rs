@@ -17,8 +17,8 @@ const LOOK: Duration = Duration::from_millis(2);
 /// After so many looks there is no worker more.
 const LOOKS_MAX: u32 = 5_000;
 
-/// Watched users of one message to a directory. So many loads wait for the store at once, for
-/// each directory.
+/// Watched users of one message to a directory, at most. So many loads wait for the store at once,
+/// for each directory.
 const WATCHED_MAX: usize = 4_096;
 
 /// What was restored.
@@ -89,9 +89,17 @@ pub async fn restore(mut state: State, parts: &Parts, workers: usize) -> Counts 
     }
 }
 
+/// Watched users of one message, where so many loads may wait for the store: all directories
+/// together leave half of that to others.
+fn watched_max(loads_max: usize, directories: usize) -> usize {
+    let even = (loads_max / 2).checked_div(directories).unwrap_or_default();
+    even.clamp(1, WATCHED_MAX)
+}
+
 /// The absent users of each directory that sessions watch.
 fn watched_by_shard(restored: Vec<RestoredSessions>, parts: &Parts) -> Vec<Vec<RestoreWatched>> {
     let directories = parts.directories.lock().len();
+    let watched_max = watched_max(parts.shared.store.loads_max(), directories);
     let mut all: Vec<_> = (0..directories).map(|_| Vec::new()).collect();
     for RestoredSessions {
         gateway, watched, ..
@@ -105,7 +113,7 @@ fn watched_by_shard(restored: Vec<RestoredSessions>, parts: &Parts) -> Vec<Vec<R
             }
         }
         for (messages, users) in all.iter_mut().zip(of_shards) {
-            let users = users.chunks(WATCHED_MAX).map(<[UserId]>::to_vec);
+            let users = users.chunks(watched_max).map(<[UserId]>::to_vec);
             messages.extend(users.map(|users| RestoreWatched { gateway, users }));
         }
     }
@@ -135,4 +143,18 @@ fn by_shard(owners: SavedOwners, parts: &Parts) -> Vec<SavedOwners> {
         }
     }
     all
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn loads_of_all_directories_leave_room_in_the_store() {
+        assert_eq!(watched_max(usize::MAX, 2), WATCHED_MAX);
+        assert_eq!(watched_max(100_000, 64), 781);
+        assert_eq!(watched_max(100, 2), 25);
+        assert_eq!(watched_max(100, 1_000), 1);
+        assert_eq!(watched_max(100, 0), 1);
+    }
 }

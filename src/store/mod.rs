@@ -172,6 +172,11 @@ pub trait Store: fmt::Debug + Send + Sync {
     /// Loads what is stored of a user.
     fn load(&self, user: &UserId, load: Load);
 
+    /// How many loads may wait at once; more are refused.
+    fn loads_max(&self) -> usize {
+        usize::MAX
+    }
+
     /// Saves the record of a user; soon, or at once where `saved` waits for it.
     fn save(&self, user: &UserId, record: Record, saved: Option<Saved>);
 

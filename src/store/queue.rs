@@ -177,6 +177,10 @@ impl FileStore {
 }
 
 impl Store for FileStore {
+    fn loads_max(&self) -> usize {
+        self.queue_max
+    }
+
     fn get(&self, _: &UserId) -> Option<Stored> {
         None
     }

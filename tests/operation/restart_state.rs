@@ -56,6 +56,31 @@ fn state_of_version_1_is_read_and_written_as_it_was() {
 }
 
 #[test]
+fn users_that_are_watched_do_not_overfill_the_queue_of_the_store() {
+    const FAILURES: &str = "turntable_store_failures_total";
+    let folder = tempfile::tempdir().unwrap();
+    let store = folder.path().join("users.db");
+    let keys = [
+        ("store.path", store.to_str().unwrap()),
+        ("store.queue_max", "100"),
+    ];
+    let mut server = Server::with(&keys);
+    let mut client = server.user("1:1");
+    for part in 0..20 {
+        let names: Vec<String> = (0..30).map(|n| format!("2:{part}-{n}")).collect();
+        let ids: Vec<&str> = names.iter().map(String::as_str).collect();
+        client.subscribe(&ids);
+    }
+    assert_eq!(server.metric(FAILURES), 0.0);
+    server.signal("TERM");
+    server.wait();
+    let server = Server::with(&keys);
+    let _ = server.await_log("restored 1 of 1 sessions");
+    assert_eq!(server.metric("turntable_absent_watched"), 600.0);
+    assert_eq!(server.metric(FAILURES), 0.0);
+}
+
+#[test]
 fn state_of_version_1_is_restored() {
     let folder = tempfile::tempdir().unwrap();
     let path = |name: &str| folder.path().join(name);
