@@ -45,6 +45,8 @@ pub(crate) struct Saving {
     pub(crate) unreported: FxHashSet<SessionSlot>,
     /// Users that restored sessions watch, whose owners do not know it yet.
     pub(crate) watched: Vec<UserId>,
+    /// Users that none of them watches any more, while those owners learn who does.
+    pub(crate) unwatched: Option<Vec<UserId>>,
 }
 
 /// Whether nothing is left to do for what clients have sent.
@@ -77,6 +79,11 @@ pub struct RestoredSessions {
     /// Absent users that they watch: their directories have to know it.
     pub watched: Vec<UserId>,
 }
+
+/// The owners of absent users know which of them a gateway's sessions watched when they came.
+#[derive(Debug, Clone, Copy, Message)]
+#[rtype(result = "()")]
+pub struct WatchesRestored;
 
 impl Handler<IsQuiet> for Gateway {
     type Result = bool;
@@ -129,7 +136,22 @@ impl Handler<RestoreSessions> for Gateway {
         RestoreSessions(saved): RestoreSessions,
         _: &mut Context<Self>,
     ) -> RestoredSessions {
+        self.restore_all(saved)
+    }
+}
+
+impl Handler<WatchesRestored> for Gateway {
+    type Result = ();
+
+    fn handle(&mut self, _: WatchesRestored, _: &mut Context<Self>) {
+        self.end_unwatched();
+    }
+}
+
+impl Gateway {
+    fn restore_all(&mut self, saved: Vec<SavedSessions>) -> RestoredSessions {
         let wanted: usize = saved.iter().map(|all| all.sessions.len()).sum();
+        self.saving.unwatched = Some(Vec::new());
         let (mut count, mut first_error) = (0, None);
         for SavedSessions { texts, sessions } in saved {
             let mut shared = SharedTexts::of(texts);
@@ -157,9 +179,7 @@ impl Handler<RestoreSessions> for Gateway {
             watched: self.watched_absent(),
         }
     }
-}
 
-impl Gateway {
     /// A session of the process before goes on here.
     fn restore(
         &mut self,
@@ -193,6 +213,17 @@ impl Gateway {
             is_absent
         });
         watched
+    }
+
+    /// A session ended before the owner of a user knew that it watched it: the owner heard of the
+    /// end first, and hears of it again.
+    pub(crate) fn end_unwatched(&mut self) {
+        let watches = &self.subscriptions.watches;
+        let gone = self.saving.unwatched.take().into_iter().flatten();
+        for user in gone.filter(|user| watches.number(user).is_none()) {
+            let call = AvatarCall::Unwatch { gateway: self.id };
+            self.shared.owners.avatar(&user, call);
+        }
     }
 
     /// A session lost its connection, or has one again. Returns whether its owners hear of it.
@@ -263,5 +294,50 @@ impl Gateway {
         for channel in channels {
             self.announce_channel(&channel, Generation::default());
         }
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::gateway::session::life::Details;
+    use crate::gateway::testing::{Noted, begin, gateway, user};
+    use turntable_core::call::Call;
+    use turntable_core::reason::CloseReason;
+    use turntable_core::session::life::Input;
+
+    #[test]
+    fn owner_hears_again_of_a_watch_that_ended_before_it_knew_of_it() {
+        let owners = Arc::new(Noted::default());
+        let (mut from, mut into) = (gateway(1, &owners), gateway(0, &owners));
+        let slot = begin(&mut from);
+        let users = [user("1:2"), user("1:3")];
+        from.subscribe(slot, users.to_vec(), None);
+        for user in &users {
+            from.presence(user, Presence::Offline);
+        }
+        let saved = SavedSessions {
+            sessions: vec![from.export_session(slot).unwrap()],
+            ..SavedSessions::default()
+        };
+        let restored = into.restore_all(vec![saved]);
+        assert_eq!((restored.count, &*restored.watched), (1, &users[..]));
+        for slot in into.sessions.slots() {
+            into.step(slot, Input::End(CloseReason::Kicked), Details::default());
+        }
+        into.run();
+        // Another one comes that watches one of them.
+        let again = begin(&mut into);
+        into.subscribe(again, vec![user("1:3")], None);
+        owners.0.lock().clear();
+        into.end_unwatched();
+        let gateway = into.id;
+        let unwatch = Call::Avatar(user("1:2"), AvatarCall::Unwatch { gateway });
+        assert_eq!(*owners.0.lock(), [unwatch]);
+        into.end_unwatched();
+        assert_eq!(owners.0.lock().len(), 1, "once");
     }
 }

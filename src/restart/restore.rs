@@ -8,7 +8,7 @@ use super::gather::quiet_within_bound;
 use super::{Parts, State};
 use crate::actor::saving::{RestoreOwners, RestoreWatched, Restored, SavedOwners};
 use crate::clock;
-use crate::gateway::saving::{RestoreSessions, RestoredSessions};
+use crate::gateway::saving::{RestoreSessions, RestoredSessions, WatchesRestored};
 use turntable_core::id::UserId;
 use turntable_core::key::ShardId;
 
@@ -77,6 +77,9 @@ pub async fn restore(mut state: State, parts: &Parts, workers: usize) -> Counts 
         }
     });
     join_all(work).await;
+    for gateway in &gateways {
+        let _ = gateway.send(WatchesRestored).await;
+    }
     quiet_within_bound(shared).await;
     for directory in &directories {
         let _ = directory.send(Restored).await;

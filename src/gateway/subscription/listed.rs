@@ -287,6 +287,9 @@ impl Gateway {
         if let Some(user) = watches.remove(number, session.into()) {
             let call = AvatarCall::Unwatch { gateway: self.id };
             self.shared.owners.avatar(&user, call);
+            if let Some(unwatched) = &mut self.saving.unwatched {
+                unwatched.push(user);
+            }
         }
     }
 }
