@@ -201,7 +201,19 @@ impl Default for LimitSettings {
             session: BucketSettings::new(100, 2_000),
             connection_session: BucketSettings::new(10, 100),
             resume: BucketSettings::new(200, 5_000),
-            tls_handshake: BucketSettings::new(100, 2_000),
+            tls_handshake: BucketSettings::new(200, 5_000),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_session_that_may_be_resumed_has_a_handshake() {
+        let limits = LimitSettings::default();
+        assert!(limits.tls_handshake.per_second >= limits.resume.per_second);
+        assert!(limits.tls_handshake.burst >= limits.resume.burst);
     }
 }
