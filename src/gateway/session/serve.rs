@@ -26,6 +26,7 @@ impl Gateway {
             Some(Phase::Attached(session)) => {
                 let session = *session;
                 if let Some(entry) = self.sessions.get_mut(session) {
+                    entry.session.hear();
                     let message = command.as_ref().ok();
                     entry.session.count(message.map(|message| &message.packet));
                 }
@@ -294,7 +295,6 @@ impl Gateway {
             return Ok(());
         };
         entry.received_bytes += bytes as u64;
-        entry.session.hear();
         // What the session may not send is not taken from its neighbours.
         let taken = entry.session.take_bytes(bytes, now_ms, limits);
         taken.map_err(bytes_error)?;

@@ -92,7 +92,7 @@ mod tests {
             boot: 1,
             worker: WorkerId(0),
         };
-        let mut all = Subscriptions::new(gateway, 1, Arc::default());
+        let mut all = Subscriptions::new(gateway, 1, Default::default());
         let path = ChannelId::parse("a").unwrap();
         all.channels.add(&path);
         all.channels.add(&path);

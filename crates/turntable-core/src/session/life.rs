@@ -183,6 +183,8 @@ impl<F: OutboxFrame> Session<F> {
             }
             (Input::Admitted, Life::Attaching(connection)) => {
                 self.life = Life::Attached(connection);
+                // Its `welcome` is written now, however long its avatar took.
+                self.active_ms = now_ms;
                 effects.extend([
                     Effect::Register,
                     Effect::Carry(connection),
@@ -271,6 +273,8 @@ impl<F: OutboxFrame> Session<F> {
             }
             (Input::End(reason), _) => self.end(&mut effects, Some(reason)),
             (Input::Drain, Life::Attached(connection)) => {
+                // Its client is asked to come back, after a time that it may not know yet.
+                self.is_heard = true;
                 effects.push(Effect::GoAway(connection));
             }
             (

@@ -368,6 +368,8 @@ proptest! {
         let (mut is_registered, mut is_forgotten) = (false, false);
         let mut reported = true;
         let mut expiry_ms = None;
+        // When its client had its `welcome`, and whether it surely has it.
+        let (mut welcome_ms, mut is_heard) = (NOW, false);
         for (input, passes_ms) in inputs {
             now_ms += passes_ms;
             let was_over = session.life() == Life::Ended;
@@ -379,6 +381,7 @@ proptest! {
                     Effect::Register => {
                         prop_assert!(!is_registered, "registered once");
                         is_registered = true;
+                        welcome_ms = now_ms;
                     }
                     Effect::Carry(connection) => carrier = Some(connection),
                     Effect::Release(connection) => {
@@ -388,6 +391,7 @@ proptest! {
                     Effect::Welcome { connection, .. } | Effect::GoAway(connection) => {
                         prop_assert_eq!(carrier, Some(connection));
                         prop_assert!(is_registered);
+                        is_heard |= matches!(effect, Effect::GoAway(_));
                     }
                     Effect::WelcomeAgain => {
                         prop_assert!(is_registered);
@@ -401,7 +405,10 @@ proptest! {
                         }
                     }
                     Effect::ArmExpiry(at_ms) => expiry_ms = Some(at_ms),
-                    Effect::Rewind(_) => prop_assert!(is_registered),
+                    Effect::Rewind(_) => {
+                        prop_assert!(is_registered);
+                        is_heard = true;
+                    }
                     Effect::Forget { is_bye } => {
                         prop_assert!(!is_bye || matches!(input, Input::Bye));
                         prop_assert!(!is_forgotten, "forgotten once");
@@ -422,6 +429,11 @@ proptest! {
             if let Life::Detached { since_ms, resume_ms } = session.life() {
                 prop_assert!(!reported);
                 prop_assert_eq!(expiry_ms, Some(since_ms + u64::from(resume_ms)));
+                let waits_ms = match is_heard || since_ms - welcome_ms >= WELCOME_MS {
+                    true => settings.resume_ms,
+                    false => settings.unheard_ms,
+                };
+                prop_assert_eq!(u64::from(resume_ms), waits_ms);
             } else if !is_forgotten {
                 prop_assert!(reported);
             }
@@ -450,6 +462,12 @@ fn session_whose_welcome_was_probably_lost_waits_a_short_time() {
             "{effects:?}"
         );
     }
+    // The time begins when its avatar has admitted it.
+    let mut late = session();
+    step(&mut late, Input::Admitted, NOW + WELCOME_MS);
+    let lost_ms = NOW + 2 * WELCOME_MS - 1;
+    let effects = step(&mut late, Input::Lost(connection(0)), lost_ms);
+    assert!(effects.contains(&Effect::ArmExpiry(lost_ms + short)));
     // A client that comes back has it.
     let mut session = session();
     step(&mut session, Input::Admitted, NOW);

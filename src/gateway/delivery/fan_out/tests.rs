@@ -27,7 +27,7 @@ impl World {
         };
         Self {
             sessions: Sessions::new(gateway),
-            subscriptions: Subscriptions::new(gateway, 1, Arc::default()),
+            subscriptions: Subscriptions::new(gateway, 1, Default::default()),
             dirty: Vec::new(),
             deliveries: 0,
         }

@@ -349,6 +349,7 @@ fn data_for_another_session_is_sent_behind_the_commands_before_it() {
     );
     let (taken, mut is_taken) = oneshot::channel();
     let direct = DirectSend {
+        from: None,
         to: Target::Session(gateway.sessions.place(receiver)),
         function: "data",
         data: Payload::from_json("1"),
