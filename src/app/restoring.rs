@@ -21,6 +21,15 @@ use crate::store::settings::StoreSettings;
 /// ten seconds of two cores, and a busy machine has less.
 const RESTORE_MAX: Duration = Duration::from_secs(60);
 const RESTORE_MAX_PER_MB: Duration = Duration::from_secs(1);
+/// How long it may take in all: clients wait, and a store may hang.
+const RESTORE_MAX_IN_ALL: Duration = Duration::from_secs(600);
+
+/// How long the restoration of a file of so many bytes may take.
+fn time_limit(bytes: u64) -> Duration {
+    let megabytes = u32::try_from(bytes / 1_000_000).unwrap_or(u32::MAX);
+    let limit = RESTORE_MAX.saturating_add(RESTORE_MAX_PER_MB.saturating_mul(megabytes));
+    limit.min(RESTORE_MAX_IN_ALL)
+}
 
 /// Where sessions are saved, unless they are not; and the state that the process before has
 /// left. Where there is one, connections wait from here on.
@@ -66,9 +75,7 @@ impl Restoring {
     ) -> Self {
         // One that is not there fails, too.
         let bytes = std::fs::metadata(&path).map_or(0, |file| file.len());
-        let megabytes = u32::try_from(bytes / 1_000_000).unwrap_or(u32::MAX);
-        let limit = RESTORE_MAX.saturating_add(RESTORE_MAX_PER_MB.saturating_mul(megabytes));
-        Self::begin_within(limit, path, shared, work)
+        Self::begin_within(time_limit(bytes), path, shared, work)
     }
 
     fn begin_within(
@@ -158,6 +165,14 @@ mod tests {
         let path = folder.path().join("users.db.state");
         file::write(&path, &State::default()).unwrap();
         (shared(&Arc::new(Noted::default())), folder, path)
+    }
+
+    #[test]
+    fn large_state_has_longer_and_not_for_ever() {
+        assert_eq!(time_limit(0), RESTORE_MAX);
+        assert_eq!(time_limit(100_000_000), Duration::from_secs(160));
+        assert_eq!(time_limit(2_000_000_000), RESTORE_MAX_IN_ALL);
+        assert_eq!(time_limit(u64::MAX), RESTORE_MAX_IN_ALL);
     }
 
     #[actix::test]
