@@ -249,8 +249,13 @@ fn request_that_comes_while_sessions_are_saved_is_answered_that_the_server_stops
         ("/tunnel/send", String::new(), bye.clone()),
         ("/tunnel/send", String::new(), json!([bye])),
     ];
-    for (target, headers, body) in requests {
-        let refused = open.post(target, &headers, &body.to_string());
+    // All at once, while the last webhooks wait.
+    let text = requests
+        .iter()
+        .map(|(target, headers, body)| open.posted(target, headers, &body.to_string()));
+    open.send(&text.collect::<String>());
+    for (target, ..) in requests {
+        let refused = open.answer();
         assert_eq!(refused.error(), (503, "unavailable".to_owned()), "{target}");
         assert!(refused.text().contains("stopping"), "{}", refused.text());
         assert!(refused.header("Retry-After").is_some());

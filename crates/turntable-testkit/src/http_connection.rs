@@ -22,12 +22,16 @@ impl HttpConnection {
         self.0.write_all(text.as_bytes()).unwrap();
     }
 
-    /// Posts a body and reads the answer; the connection stays open. `headers` are lines, each
-    /// with its end.
-    pub fn post(&mut self, target: &str, headers: &str, body: &str) -> Response {
+    /// The text of a POST that leaves the connection open. `headers` are lines, each with its end.
+    pub fn posted(&self, target: &str, headers: &str, body: &str) -> String {
         let address = self.0.peer_addr().unwrap();
         let text = http::text(address, "POST", target, headers, body);
-        self.send(&text.replace("Connection: close\r\n", ""));
+        text.replace("Connection: close\r\n", "")
+    }
+
+    /// Sends one and reads the answer.
+    pub fn post(&mut self, target: &str, headers: &str, body: &str) -> Response {
+        self.send(&self.posted(target, headers, body));
         self.answer()
     }
 
