@@ -347,8 +347,10 @@ fn refused_publishes_take_nothing_from_the_clients_of_the_same_address() {
 
 #[test]
 fn attributes_are_charged_to_what_others_get_of_an_address() {
-    let rate = ("limits.address_publish", "{ per_second = 1, burst = 5000 }");
-    let server = Server::with(&[rate]);
+    let server = Server::with(&[
+        ("limits.address_publish", "{ per_second = 1, burst = 5000 }"),
+        ("limits.session", "{ per_second = 1, burst = 3 }"),
+    ]);
     let (mut one, mut other) = (server.user("1:1"), server.user("1:2"));
     let long = json!({"name": "x".repeat(3_000)});
     one.request("set", long.clone());
@@ -356,7 +358,7 @@ fn attributes_are_charged_to_what_others_get_of_an_address() {
     let error = other.expect_error("rate_limited")["data"].clone();
     assert_eq!(error["command"], "set");
     assert!(error["details"]["retry_ms"].as_u64().unwrap() > 1_000);
-    // Nor with the identification.
+    // Nor with the identification, of which no session is charged.
     let mut late = server.connect();
     late.command("idme", json!({"user": "1:3", "attributes": long}));
     let error = late.expect_error("rate_limited")["data"].clone();
@@ -424,7 +426,11 @@ fn requests_of_a_session_are_paid_for_by_the_address_that_sends_them() {
     ]);
     let poll = PollClient::user(&server, "1:1");
     let data = "x".repeat(700);
-    let publish = json!([call("$av:publish", json!({"channel": "c", "data": data}), 2)]);
+    let publish = json!([call(
+        "$av:publish",
+        json!({"channel": "c", "data": data}),
+        2
+    )]);
     let publish_from = |address: &str| {
         let headers = format!("{}X-Forwarded-For: {address}\r\n", poll.header());
         let answer = entries(&post(&server, "/poll", &headers, &publish.to_string()));
@@ -434,6 +440,6 @@ fn requests_of_a_session_are_paid_for_by_the_address_that_sends_them() {
     assert_eq!(publish_from("192.0.2.1"), json!(null));
     assert_eq!(publish_from("192.0.2.1"), "rate_limited");
     // Others at the address where it began, and at the next one, have all of theirs.
-    poll.request("publish", json!({"channel": "c", "data": data}));
+    poll.request("$av:publish", json!({"channel": "c", "data": data}));
     assert_eq!(publish_from("192.0.2.2"), json!(null));
 }

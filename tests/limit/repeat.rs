@@ -4,10 +4,10 @@ use std::time::Duration;
 
 use serde_json::json;
 
-use turntable_testkit::{Client, Server};
 use turntable_testkit::metric::limits_reached;
 use turntable_testkit::poll::{PollClient, published};
 use turntable_testkit::session::{Session, resume};
+use turntable_testkit::{Client, Server};
 
 /// Repeats of a message of 20 kB, of which the address can pay for few.
 const FEW: (&str, &str) = (

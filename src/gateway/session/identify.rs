@@ -73,9 +73,12 @@ impl Gateway {
         if !self.may_identify(connection) {
             return;
         }
-        let charged = self
-            .charge_session(connection)
-            .and_then(|()| self.take_claimed(connection, claimed_bytes, clock::now_ms()));
+        // Bytes can be given back.
+        let charged = self.take_claimed(connection, claimed_bytes, clock::now_ms());
+        let charged = charged.and_then(|()| {
+            let charged = self.charge_session(connection);
+            charged.inspect_err(|_| self.give_claimed_back(connection, claimed_bytes))
+        });
         if let Err(error) = charged {
             return self.refuse_again(connection, &error.of("idme"), id);
         }

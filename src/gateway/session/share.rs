@@ -7,9 +7,7 @@ mod cost;
 use std::net::IpAddr;
 
 use crate::gateway::Gateway;
-use crate::gateway::admission::{
-    AddressRates, AddressShare, DetachedPermit, Permit, counted,
-};
+use crate::gateway::admission::{AddressRates, AddressShare, DetachedPermit, Permit, counted};
 use crate::gateway::session::SessionEntry;
 use cost::Cost;
 use turntable_core::address::Address;
@@ -85,8 +83,7 @@ impl Gateway {
         let limits = &self.settings.limits;
         let taken = cost::take_published(rates, bytes, limits.address_publish, now_ms);
         let taken = taken.and_then(|()| {
-            let taken =
-                cost::take_deliveries(rates, deliveries, limits.address_deliveries, now_ms);
+            let taken = cost::take_deliveries(rates, deliveries, limits.address_deliveries, now_ms);
             taken.inspect_err(|_| rates.give_published_back(bytes, limits.address_publish))
         });
         taken.map_err(|error| error.of(packet.name()))
@@ -127,6 +124,14 @@ impl Gateway {
         permit.map_or(Ok(()), |permit| {
             cost::take_published(permit.rates(), bytes, limit, now_ms)
         })
+    }
+
+    /// Gives that back: the client does not identify.
+    pub(super) fn give_claimed_back(&self, connection: ConnKey, bytes: usize) {
+        if let Some(permit) = self.connections.permit(connection) {
+            let limit = self.settings.limits.address_publish;
+            permit.rates().give_published_back(bytes, limit);
+        }
     }
 
     /// The address of a session's client, as owners charge it.
