@@ -44,6 +44,8 @@ type Existing = Arc<Mutex<EvenShares>>;
 /// The bounds of a kind of objects.
 struct Most {
     what: &'static str,
+    /// What their actors are called by metrics.
+    actor: &'static str,
     /// Of one address, and the key that sets it.
     by_address: (usize, &'static str),
     /// Of all, and the key that sets it.
@@ -70,6 +72,7 @@ impl Begun {
         metrics: &Metrics,
     ) -> Result<Self, ErrorBody> {
         let what = most.what;
+        let exist = usize::try_from(metrics.actors(most.actor).get()).unwrap_or_default();
         let mut counts = existing.lock();
         let (max, key) = most.by_address;
         let (total_max, total_key) = most.total;
@@ -83,8 +86,10 @@ impl Begun {
             let error = ErrorBody::new(ErrorCode::TooMany, message);
             return Err(error.with("max", max as u64));
         }
+        // What the process before left, and what the operator began.
+        let beside = exist.saturating_sub(counts.total());
         // Where one address may have all, there are no shares.
-        if max < total_max && !counts.has_room(by, 1, total_max) {
+        if max < total_max && !counts.has_room_beside(by, 1, beside, total_max) {
             drop(counts);
             return Err(beyond_share(metrics, what, total_key));
         }
@@ -127,6 +132,7 @@ impl Beginnings {
     ) -> Result<Begun, ErrorBody> {
         let most = Most {
             what: "channels",
+            actor: "channel",
             by_address: (
                 settings.channels_per_address_max,
                 "channel.channels_per_address_max",
@@ -163,6 +169,7 @@ impl Beginnings {
     ) -> Result<Begun, ErrorBody> {
         let most = Most {
             what: "rooms",
+            actor: "room",
             by_address: (settings.rooms_per_address_max, "room.rooms_per_address_max"),
             total: (settings.rooms_max, "room.rooms_max"),
         };
@@ -317,6 +324,29 @@ mod tests {
         for number in 0..25 {
             assert!(begin(300 + number, 7), "{number}");
         }
+    }
+
+    #[test]
+    fn what_an_earlier_process_left_is_shared_by_nobody() {
+        let (beginnings, metrics) = (Beginnings::default(), Metrics::default());
+        let settings = ChannelSettings {
+            channels_max: 100,
+            channels_per_address_max: 50,
+            ..ChannelSettings::default()
+        };
+        metrics.actors("channel").set(60);
+        let mut begun = Vec::new();
+        let mut begin = |number, address| {
+            let address = Address::from_number(address);
+            let begun_now = beginnings.channel(&user(number), address, &settings, NOW, &metrics);
+            let is_begun = begun_now.map(|one| begun.push(one)).is_ok();
+            metrics.actors("channel").inc_by(is_begun.into());
+            is_begun
+        };
+        // Two have two thirds of 40 together, and others come in.
+        let of_two = (0..200).filter(|number| begin(*number, *number as u64 % 2));
+        assert_eq!(of_two.count(), 26);
+        assert!(begin(300, 7) && begin(301, 8));
     }
 
     #[test]

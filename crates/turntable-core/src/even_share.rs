@@ -14,6 +14,8 @@ use crate::spare::Spare;
 pub struct EvenShares {
     by_address: HashMap<Address, usize>,
     total: usize,
+    /// Those of no address.
+    unowned: usize,
 }
 
 impl EvenShares {
@@ -46,17 +48,34 @@ impl EvenShares {
     /// ```
     #[must_use]
     pub fn has_room(&self, address: Address, more: usize, total_max: usize) -> bool {
+        self.has_room_beside(address, more, 0, total_max)
+    }
+
+    /// The same where so many exist `beside` those that are counted. What is of no address is
+    /// shared by none.
+    #[must_use]
+    pub fn has_room_beside(
+        &self,
+        address: Address,
+        more: usize,
+        beside: usize,
+        total_max: usize,
+    ) -> bool {
         let first = total_max - total_max / 4;
-        let is_near = self.total.saturating_add(more) > first;
-        let share = total_max / (self.by_address.len() + 1);
+        let exist = self.total.saturating_add(beside);
+        let is_near = exist.saturating_add(more) > first;
+        let shared = total_max.saturating_sub(self.unowned.saturating_add(beside));
+        let share = shared / (self.by_address.len() + 1);
         !is_near || self.of(address).saturating_add(more) <= share
     }
 
     /// Counts so many more; without an address in all alone.
     pub fn add(&mut self, by: Option<Address>, count: usize) {
         self.total += count;
-        if let Some(address) = by.filter(|_| count > 0) {
-            *self.by_address.entry(address).or_default() += count;
+        match by {
+            None => self.unowned += count,
+            Some(address) if count > 0 => *self.by_address.entry(address).or_default() += count,
+            Some(_) => {}
         }
     }
 
@@ -64,6 +83,7 @@ impl EvenShares {
     pub fn remove(&mut self, by: Option<Address>, count: usize) {
         self.total = self.total.saturating_sub(count);
         let Some(address) = by else {
+            self.unowned = self.unowned.saturating_sub(count);
             return;
         };
         if let Some(known) = self.by_address.get_mut(&address) {
@@ -106,7 +126,10 @@ mod tests {
         let mut shares = EvenShares::default();
         shares.add(None, 80);
         let address = Address::from_number(1);
-        assert!(shares.has_room(address, 1, 100));
+        assert!(shares.has_room(address, 20, 100));
+        assert!(!shares.has_room(address, 21, 100), "of what is left");
+        assert!(shares.has_room_beside(address, 10, 10, 100));
+        assert!(!shares.has_room_beside(address, 11, 10, 100));
         shares.add(Some(address), 3);
         shares.remove(None, 80);
         assert_eq!((shares.total(), shares.of(address)), (3, 3));
