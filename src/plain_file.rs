@@ -10,7 +10,10 @@ use std::path::Path;
 const BYTES_MAX: u64 = 4 * 1024 * 1024;
 
 /// Opens a file for reading.
-fn open(path: &Path) -> io::Result<File> {
+///
+/// # Errors
+/// One that is no plain file, or the system's error.
+pub(crate) fn open(path: &Path) -> io::Result<File> {
     // To open a pipe waits for somebody who writes to it, but for this flag. It is looked at once it
     // is open: another one may have taken its name before.
     let mut options = OpenOptions::new();

@@ -2,9 +2,11 @@
 
 use std::path::PathBuf;
 
+use anyhow::bail;
 use clap::Args;
 
 use crate::config::source::Sources;
+use crate::http::own_files;
 use crate::service::LocalServices;
 
 /// The variable of `--static`.
@@ -30,6 +32,9 @@ impl ServeArgs {
     ) -> anyhow::Result<()> {
         let mut sources = Sources::read(self.config.as_deref())?;
         if let Some(folder) = self.folder {
+            if let Some(problem) = own_files::problem(&folder) {
+                bail!("--static (server.static_dir) = {folder}: {problem}");
+            }
             sources.set(STATIC_DIR, folder);
         }
         start(sources, LocalServices::default())

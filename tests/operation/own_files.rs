@@ -50,19 +50,21 @@ fn files_of_the_folder_come_before_the_demos_and_behind_the_library() {
     assert_eq!(get("/turntable/client.js").status, 200);
     assert!(get("/four/").text().contains("<html"));
     assert_eq!(get("/poll").status, 405);
+    let written = http::send(server.address, "POST", "/levels/", "", "");
+    assert_eq!(written.error(), (404, "not_found".to_owned()));
     // What is hidden, outside or nowhere.
     for path in [
         "/.secret",
+        "/.git/config",
+        "/%2esecret",
         "/../outside.txt",
         "/%2e%2e/outside.txt",
+        "/..%2foutside.txt",
+        "/game.js%00",
         "/none",
     ] {
         let answer = get(path);
-        assert!(
-            matches!(answer.status, 400 | 404),
-            "{path}: {}",
-            answer.status
-        );
+        assert_eq!(answer.error(), (404, "not_found".to_owned()), "{path}");
         assert!(!answer.text().contains("outside"), "{path}");
     }
 }
@@ -89,6 +91,20 @@ fn links_do_not_lead_out_of_the_folder() {
         assert!(!answer.text().contains("outside"), "{path}");
     }
     assert!(server.get("/newest.js").text().ends_with("caf\u{e9}"));
+}
+
+#[test]
+fn pipe_in_the_folder_is_no_file_and_stops_no_worker() {
+    let (folder, name) = game();
+    let pipe = folder.path().join("game/pipe");
+    let made = Command::new("mkfifo").arg(&pipe).status();
+    assert!(made.unwrap().success());
+    let keys = [("server.static_dir", &*name), ("server.workers", "1")];
+    let server = Server::with(&keys);
+    for _ in 0..3 {
+        assert_eq!(server.get("/pipe").error(), (404, "not_found".to_owned()));
+        assert_eq!(server.get("/levels/").text(), "levels");
+    }
 }
 
 #[test]

@@ -35,6 +35,7 @@ use serde_json::value::RawValue;
 
 use super::access::Caller;
 use super::{Management, access};
+use crate::http::decoded;
 use crate::http::fault;
 use crate::http::operator_connection::OperatorConnection;
 use crate::slow;
@@ -146,24 +147,6 @@ fn in_path(service: &str, name: &str, path: &str, realm: &str) -> Result<Call, E
     };
     let arguments: Result<Vec<Argument>, _> = method.parameters.iter().map(argument).collect();
     Ok((method, Arguments::new(arguments?)))
-}
-
-/// The bytes of a percent-encoded text; what is no escape stays as it is.
-fn decoded(text: &str) -> Vec<u8> {
-    let mut out = Vec::with_capacity(text.len());
-    let mut bytes = text.bytes();
-    while let Some(byte) = bytes.next() {
-        let mut ahead = bytes.clone();
-        let digit = |byte: Option<u8>| char::from(byte?).to_digit(16);
-        match (byte, digit(ahead.next()), digit(ahead.next())) {
-            (b'%', Some(high), Some(low)) => {
-                out.push((high * 16 + low) as u8);
-                bytes = ahead;
-            }
-            _ => out.push(byte),
-        }
-    }
-    out
 }
 
 /// The realm of users that are named without one.
