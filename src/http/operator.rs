@@ -11,7 +11,7 @@ use actix_web::middleware::Next;
 
 use crate::http::admission::{self, Cors};
 use crate::http::operator_connection::OperatorConnection;
-use crate::http::origin::Accepted;
+use crate::http::origin::{Accepted, Foreign};
 use crate::http::settings::HttpSettings;
 use crate::metric::Metrics;
 use crate::watched::Watched;
@@ -58,16 +58,51 @@ pub async fn guard(
             .call(request)
             .await
             .map(ServiceResponse::map_into_boxed_body),
+        // The page has nothing of this server, and calls from itself.
+        Err(Foreign::Origin(_) | Foreign::Site) if opens_page(&request) => next
+            .call(request)
+            .await
+            .map(ServiceResponse::map_into_boxed_body),
         Err(foreign) => {
-            admission::advise(&foreign);
             metrics.refuse("management");
-            Ok(request.into_response(admission::refuse(&foreign.error(), &Cors::default())))
+            let error = match &foreign {
+                // The origins that the configuration lists are those of the other listener.
+                Foreign::Origin(_) | Foreign::Site => other_site(),
+                foreign => {
+                    admission::advise(foreign);
+                    foreign.error()
+                }
+            };
+            Ok(request.into_response(admission::refuse(&error, &Cors::default())))
         }
     };
     if let Some(connection) = connection {
         connection.answers();
     }
     answer
+}
+
+/// Whether a browser opens the console in a tab of its own, by a link of another page. A frame of
+/// that page, and what its scripts fetch, have other headers.
+fn opens_page(request: &ServiceRequest) -> bool {
+    let headers = request.headers();
+    let is = |name, value: &str| {
+        let mut all = headers.get_all(name);
+        all.next()
+            .is_some_and(|of| of.as_bytes() == value.as_bytes())
+            && all.next().is_none()
+    };
+    *request.method() == Method::GET
+        && request.path() == "/"
+        && !headers.contains_key(header::ORIGIN)
+        && is("Sec-Fetch-Mode", "navigate")
+        && is("Sec-Fetch-Dest", "document")
+}
+
+fn other_site() -> ErrorBody {
+    let message = "pages of other sites may not call this listener; the console, at its path /, \
+                   may, and so may programs";
+    ErrorBody::new(ErrorCode::Forbidden, message)
 }
 
 /// Whether the HTTP server takes all that follows on the connection as the body: it does

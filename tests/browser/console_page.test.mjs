@@ -86,6 +86,9 @@ scene("a page of another site can neither call nor read nor show the console", a
     mel.close();
   }
 });
+    // A link is followed by its user.
+    await page.page.evaluate((url) => { location.href = `${url}/#/users/1%3Amel`; }, server.management_url);
+    await page.reads("user-state", "online");
 
 for (const [name, viewport] of Object.entries(SCREENS)) {
   for (const dark of [false, true]) {

@@ -81,3 +81,40 @@ fn console_needs_no_token_and_pages_of_other_sites_do_not_get_it() {
     }
     assert_eq!(get(server.management, "/api").status, 401);
 }
+
+#[test]
+fn link_of_another_site_opens_the_page_and_nothing_else() {
+    let server = Server::start();
+    let get = |path: &str, headers: &str| send(server.management, "GET", path, headers, "");
+    for site in ["cross-site", "same-site"] {
+        let headers = |dest: &str, more: &str| {
+            format!(
+                "Sec-Fetch-Site: {site}\r\nSec-Fetch-Mode: navigate\r\nSec-Fetch-Dest: {dest}\r\n{more}"
+            )
+        };
+        let opened = get(
+            "/",
+            &headers("document", "Referer: http://wiki.example/\r\n"),
+        );
+        assert_eq!(opened.status, 200, "{site}");
+        assert!(opened.text().contains("turntable console"));
+        // A frame, a form of the other page, and calls.
+        let from = "Origin: http://wiki.example\r\n";
+        for refused in [
+            get("/", &headers("iframe", "")),
+            get("/", &headers("document", from)),
+            get("/user/listAll", &headers("document", "")),
+            get("/user/kick/1:mel", &headers("document", "")),
+            get("/metrics", &headers("document", "")),
+            get(
+                "/",
+                &format!("Sec-Fetch-Site: {site}\r\nSec-Fetch-Mode: no-cors\r\n"),
+            ),
+            send(server.management, "POST", "/", &headers("document", ""), ""),
+        ] {
+            assert_eq!(refused.error(), (403, "forbidden".to_owned()));
+            let text = refused.text();
+            assert!(!text.contains("allowed_origins"), "{text}");
+        }
+    }
+}
