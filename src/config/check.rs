@@ -93,6 +93,7 @@ pub fn accepted(path: &[&str], written: &Value, known: &Table) -> Option<String>
     }
     let game = Value::try_from(GameSettings::default()).ok()?;
     let service = Value::try_from(ServiceSettings::default()).ok()?;
+    let namespace = Value::try_from(NamespaceSettings::default()).ok()?;
     let value = match *path {
         [section] => known.get(section)?,
         // The parser lists what is accepted.
@@ -104,6 +105,8 @@ pub fn accepted(path: &[&str], written: &Value, known: &Table) -> Option<String>
         ["games", _, key] => game.get(key)?,
         ["services", _] => &service,
         ["services", _, key] => service.get(key)?,
+        ["channels", _] => &namespace,
+        ["channels", _, key] => namespace.get(key)?,
         [section, key] => known.get(section)?.get(key)?,
         ["portal", part, key] => known.get("portal")?.get(part)?.get(key)?,
         _ => return None,

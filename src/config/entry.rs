@@ -83,8 +83,8 @@ fn read(value: Spanned<DeValue<'_>>, text: &str) -> Value {
         .unwrap_or_else(|_| Value::String(text.to_owned()))
 }
 
-/// Splits sections into their keys: one level, two in `[limits]`, `[games]`,
-/// `[services]` and `[roles]`, three in the attributes and channels of a role.
+/// Splits sections into their keys: one level, two in `[limits]`, `[games]`, `[services]`,
+/// `[channels]` and `[roles]`, three in the attributes and channels of a role.
 fn split(
     above: &[String],
     key: Spanned<toml::de::DeString<'_>>,
@@ -113,7 +113,7 @@ fn split(
 pub(super) fn is_section(path: &[String], known: &Table) -> bool {
     match path {
         [section] => known.get(section).is_some_and(Value::is_table),
-        [section, _] if section == "games" || section == "services" || section == "roles" => true,
+        [section, _] if matches!(&**section, "games" | "services" | "channels" | "roles") => true,
         [section, _, key] if section == "roles" => key == "attributes" || key == "channels",
         [section, key] => known
             .get(section)

@@ -210,8 +210,10 @@ impl Layers {
         self.problems.extend(conflicts);
         if self.problems.is_empty() {
             let written = self.written.into_iter();
-            let written = written.map(|(_, entry)| (entry.path, entry.origin));
-            Ok((config, written.collect()))
+            Ok((
+                config,
+                written.flat_map(|(_, entry)| leaves(entry)).collect(),
+            ))
         } else {
             Err(ConfigError(self.problems))
         }
@@ -228,7 +230,16 @@ impl Layers {
             self.written.iter().rev().find(of_key)
         });
         let Some((key, entry)) = written else {
-            return Problem::from(conflict);
+            // One of a whole section is where that begins.
+            let within = conflict.keys.iter().find_map(|key| {
+                let section = format!("{key}.");
+                let mut all = self.written.iter();
+                all.find(|(written, _)| written.starts_with(&section))
+            });
+            return Problem {
+                origin: within.map(|(_, entry)| entry.origin.clone()),
+                ..Problem::from(conflict)
+            };
         };
         Problem {
             origin: Some(entry.origin.clone()),
@@ -237,6 +248,29 @@ impl Layers {
             message: conflict.message,
         }
     }
+}
+
+/// The values of an entry: of a table each of its own, as the others may be of other layers.
+fn leaves(entry: Entry) -> Written {
+    fn walk(path: &mut Vec<String>, value: &Value, origin: &Origin, found: &mut Written) {
+        match value {
+            Value::Table(table) if !table.is_empty() => {
+                for (name, value) in table {
+                    path.push(name.clone());
+                    walk(path, value, origin, found);
+                    path.pop();
+                }
+            }
+            _ => found.push((path.clone(), origin.clone())),
+        }
+    }
+    let mut found = Vec::new();
+    let mut path = entry.path;
+    match entry.readings.first() {
+        Some(value) => walk(&mut path, value, &entry.origin, &mut found),
+        None => found.push((path, entry.origin)),
+    }
+    found
 }
 
 /// The outbox grows with raised limits unless it is set: it must hold one message, and

@@ -203,6 +203,33 @@ fn filter_of_the_log_changes_while_the_server_runs() {
 }
 
 #[test]
+fn key_of_a_namespace_has_its_own_layer() {
+    let file = "[channels.\"lobby/**\"]\nhistory_ms = 3600000\npublish = \"nobody\"\n\
+                [services.forum]\nproviders = [\"service:forum\"]\n";
+    let server = Server::configured(file, &[]);
+    let of = |key: &str| {
+        let setting = setting(&server, key);
+        (setting["layer"].clone(), setting["origin"].clone())
+    };
+    let layer = |key: &str| of(key).0;
+    let key = |name: &str| format!("channels.\"lobby/**\".{name}");
+    let (history, origin) = of(&key("history_ms"));
+    assert_eq!(history, "file");
+    assert!(origin.as_str().unwrap().ends_with(":2:1"), "{origin}");
+    assert_eq!(layer(&key("join")), "default");
+    set(
+        &server,
+        &json!({key("history_max"): 60, "services.forum.timeout_ms": 3000}),
+    );
+    assert_eq!(layer(&key("history_max")), "api");
+    assert_eq!(of(&key("history_ms")), (history, origin));
+    assert_eq!(layer(&key("publish")), "file");
+    assert_eq!(layer(&key("join")), "default");
+    assert_eq!(layer("services.forum.timeout_ms"), "api");
+    assert_eq!(layer("services.forum.providers"), "file");
+}
+
+#[test]
 fn rollback_restores_the_file_and_the_keys_of_a_version() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("config.toml");

@@ -393,6 +393,37 @@ fn invalid_game_is_reported_with_its_position() {
 }
 
 #[test]
+fn invalid_namespace_is_reported_with_its_key_and_position() {
+    let of = |line: &str| format!("[channels.\"lobby/**\"]\nhistory_ms = 5000\n{line}");
+    for (file, expected) in [
+        (
+            of("history_max = -1"),
+            "c.toml:3:1: channels.lobby/**.history_max = -1: accepted is a whole number, 0 to ",
+        ),
+        (
+            of("history_max = \"x\""),
+            "c.toml:3:1: channels.lobby/**.history_max = \"x\": accepted is a whole number, 0 to ",
+        ),
+        (
+            of("retained = 1"),
+            "c.toml:3:1: channels.lobby/**.retained = 1: accepted is true or false",
+        ),
+        (
+            of("colour = 1"),
+            "c.toml:3:1: channels.lobby/**.colour: unknown key `colour`",
+        ),
+        (
+            "[channels.\"a/**/b\"]\nhistory_ms = 5000".to_owned(),
+            "c.toml:2:1: channels.a/**/b: \"a/**/b\" is not a pattern",
+        ),
+    ] {
+        let error = composed(&file, &[]).unwrap_err();
+        assert!(error.starts_with(expected), "{error}");
+        assert_eq!(error.lines().count(), 1, "{error}");
+    }
+}
+
+#[test]
 fn printed_configuration_round_trips() {
     let mut config = Config::default();
     config.server.allowed_origins = vec!["*".to_owned()];
