@@ -245,6 +245,12 @@ pub trait Configuration: fmt::Debug + Send + Sync {
     fn rollback(&self, version: u64, expected: Option<u64>, by: &str)
     -> Result<Applied, ErrorBody>;
 
+    /// What a rollback to an earlier version would change.
+    ///
+    /// # Errors
+    /// As those of [`Configuration::rollback`].
+    fn check_rollback(&self, version: u64) -> Result<Preview, ErrorBody>;
+
     /// How it is.
     fn status(&self) -> Status;
 }

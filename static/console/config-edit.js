@@ -1,6 +1,7 @@
 /** Changes one key of the configuration: what would change is checked while it is entered, and applied once it is confirmed. */
 
 import { element, setText } from "./dom.js";
+import { closesOnNavigation } from "./confirm.js";
 import { argument } from "./form.js";
 import { toast } from "./toast.js";
 
@@ -75,10 +76,19 @@ export function edit(api, { key, value, layer }, version) {
       done = true;
       dialog.close();
       toast(`Version ${applied.version} is in force: ${applied.changed.map(line).join("; ")}`);
-    } catch (failure) {
-      fail(failure);
+    } catch (/** @type {any} */ failure) {
+      if (failure.code === "conflict") await renew(failure).catch(fail);
+      else fail(failure);
     }
   });
+  // Another operator was faster: what changes is shown for the version in force, before it is applied.
+  const renew = async (/** @type {any} */ failure) => {
+    version = (await api.call("config/getStatus")).version;
+    await check();
+    error.hidden = false;
+    setText(error, `${failure.message}: what changes is shown for version ${version} now`);
+  };
+  const closing = closesOnNavigation(dialog);
   cancel.addEventListener("click", () => dialog.close());
   dialog.showModal();
   input.focus();
@@ -86,6 +96,7 @@ export function edit(api, { key, value, layer }, version) {
   return new Promise((resolve) => {
     dialog.addEventListener("close", () => {
       clearTimeout(timer);
+      closing();
       dialog.remove();
       resolve(done);
     });

@@ -24,7 +24,7 @@ export function configuration({ api, route, refresh }) {
   differs.checked = route.query.differs === "1";
   const facts = new Facts("config-status");
   const warnings = element("ul.warnings", { "data-testid": "config-warnings", hidden: true });
-  const known = { version: 0, versions: /** @type {Version[]} */ ([]), settings: /** @type {Setting[]} */ ([]) };
+  const known = { version: 0, settings: /** @type {Setting[]} */ ([]) };
   const table = new Table(/** @type {import("./table.js").Column<Setting>[]} */ ([
     { title: "Key", class: "name", text: ({ key }) => key },
     { title: "Value", class: "name wide", text: ({ value }) => JSON.stringify(value) },
@@ -53,16 +53,19 @@ export function configuration({ api, route, refresh }) {
 
   /** @param {number} version */
   function rollback(version) {
-    return changeButton(api, "Roll back", `rollback-${version}`, () => {
-      const later = known.versions.filter((entry) => entry.version > version).flatMap(({ changed }) => changed.map(({ key }) => key));
-      const keys = [...new Set(later)];
+    const again = async () => {
+      const [{ version: expected }, { changed, warnings }] = await Promise.all([api.call("config/getStatus"), api.call("config/checkRollback", { version })]);
+      const lines = [...changed.map(line), ...warnings];
       return {
-        method: "config/rollback", given: { version, expected: known.version }, title: `Roll back to version ${version}`, submit: "Roll back", dangerous: true,
-        effect: keys.length === 0
-          ? `Version ${version} is what is in force: nothing changes.`
-          : `Puts version ${version} in force again, as a new version. ${count(keys.length, "key")} changed since then: ${keys.slice(0, 12).join(", ")}${keys.length > 12 ? ", …" : ""}.`,
+        given: { version, expected },
+        effect: changed.length === 0
+          ? [`Version ${version} has the values that are in force: nothing changes.`]
+          : [`Puts version ${version} in force again, as a new version, and changes ${count(changed.length, "key")}:`, ...lines],
       };
-    }, refresh);
+    };
+    return changeButton(api, "Roll back", `rollback-${version}`, async () => ({
+      method: "config/rollback", title: `Roll back to version ${version}`, submit: "Roll back", dangerous: true, again, ...await again(),
+    }), refresh);
   }
 
   const show = () => {
@@ -92,7 +95,6 @@ export function configuration({ api, route, refresh }) {
     update: async () => {
       const [shown, versions, status] = await Promise.all([api.call("config/get"), api.call("config/getHistory"), api.call("config/getStatus")]);
       known.version = shown.version;
-      known.versions = versions;
       known.settings = Object.entries(shown.settings).map(([key, setting]) => ({ key, ...setting }));
       facts.show([
         ["Version", `${status.version}, since ${moment(status.at_ms)}, by ${status.by} (${status.source})`],

@@ -12,11 +12,12 @@ import { toast } from "./toast.js";
  * @property {string} method  SERVICE/METHOD
  * @property {Record<string, unknown>} [given]  parameters that are known; the others are fields
  * @property {string} title  what is done: "Kick 1:mel"
- * @property {string} effect  what that does, in a sentence or two
+ * @property {string|string[]} effect  what that does, in a sentence or two; each entry of a list is a line
  * @property {string} [submit]  the name of the button
  * @property {boolean} [dangerous]  whether it ends or deletes something
  * @property {string} [body]  the whole request, where a form has it already
  * @property {string} [shown]  that request without secrets
+ * @property {() => Promise<Partial<Change>>} [again]  after a conflict: what the change does now, and what is given then
  */
 
 /**
@@ -25,7 +26,7 @@ import { toast } from "./toast.js";
  * @param {Change} change
  * @returns {Promise<string|undefined>}  the result as JSON; undefined if it was cancelled
  */
-export function confirm(api, { method, given = {}, title, effect, submit = title, dangerous = false, body, shown }) {
+export function confirm(api, { method, given = {}, title, effect, submit = title, dangerous = false, body, shown, again }) {
   const params = body === undefined ? (api.method(method)?.params ?? []).filter((param) => !Object.hasOwn(given, param.name)) : [];
   const fields = new Fields(params);
   const request = element("pre.request", { "data-testid": "confirm-request" });
@@ -33,11 +34,13 @@ export function confirm(api, { method, given = {}, title, effect, submit = title
     setText(request, [`POST /rpc/${method}`, ...(shown ?? fields.json(given, { masked: true })).split("\n")]);
   };
   const error = element("p.field-error", { role: "alert", hidden: true });
+  const does = element("p.name", { "data-testid": "confirm-effect" });
+  setText(does, effect);
   const yes = /** @type {HTMLButtonElement} */ (element("button.primary", { type: "submit", "data-testid": "confirm", class: dangerous ? "primary danger" : undefined }, submit));
   const no = element("button", { type: "button", "data-testid": "cancel" }, "Cancel");
   const form = element("form.stack", { novalidate: true },
     element("h2.name", { id: "confirm-title" }, title),
-    element("p.name", { "data-testid": "confirm-effect" }, effect),
+    does,
     fields.node,
     element("details", {}, element("summary", {}, "Request"), request),
     error,
@@ -62,10 +65,19 @@ export function confirm(api, { method, given = {}, title, effect, submit = title
     } catch (/** @type {any} */ failure) {
       error.hidden = false;
       setText(error, failure.message);
+      if (failure.code === "conflict" && again) await renew(failure.message).catch((/** @type {any} */ other) => setText(error, other.message));
       yes.disabled = false;
     }
   });
+  const renew = async (/** @type {string} */ message) => {
+    const now = await again?.();
+    Object.assign(given, now?.given);
+    if (now?.effect !== undefined) setText(does, now.effect);
+    preview();
+    setText(error, `${message}: what is shown is new, and ${submit} carries it out`);
+  };
   no.addEventListener("click", () => dialog.close());
+  const closing = closesOnNavigation(dialog);
   const opener = document.activeElement;
   dialog.showModal();
   if (params.length > 0) fields.focus();
@@ -73,6 +85,7 @@ export function confirm(api, { method, given = {}, title, effect, submit = title
   else yes.focus();
   return new Promise((resolve) => {
     dialog.addEventListener("close", () => {
+      closing();
       dialog.remove();
       if (opener instanceof HTMLElement && opener.isConnected) opener.focus();
       resolve(result);
@@ -81,17 +94,30 @@ export function confirm(api, { method, given = {}, title, effect, submit = title
 }
 
 /**
+ * Another view takes the place of the one that a dialog belongs to: the dialog closes. Returns what ends that.
+ * @param {HTMLDialogElement} dialog
+ */
+export function closesOnNavigation(dialog) {
+  const close = () => dialog.close();
+  addEventListener("hashchange", close);
+  return () => removeEventListener("hashchange", close);
+}
+
+/**
  * A button that opens a confirmation. It is disabled where the server has no such method.
  * @param {import("./api.js").Api} api
  * @param {string} text
  * @param {string} testid
- * @param {() => Change} change
+ * @param {() => Change|Promise<Change>} change
  * @param {() => unknown} [done]  called after the change
  */
 export function changeButton(api, text, testid, change, done) {
   const button = element("button.compact", { type: "button", "data-testid": testid }, text);
   button.addEventListener("click", async () => {
-    const result = await confirm(api, change());
+    const at = location.hash;
+    const made = await Promise.resolve(change()).catch((/** @type {any} */ failure) => void toast(failure.message));
+    if (!made || location.hash !== at) return;
+    const result = await confirm(api, made);
     if (result !== undefined) await done?.();
   });
   return button;

@@ -156,9 +156,21 @@ scene("a key of the configuration is found, changed once its effect is shown, an
   await page.see("config-value").fill("77");
   await page.reads("config-diff", `presence.watch_max: ${before} → 77`);
   await screenshot(page, "config-edit");
+  // It belongs to its view.
+  await page.page.evaluate(() => { location.hash = "#/users"; });
+  await page.see("config-dialog").waitFor({ state: "detached" });
+  await page.page.goBack();
+  await page.see("edit-presence.watch_max").click();
+  await page.see("config-value").fill("77");
+  await page.reads("config-diff", `presence.watch_max: ${before} → 77`);
+  await call(server, "config/set", { config: { "presence.watch_max": 76 } });
+  page.allow(/config\/(check 400|set 409)|Failed to load resource/);
+  await page.see("config-apply").click();
+  await page.reads("config-diff", "presence.watch_max: 76 → 77");
+  await page.reads("config-error", "what changes is shown for version");
   await page.see("config-apply").click();
   await page.until(() => document.querySelector('[data-key="presence.watch_max"] td:nth-child(2)').textContent === "77");
-  await page.reads("config-history", `presence.watch_max: ${before} → 77`);
+  await page.reads("config-history", "presence.watch_max: 76 → 77");
   await page.reads("config-history", "local");
   await page.see("find-key").fill("");
   await page.see("differs").check();
@@ -173,8 +185,17 @@ scene("a key of the configuration is found, changed once its effect is shown, an
     return cells.some((lines) => lines.length === 2 && lines.every((line) => /^presence\.(watch|lookup)_max: \d+ → \d+ /.test(line)));
   });
   const versions = await call(server, "config/getHistory");
-  await page.see(`rollback-${versions.at(-1).version}`).click();
-  await page.reads("confirm-effect", "presence.watch_max");
+  const first = versions.at(-1).version;
+  // A key with the value that it had in between does not change.
+  await call(server, "config/set", { config: { "presence.lookup_max": null } });
+  await page.see(`rollback-${first}`).click();
+  await page.reads("confirm-effect", `presence.watch_max: 78 → ${before}`);
+  assert.doesNotMatch(await page.see("confirm-effect").textContent(), /lookup_max/);
+  // Another operator is faster: what it does now is shown before it is carried out.
+  await call(server, "config/set", { config: { "presence.watch_max": 79 } });
+  page.allow(/config\/(check 400|(rollback|set) 409)|Failed to load resource/);
+  await page.see("confirm").click();
+  await page.reads("confirm-effect", `presence.watch_max: 79 → ${before}`);
   await page.see("confirm").click();
   await page.reads("config-history", "rollback");
   await page.page.reload();

@@ -53,6 +53,7 @@ const CALLS: &[(&str, &str)] = &[
     ("config/check", r#"{"config": {"presence.watch_max": 7}}"#),
     ("config/set", r#"{"config": {"presence.watch_max": 7}}"#),
     ("config/getHistory", "{}"),
+    ("config/checkRollback", r#"{"version": 1}"#),
     ("config/rollback", r#"{"version": 1}"#),
     ("config/getHistory", "{}"),
     ("config/reload", "{}"),

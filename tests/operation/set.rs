@@ -242,8 +242,12 @@ fn rollback_restores_the_file_and_the_keys_of_a_version() {
     let stale = post(&server, "rollback", &json!({"version": 2, "expected": 3}));
     assert_eq!(stale.error(), (409, "conflict".to_owned()));
     assert_eq!(value(&server, "session.rooms_max"), 4);
+    // What it would do is what it does.
+    let preview = call(&server, "checkRollback", &json!({"version": 2}));
+    assert_eq!(value(&server, "session.rooms_max"), 4);
     let back = call(&server, "rollback", &json!({"version": 2, "expected": 4}));
     assert_eq!(back["version"], 5);
+    assert_eq!(preview["changed"], back["changed"]);
     let change = |key: &str, from: u64, to: u64, layer: &str| json!({"key": key, "from": from, "to": to, "layer": layer, "restart": false});
     assert_eq!(
         back["changed"],
@@ -263,8 +267,10 @@ fn rollback_restores_the_file_and_the_keys_of_a_version() {
         .collect();
     assert_eq!(sources, ["rollback", "set", "reload", "set", "start"]);
     assert_eq!(history[0]["of"], 2);
-    let unknown = post(&server, "rollback", &json!({"version": 77}));
-    assert_eq!(unknown.error(), (404, "not_found".to_owned()));
+    for method in ["rollback", "checkRollback"] {
+        let unknown = post(&server, method, &json!({"version": 77}));
+        assert_eq!(unknown.error(), (404, "not_found".to_owned()), "{method}");
+    }
     // The file takes effect with the next reload.
     let again = call(&server, "reload", &json!({}));
     assert_eq!(

@@ -38,6 +38,15 @@ impl State {
         }
     }
 
+    /// The layers of a version that is remembered.
+    fn of_version(&self, version: u64) -> Result<Sources, ErrorBody> {
+        let snapshot = self.versions.get(version).ok_or_else(|| {
+            let message = format!("version {version} is not remembered; see config.getHistory");
+            ErrorBody::new(ErrorCode::NotFound, message)
+        })?;
+        Ok(self.sources_of(snapshot))
+    }
+
     /// Checks the version that a caller has seen.
     ///
     /// # Errors
@@ -98,18 +107,7 @@ impl Configuration for LiveConfiguration {
             self.accept_restart(&candidate.changed)?;
         }
         // A file is read with all that it names, as by a reload.
-        let reads_files = matches!(proposal, Proposal::File(_));
-        let checked = self.settings.check_files(&candidate.in_force, reads_files);
-        checked.map_err(refused)?;
-        let Candidate {
-            composed, changed, ..
-        } = candidate;
-        let waiting = changed.iter().filter(|change| change.restart);
-        Ok(Preview {
-            restart: waiting.map(|change| change.key.clone()).collect(),
-            warnings: config::warnings(&composed.config),
-            changed,
-        })
+        self.preview(candidate, matches!(proposal, Proposal::File(_)))
     }
 
     fn set(
@@ -147,17 +145,20 @@ impl Configuration for LiveConfiguration {
     ) -> Result<Applied, ErrorBody> {
         let mut state = self.state.lock();
         state.expect(expected)?;
-        let snapshot = state.versions.get(version).cloned().ok_or_else(|| {
-            let message = format!("version {version} is not remembered; see config.getHistory");
-            ErrorBody::new(ErrorCode::NotFound, message)
-        })?;
-        let next = state.sources_of(&snapshot);
+        let next = state.of_version(version)?;
         let cause = Cause {
             source: Source::Rollback,
             by,
             of: Some(version),
         };
         self.put(&mut state, next, cause)
+    }
+
+    fn check_rollback(&self, version: u64) -> Result<Preview, ErrorBody> {
+        let state = self.state.lock();
+        let candidate = self.candidate(&state, &state.of_version(version)?)?;
+        accept_access(&state, &candidate)?;
+        self.preview(candidate, false)
     }
 
     fn status(&self) -> Status {
@@ -181,8 +182,22 @@ impl Configuration for LiveConfiguration {
     }
 }
 
-/// A content of a file that is in force by itself.
 impl LiveConfiguration {
+    /// What a configuration would change, once the files that it names are read.
+    fn preview(&self, candidate: Candidate, reads_files: bool) -> Result<Preview, ErrorBody> {
+        let checked = self.settings.check_files(&candidate.in_force, reads_files);
+        checked.map_err(refused)?;
+        let Candidate {
+            composed, changed, ..
+        } = candidate;
+        let waiting = changed.iter().filter(|change| change.restart);
+        Ok(Preview {
+            restart: waiting.map(|change| change.key.clone()).collect(),
+            warnings: config::warnings(&composed.config),
+            changed,
+        })
+    }
+
     /// Puts another content of the file in force, which was read from the disk.
     pub(super) fn put_file(
         &self,

@@ -27,6 +27,13 @@ const CHANGED: Shape = Shape::List(&Shape::Object(&[
     Field::new("restart", Shape::Boolean),
 ]));
 
+/// What would change.
+const PREVIEW: Shape = Shape::Object(&[
+    Field::new("changed", CHANGED),
+    Field::new("restart", TEXTS),
+    Field::new("warnings", TEXTS),
+]);
+
 /// What was put in force.
 const APPLIED: Shape = Shape::Object(&[
     Field::new("version", Shape::Count),
@@ -63,11 +70,7 @@ pub(super) const METHODS: &[Method] = &[
         // It reads the files that the configuration names.
         role: Role::Admin,
         kind: Kind::Look,
-        result: Shape::Object(&[
-            Field::new("changed", CHANGED),
-            Field::new("restart", TEXTS),
-            Field::new("warnings", TEXTS),
-        ]),
+        result: PREVIEW,
         parameters: &[Parameter::new("config", Type::Any)],
         run: check,
     },
@@ -119,6 +122,15 @@ pub(super) const METHODS: &[Method] = &[
             Parameter::optional("expected", Type::Count),
         ],
         run: rollback,
+    },
+    Method {
+        name: "checkRollback",
+        description: "What a rollback to an earlier version would change. Nothing is changed.",
+        role: Role::Admin,
+        kind: Kind::Look,
+        result: PREVIEW,
+        parameters: &[Parameter::new("version", Type::Count)],
+        run: check_rollback,
     },
     Method {
         name: "getStatus",
@@ -216,6 +228,13 @@ fn rollback(management: &Management, mut arguments: Arguments) -> Call<'_> {
             config.rollback(version, expected, &by)
         })
         .await
+    })
+}
+
+fn check_rollback(management: &Management, mut arguments: Arguments) -> Call<'_> {
+    Box::pin(async move {
+        let version = arguments.count()?;
+        on_thread(management, move |config| config.check_rollback(version)).await
     })
 }
 
