@@ -203,6 +203,7 @@ impl Service {
     fn inspect(&self, Requester { gateway, ticket }: Requester) {
         let answer = Answer::Service {
             state: self.model.state(),
+            is_off: self.model.is_off(),
             instances: self.model.instances() as u64,
             open: self.model.open() as u64,
         };

@@ -13,6 +13,8 @@ use turntable_core::reason::ErrorCode;
 pub struct ServiceInfo {
     /// Whether it has an instance and is not switched off.
     pub is_enabled: bool,
+    /// Whether an operator has switched it off.
+    pub is_off: bool,
     /// What its instances offer.
     pub functions: Vec<Box<str>>,
     /// Sessions and backends that provide it.
@@ -41,10 +43,12 @@ impl Shared {
         match self.ask(call).await? {
             Answer::Service {
                 state,
+                is_off,
                 instances,
                 open,
             } => Ok(ServiceInfo {
                 is_enabled: state.is_enabled,
+                is_off,
                 functions: state.functions,
                 instances,
                 open,
@@ -75,7 +79,9 @@ impl Shared {
             false => self.disable_service_of(user, name)?,
         };
         let mut service = self.inspect_service(name).await?;
-        service.is_enabled &= !self.disabled.has(user, name);
+        let is_off = self.disabled.has(user, name);
+        service.is_enabled &= !is_off;
+        service.is_off |= is_off;
         Ok(service)
     }
 

@@ -296,6 +296,8 @@ pub enum Answer {
     Service {
         /// What clients see.
         state: ServiceState,
+        /// Whether an operator has disabled it.
+        is_off: bool,
         /// Its instances.
         instances: u64,
         /// Calls that were not answered yet.

@@ -28,7 +28,7 @@ const SERVICE: Shape = Shape::Object(&[
 pub(super) const METHODS: &[Method] = &[
     Method {
         name: "listAll",
-        description: "The services, with what they offer and how they are.",
+        description: "The services, with what they offer and how they are: enabled, disabled (an operator did that), or down (no instance takes calls).",
         role: Role::Read,
         kind: Kind::Look,
         result: Shape::Page("services", &Shape::Map(&SERVICE)),
@@ -80,9 +80,10 @@ struct Service {
 impl From<ServiceInfo> for Service {
     fn from(info: ServiceInfo) -> Self {
         Self {
-            state: match info.is_enabled {
-                true => "enabled",
-                false => "disabled",
+            state: match (info.is_enabled, info.is_off) {
+                (true, _) => "enabled",
+                (false, true) => "disabled",
+                (false, false) => "down",
             },
             functions: info.functions,
             instances: info.instances,

@@ -259,6 +259,12 @@ impl Service {
         }
     }
 
+    /// Whether an operator has disabled it.
+    #[must_use]
+    pub const fn is_off(&self) -> bool {
+        self.is_off
+    }
+
     /// Whether it has no instance and no call.
     #[must_use]
     pub fn is_unused(&self) -> bool {

@@ -112,8 +112,13 @@ fn answer() -> impl Strategy<Value = Result<Answer, Box<ErrorBody>>> {
         attributes().prop_map(|attributes| Ok(Answer::Attributes(attributes))),
         entry().prop_map(|entry| Ok(Answer::Seen(Box::new(entry)))),
         payload().prop_map(|result| Ok(Answer::Result(result))),
-        (any::<bool>(), vec(text(), 0..3), any::<u64>(), any::<u64>()).prop_map(
-            |(is_enabled, functions, instances, open)| {
+        (
+            any::<(bool, bool)>(),
+            vec(text(), 0..3),
+            any::<u64>(),
+            any::<u64>()
+        )
+            .prop_map(|((is_enabled, is_off), functions, instances, open)| {
                 let state = ServiceState {
                     is_enabled,
                     functions,
@@ -121,11 +126,11 @@ fn answer() -> impl Strategy<Value = Result<Answer, Box<ErrorBody>>> {
                 };
                 Ok(Answer::Service {
                     state,
+                    is_off,
                     instances,
                     open,
                 })
-            }
-        ),
+            }),
         (any::<u128>(), any::<u64>(), text())
             .prop_map(|(id, offset, epoch)| Ok(Answer::Published { id, offset, epoch })),
         (text(), any::<u64>(), any::<bool>(), vec(frame(), 0..3)).prop_map(
