@@ -50,6 +50,9 @@ pub(super) const BODY_BYTES_MAX: usize = 65_536;
 /// How long a call waits while sessions of the process before are restored.
 const RESTORE_WAIT: Duration = Duration::from_secs(10);
 
+/// How long a call waits for the workers, each of which answers within a moment.
+const WORKERS_WAIT: Duration = Duration::from_secs(12);
+
 /// The methods of each service.
 pub(crate) const SERVICES: &[(&str, &[Method])] = &[
     ("auth", auth::METHODS),
@@ -259,7 +262,13 @@ async fn carry_out(
     management.shared.phase.check_unsaved()?;
     let entry = audit::Entry::of(management, &caller, peer, (service, method), &arguments);
     let since = slow::begin();
-    let answer = (method.run)(&management.now(), arguments.of_caller(caller.name)).await;
+    let now = management.now();
+    let run = (method.run)(&now, arguments.of_caller(caller.name));
+    let answer = match (service, method.name) {
+        // Clients answer, and files and programs are read: these have deadlines of their own.
+        ("user", "call") | ("config" | "node", _) => run.await,
+        _ => within(WORKERS_WAIT, run).await,
+    };
     slow::end(since, slow::Kind::Management, || {
         format!("the call {service}/{}", method.name)
     });
@@ -281,6 +290,17 @@ pub(super) fn refused(error: &ErrorBody) -> HttpResponse {
     let status = StatusCode::from_u16(fault::status(error.code).as_u16());
     let mut answer = HttpResponse::build(status.unwrap_or(StatusCode::INTERNAL_SERVER_ERROR));
     if error.code == ErrorCode::Unauthorized {
+/// The answer of a call, unless a worker that it needs does not answer.
+async fn within(wait: Duration, call: method::Call<'_>) -> Answer {
+    tokio::time::timeout(wait, call).await.unwrap_or_else(|_| {
+        let message = format!(
+            "a worker does not answer within {} s; the others may have carried the call out",
+            wait.as_secs()
+        );
+        Err(ErrorBody::new(ErrorCode::Unavailable, message))
+    })
+}
+
         answer.insert_header((WWW_AUTHENTICATE, access::CHALLENGE));
     }
     answer.json(fault::body(error))
@@ -319,6 +339,15 @@ mod tests {
             r#"{"userId":"1","sessionId":"2","x":1}"#,
             r#"{"userId":"1","sessionId":"2","userId":"3"}"#,
         ] {
+    #[actix::test]
+    async fn call_that_a_worker_does_not_answer_ends() {
+        let call = Box::pin(std::future::pending());
+        let error = within(Duration::from_millis(1), call).await.unwrap_err();
+        assert_eq!(error.code, ErrorCode::Unavailable);
+        let done = within(WORKERS_WAIT, Box::pin(async { method::result(1) })).await;
+        assert_eq!(done.unwrap().get(), "1");
+    }
+
             let call = named("auth", "set", body.as_bytes(), "1");
             assert_eq!(refused(call), ErrorCode::BadMessage, "{body}");
         }
