@@ -5,6 +5,7 @@
  */
 
 import { byId, setText } from "./dom.js";
+import { access } from "./access.js";
 import { Api } from "./api.js";
 import { audit } from "./audit.js";
 import { channel } from "./channel.js";
@@ -48,6 +49,7 @@ const VIEWS = {
   audit: { title: "Audit", needs: ["audit/listAll"], list: audit },
   methods: { title: "Methods", needs: [], list: methods },
   metrics: { title: "Metrics", needs: [], list: metricList },
+  access: { title: "Access", needs: ["audit/getCaller"], list: access },
 };
 
 const samples = new Samples();
@@ -123,7 +125,7 @@ async function look() {
     try {
       const [metrics, health] = await Promise.all([api.metrics(), api.health()]);
       // After a restart it may be another version, with other methods.
-      if (byId("health-dot").dataset.state === "closed") await api.load();
+      if (byId("health-dot").dataset.state === "closed") await load();
       samples.push(metrics);
       healthy(health, health === "ready" ? "online" : "idle");
       await refresh();
@@ -142,6 +144,17 @@ function healthy(text, state) {
   byId("health-dot").dataset.state = state;
 }
 
+/** Loads the methods, and shows who calls them. */
+async function load() {
+  await api.load();
+  const caller = byId("caller");
+  caller.hidden = api.method("audit/getCaller") === undefined;
+  if (caller.hidden) return;
+  const { name, role } = await api.call("audit/getCaller");
+  setText(caller, role);
+  caller.title = `You act as ${visible(name)}, with the role ${role}. Replace or forget the token.`;
+}
+
 function needToken() {
   // Several calls may be refused at once; the form forgets the token that was wrong.
   if (asking?.isConnected && api.token === "") return;
@@ -149,7 +162,8 @@ function needToken() {
   generation += 1;
   shown?.close?.();
   shown = undefined;
-  healthy("token needed", "idle");
+  healthy("no token", "idle");
+  byId("caller").hidden = true;
   asking = tokenForm(api, start);
   byId("view").replaceChildren(asking);
   document.title = "turntable console";
@@ -158,7 +172,7 @@ function needToken() {
 /** Begins once the methods are known: at the load of the page, and with a token. */
 async function start() {
   try {
-    await api.load();
+    await load();
     await look();
     show();
   } catch (/** @type {any} */ error) {

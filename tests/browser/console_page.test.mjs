@@ -14,7 +14,7 @@ const TOKENS = {
   TURNTABLE_MANAGEMENT__TOKENS__READER: `{ token = "${READER}", role = "read" }`,
   TURNTABLE_MANAGEMENT__TOKENS__BOSS: `{ token = "${ADMIN}", role = "admin" }`,
 };
-const VIEWS = ["", "users", "users/1%3A100", "channels", "channels/chat%2Flobby", "services", "services/forum", "sessions", "games", "games/strike%2Fyard", "configuration", "methods", "methods/user/ban", "metrics", "audit"];
+const VIEWS = ["", "users", "users/1%3A100", "channels", "channels/chat%2Flobby", "services", "services/forum", "sessions", "games", "games/strike%2Fyard", "configuration", "methods", "methods/user/ban", "metrics", "audit", "access"];
 const SCREENS = { desktop: { width: 1280, height: 800 }, landscape: { width: 740, height: 360 }, phone: { width: 360, height: 640 } };
 
 scene("the page has a form for the token, sends it as a header, and may do what its role may", async (stage) => {
@@ -41,6 +41,12 @@ scene("the page has a form for the token, sends it as a header, and may do what 
   for (const address of addresses) assert.doesNotMatch(address, /0123456789/);
   const stored = await page.page.evaluate(() => [localStorage.length, document.cookie, sessionStorage.length]);
   assert.deepEqual(stored, [0, "", 1]);
+  await page.see("cancel").click();
+  await page.reads("caller", "read");
+  await page.see("caller").click();
+  await page.reads("access-facts", "reader");
+  await page.see("token-forget").click();
+  await page.see("token").waitFor();
   // Another tab has none.
   const other = await openConsole(stage);
   other.allow(/401|Failed to load resource/);
@@ -80,15 +86,15 @@ scene("a page of another site can neither call nor read nor show the console", a
     // What a page sends without reading the answer does nothing either.
     assert.deepEqual(await call(server, "user/listAll"), ["1:mel"]);
     assert.equal(mel.state, "online");
+    // A link is followed by its user.
+    await page.page.evaluate((url) => { location.href = `${url}/#/users/1%3Amel`; }, server.management_url);
+    await page.reads("user-state", "online");
   } finally {
     evil.close();
     evil.closeAllConnections();
     mel.close();
   }
 });
-    // A link is followed by its user.
-    await page.page.evaluate((url) => { location.href = `${url}/#/users/1%3Amel`; }, server.management_url);
-    await page.reads("user-state", "online");
 
 for (const [name, viewport] of Object.entries(SCREENS)) {
   for (const dark of [false, true]) {

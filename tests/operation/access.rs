@@ -140,6 +140,10 @@ fn wrong_token_is_refused_where_none_is_needed() {
         "user/kick",
         r#"{"userId": 1}"#,
     );
+    let caller = |headers: &str| post(&server, headers, "audit/getCaller", "{}").json();
+    assert_eq!(caller(""), json!({"name": "local", "role": "admin"}));
+    let reader = json!({"name": "read", "role": "read"});
+    assert_eq!(caller(&bearer(TOKENS[0].1)), reader);
     let error: &Value = &refused.json()["error"];
     assert_eq!(error["code"], "forbidden");
     assert_eq!(

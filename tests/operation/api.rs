@@ -58,6 +58,7 @@ const CALLS: &[(&str, &str)] = &[
     ("config/getHistory", "{}"),
     ("config/reload", "{}"),
     ("config/getStatus", "{}"),
+    ("audit/getCaller", "{}"),
     ("service/listAll", "{}"),
     ("service/disable", r#"{"name": "forum"}"#),
     ("service/enable", r#"{"name": "forum"}"#),

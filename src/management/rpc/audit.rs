@@ -5,6 +5,7 @@
 
 use std::fmt::Write as _;
 use std::net::SocketAddr;
+use std::sync::Arc;
 
 use serde::Serialize;
 
@@ -40,21 +41,35 @@ const LIST: Shape = Shape::Object(&[
 ]);
 
 /// Its methods.
-pub(super) const METHODS: &[Method] = &[Method {
-    name: "listAll",
-    description: "What operators changed, the last one first: all of it, or by one caller (by), of one method or service (method), with one argument (argument).",
-    role: Role::Admin,
-    kind: Kind::Look,
-    result: LIST,
-    parameters: &[
-        LIMIT,
-        Parameter::optional("after", Type::Text),
-        Parameter::optional("by", Type::Text),
-        Parameter::optional("method", Type::Text),
-        Parameter::optional("argument", Type::Text),
-    ],
-    run: list_all,
-}];
+pub(super) const METHODS: &[Method] = &[
+    Method {
+        name: "listAll",
+        description: "What operators changed, the last one first: all of it, or by one caller (by), of one method or service (method), with one argument (argument).",
+        role: Role::Admin,
+        kind: Kind::Look,
+        result: LIST,
+        parameters: &[
+            LIMIT,
+            Parameter::optional("after", Type::Text),
+            Parameter::optional("by", Type::Text),
+            Parameter::optional("method", Type::Text),
+            Parameter::optional("argument", Type::Text),
+        ],
+        run: list_all,
+    },
+    Method {
+        name: "getCaller",
+        description: "The caller, as it is in the log and in this list: the name of its token, or local, and its role.",
+        role: Role::Read,
+        kind: Kind::Look,
+        result: Shape::Object(&[
+            Field::new("name", Shape::Text),
+            Field::new("role", Shape::Text),
+        ]),
+        parameters: &[],
+        run: get_caller,
+    },
+];
 
 /// A change in an answer.
 #[derive(Serialize)]
@@ -85,6 +100,21 @@ impl From<Change> for Shown {
             error: change.error,
         }
     }
+}
+
+#[derive(Serialize)]
+struct Acting {
+    name: Arc<str>,
+    role: &'static str,
+}
+
+fn get_caller(_: &Management, arguments: Arguments) -> Call<'_> {
+    Box::pin(async move {
+        result(Acting {
+            name: arguments.caller(),
+            role: arguments.role().name(),
+        })
+    })
 }
 
 #[derive(Serialize)]

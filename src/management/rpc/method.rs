@@ -14,7 +14,7 @@ pub(crate) use super::kind::Kind;
 pub(crate) use super::parameter::{Parameter, Type};
 use super::shape::Shape;
 use crate::management::Management;
-use crate::management::access::LOCAL;
+use crate::management::access::{Caller, LOCAL};
 use crate::management::role::Role;
 use turntable_core::duplicate_key;
 use turntable_core::id::{ChannelId, UserId};
@@ -107,7 +107,7 @@ pub(crate) enum Argument {
 
 /// The arguments of a call, in the order of the parameters, and who calls.
 #[derive(Debug, PartialEq)]
-pub(crate) struct Arguments(VecDeque<Argument>, Arc<str>);
+pub(crate) struct Arguments(VecDeque<Argument>, Caller);
 
 /// Takes the next argument as one of this type.
 macro_rules! takes {
@@ -124,17 +124,26 @@ macro_rules! takes {
 
 impl Arguments {
     pub(super) fn new(arguments: Vec<Argument>) -> Self {
-        Self(arguments.into(), LOCAL.into())
+        let local = Caller {
+            name: LOCAL.into(),
+            role: Role::Admin,
+        };
+        Self(arguments.into(), local)
     }
 
     /// The same, of this caller.
-    pub(super) fn of_caller(self, name: Arc<str>) -> Self {
-        Self(self.0, name)
+    pub(super) fn of_caller(self, caller: Caller) -> Self {
+        Self(self.0, caller)
     }
 
     /// The name of the caller.
     pub(super) fn caller(&self) -> Arc<str> {
-        self.1.clone()
+        self.1.name.clone()
+    }
+
+    /// What the caller may do.
+    pub(super) const fn role(&self) -> Role {
+        self.1.role
     }
 
     /// Those that were not taken yet.
