@@ -82,7 +82,14 @@ impl Program {
         };
         let text = |from: &mpsc::Receiver<String>| from.recv_timeout(OUTPUT_MAX);
         let error = text(&error).unwrap_or_default();
-        ensure!(status.success(), "the new program: {}", error.trim());
+        ensure!(
+            status.success(),
+            "the new program: {}",
+            match error.trim() {
+                "" => format!("its check ended without a message, {status}"),
+                error => error.to_owned(),
+            }
+        );
         let output = text(&output).unwrap_or_default();
         let listens = |name: &str| {
             let mut lines = output.lines();
@@ -244,6 +251,8 @@ mod tests {
         assert_eq!(check("echo OK", long), Ok([None, None]));
         let refused = check("echo why >&2; exit 1", long).unwrap_err();
         assert_eq!(refused, "the new program: why");
+        let silent = check("exit 3", long).unwrap_err();
+        assert!(silent.ends_with("exit status: 3"), "{silent}");
     }
 
     #[test]

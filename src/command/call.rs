@@ -91,7 +91,11 @@ impl CallArgs {
 
 /// A command line that fits no method: exit code 2.
 fn wrong(message: impl Display) -> clap::Error {
-    super::Cli::command().error(ErrorKind::InvalidValue, message)
+    let mut all = super::Cli::command();
+    // Its usage is shown, not that of the whole program.
+    all.build();
+    let call = all.find_subcommand("call").cloned();
+    call.unwrap_or(all).error(ErrorKind::InvalidValue, message)
 }
 
 fn usage(error: ErrorBody) -> clap::Error {

@@ -1,5 +1,7 @@
 //! The layer above all others: keys that `config.set` sets while the server runs.
 
+use std::collections::BTreeSet;
+
 use serde::{Deserialize, Serialize};
 use serde_json::Map;
 use toml::{Table, Value};
@@ -38,8 +40,10 @@ impl ApiLayer {
     /// A sentence for a key or a value that the layer cannot have.
     pub fn with(&self, keys: &Map<String, serde_json::Value>) -> Result<Self, String> {
         let mut table = self.0.clone();
+        let mut given = BTreeSet::new();
         for (name, value) in keys {
             let mut path = key::split(name)?;
+            once(&mut path, value, &mut given)?;
             merge(&mut table, &mut path, value)?;
         }
         for [section, name] in FIXED {
@@ -87,6 +91,26 @@ fn split(path: &mut Vec<String>, value: &Value, known: &Table, entries: &mut Vec
             origin: Origin::Api,
         }),
     }
+}
+
+/// Adds the keys of a value at `path`. The same key may be a path and in an object.
+fn once(
+    path: &mut Vec<String>,
+    value: &serde_json::Value,
+    given: &mut BTreeSet<Vec<String>>,
+) -> Result<(), String> {
+    if let serde_json::Value::Object(fields) = value
+        && !fields.is_empty()
+    {
+        for (name, value) in fields {
+            path.push(name.clone());
+            once(path, value, given)?;
+            path.pop();
+        }
+    } else if !given.insert(path.clone()) {
+        return Err(format!("duplicate key {}", key::join(path)));
+    }
+    Ok(())
 }
 
 /// Sets, or removes, a value at `path`.
@@ -239,6 +263,10 @@ mod tests {
                 "time.ping_ms",
             ),
             (json!({"server..x": 1}), "server..x"),
+            (
+                json!({"presence": {"watch_max": 1}, "presence.watch_max": 2}),
+                "duplicate key presence.watch_max",
+            ),
             (
                 json!({"server": {"echo": true}, "server.echo.x": 1}),
                 "server.echo",

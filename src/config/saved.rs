@@ -102,7 +102,10 @@ pub fn read(path: &Path) -> Result<Option<Saved>, String> {
 pub(super) fn read_with_extent(path: &Path) -> Result<Option<(Saved, Extent)>, String> {
     let wrong = |error: &dyn std::fmt::Display| {
         let path = path.display();
-        format!("{path} has what config.set has set, and cannot be read: {error}")
+        format!(
+            "{path} has what config.set has set, and cannot be read: {error}; without that file the \
+             server starts with the other layers alone"
+        )
     };
     match fs::read_to_string(path) {
         Ok(text) => parse(&text).map(Some).map_err(|error| wrong(&error)),

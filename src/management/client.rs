@@ -18,6 +18,8 @@ use turntable_core::payload::Payload;
 /// The longest answer, in bytes.
 const ANSWER_BYTES_MAX: usize = 256 << 20;
 
+const ACCEPTED: &str = "accepted is a URL like http://127.0.0.1:8181";
+
 /// Calls of the services of one server.
 #[derive(Debug, Clone)]
 pub struct Client(Target);
@@ -92,10 +94,13 @@ impl Client {
     /// A sentence with what is wrong with the URL or the token.
     pub fn at(url: &str, token: Option<&str>, timeout: Duration) -> anyhow::Result<Self> {
         let base = url.trim_end_matches('/');
-        Endpoint::parse(base).map_err(anyhow::Error::msg)?;
+        Endpoint::parse(base).map_err(|error| {
+            let fault = error.strip_suffix(Endpoint::ACCEPTED).unwrap_or(&error);
+            anyhow::anyhow!("{fault}{ACCEPTED}")
+        })?;
         ensure!(
             !base.contains(['?', '#']),
-            "{url:?} has a query or a fragment; accepted is a URL like http://127.0.0.1:8181"
+            "{url:?} has a query or a fragment; {ACCEPTED}"
         );
         let authorization = token.map(|token| {
             let is_token = !token.is_empty() && token.bytes().all(|byte| byte.is_ascii_graphic());
@@ -170,7 +175,12 @@ impl Listener {
             bytes_max: ANSWER_BYTES_MAX,
         };
         let body = Bytes::copy_from_slice(body.as_bytes());
-        let answer = self.client.post(&to, &headers, body, limits).await?;
+        let answer = self.client.post(&to, &headers, body, limits).await;
+        let answer = answer.map_err(|failure| {
+            let mut error = CallError::from(failure);
+            error.message = format!("{}: {}", self.base, error.message);
+            error
+        })?;
         read(answer.status, &answer.body)
     }
 }

@@ -192,6 +192,41 @@ fn parameters_of_the_definitions_are_those_that_calls_need() {
 }
 
 #[test]
+fn refusal_of_a_call_says_what_is_accepted() {
+    let server = server();
+    let refused = |answer: Response| {
+        assert_eq!(answer.error(), (400, "bad_message".to_owned()));
+        let message = answer.json()["error"]["message"].clone();
+        message.as_str().unwrap().to_owned()
+    };
+    let surplus = refused(get(server.management, "/config/get/zz"));
+    assert_eq!(surplus, "there are no arguments");
+    let query = refused(get(server.management, "/user/listAll?limit=1"));
+    assert!(query.contains("there is no query"), "{query}");
+    let wrong = refused(post(&server, "user/listAll", r#"{"limit": true}"#));
+    assert_eq!(wrong, "limit must be a whole number");
+    let zipped = "Content-Encoding: gzip\r\n";
+    let coded = send(server.management, "POST", "/rpc/user/listAll", zipped, "{}");
+    let coded = refused(coded);
+    assert_eq!(coded, "the body is not what Content-Encoding says it is");
+    let double = r#"{"config": {"presence": {"watch_max": 501}, "presence.watch_max": 502}}"#;
+    let double = refused(post(&server, "config/set", double));
+    assert_eq!(double, "duplicate key presence.watch_max");
+}
+
+#[test]
+fn service_is_disabled_only_where_an_operator_did_that() {
+    let server = server();
+    let state = || get(server.management, "/service/listAll").json()["forum"]["state"].clone();
+    assert_eq!(state(), "down");
+    let disabled = post(&server, "service/disable", r#"{"name": "forum"}"#).json();
+    assert_eq!(disabled["state"], "disabled");
+    assert_eq!(state(), "disabled");
+    let enabled = post(&server, "service/enable", r#"{"name": "forum"}"#).json();
+    assert_eq!(enabled["state"], "down");
+}
+
+#[test]
 fn openapi_document_is_valid_and_has_every_method() {
     let server = server();
     let page = get(server.management, "/openapi.json");

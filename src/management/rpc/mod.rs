@@ -29,7 +29,7 @@ use std::sync::LazyLock;
 use std::time::Duration;
 
 use actix_web::http::StatusCode;
-use actix_web::http::header::WWW_AUTHENTICATE;
+use actix_web::http::header::{CONTENT_ENCODING, WWW_AUTHENTICATE};
 use actix_web::{HttpRequest, HttpResponse, web};
 use serde_json::value::RawValue;
 
@@ -135,10 +135,13 @@ fn in_path(service: &str, name: &str, path: &str, realm: &str) -> Result<Call, E
     };
     if given.len() > method.parameters.len() {
         let names: Vec<&str> = method.parameters.iter().map(|known| known.name).collect();
-        return Err(wrong(format!(
-            "the arguments are {} (a / within one is %2F)",
-            names.join(", ")
-        )));
+        return Err(wrong(match names.is_empty() {
+            true => "there are no arguments".to_owned(),
+            false => format!(
+                "the arguments are {} (a / within one is %2F)",
+                names.join(", ")
+            ),
+        }));
     }
     let mut given = given.into_iter();
     let argument = |parameter: &Parameter| match given.next() {
@@ -192,6 +195,9 @@ pub(super) async fn post(
             let message = format!("the body of a call has at most {BODY_BYTES_MAX} bytes");
             return refused(&ErrorBody::new(ErrorCode::TooLarge, message));
         }
+        Err(_) if request.headers().contains_key(CONTENT_ENCODING) => {
+            return refused(&wrong("the body is not what Content-Encoding says it is"));
+        }
         Err(error) => return refused(&wrong(format!("the body cannot be read: {error}"))),
     };
     let (service, name) = path.into_inner();
@@ -206,7 +212,13 @@ pub(super) async fn get(management: web::Data<Management>, request: HttpRequest)
     if let Err(error) = check_navigation(&request, service, name) {
         return respond(Err(error));
     }
-    let read = |realm: &str| in_path(service, name, path, realm);
+    let query = request.uri().query().unwrap_or_default();
+    let read = |realm: &str| match query.is_empty() {
+        true => in_path(service, name, path, realm),
+        false => Err(wrong(
+            "arguments are parts of the path, /SERVICE/METHOD/ARG1/ARG2; there is no query",
+        )),
+    };
     respond(answer(&management, &request, (service, name), read).await)
 }
 
@@ -278,6 +290,17 @@ async fn carry_out(
     answer
 }
 
+/// The answer of a call, unless a worker that it needs does not answer.
+async fn within(wait: Duration, call: method::Call<'_>) -> Answer {
+    tokio::time::timeout(wait, call).await.unwrap_or_else(|_| {
+        let message = format!(
+            "a worker does not answer within {} s; the others may have carried the call out",
+            wait.as_secs()
+        );
+        Err(ErrorBody::new(ErrorCode::Unavailable, message))
+    })
+}
+
 fn respond(answer: Answer) -> HttpResponse {
     match answer {
         Ok(value) => HttpResponse::Ok().json(value),
@@ -290,17 +313,6 @@ pub(super) fn refused(error: &ErrorBody) -> HttpResponse {
     let status = StatusCode::from_u16(fault::status(error.code).as_u16());
     let mut answer = HttpResponse::build(status.unwrap_or(StatusCode::INTERNAL_SERVER_ERROR));
     if error.code == ErrorCode::Unauthorized {
-/// The answer of a call, unless a worker that it needs does not answer.
-async fn within(wait: Duration, call: method::Call<'_>) -> Answer {
-    tokio::time::timeout(wait, call).await.unwrap_or_else(|_| {
-        let message = format!(
-            "a worker does not answer within {} s; the others may have carried the call out",
-            wait.as_secs()
-        );
-        Err(ErrorBody::new(ErrorCode::Unavailable, message))
-    })
-}
-
         answer.insert_header((WWW_AUTHENTICATE, access::CHALLENGE));
     }
     answer.json(fault::body(error))
@@ -327,6 +339,15 @@ mod tests {
         assert_eq!(odd.text().unwrap(), "%4");
     }
 
+    #[actix::test]
+    async fn call_that_a_worker_does_not_answer_ends() {
+        let call = Box::pin(std::future::pending());
+        let error = within(Duration::from_millis(1), call).await.unwrap_err();
+        assert_eq!(error.code, ErrorCode::Unavailable);
+        let done = within(WORKERS_WAIT, Box::pin(async { method::result(1) })).await;
+        assert_eq!(done.unwrap().get(), "1");
+    }
+
     #[test]
     fn what_does_not_fit_is_refused() {
         let refused = |call| arguments(call).unwrap_err();
@@ -339,15 +360,6 @@ mod tests {
             r#"{"userId":"1","sessionId":"2","x":1}"#,
             r#"{"userId":"1","sessionId":"2","userId":"3"}"#,
         ] {
-    #[actix::test]
-    async fn call_that_a_worker_does_not_answer_ends() {
-        let call = Box::pin(std::future::pending());
-        let error = within(Duration::from_millis(1), call).await.unwrap_err();
-        assert_eq!(error.code, ErrorCode::Unavailable);
-        let done = within(WORKERS_WAIT, Box::pin(async { method::result(1) })).await;
-        assert_eq!(done.unwrap().get(), "1");
-    }
-
             let call = named("auth", "set", body.as_bytes(), "1");
             assert_eq!(refused(call), ErrorCode::BadMessage, "{body}");
         }

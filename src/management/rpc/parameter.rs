@@ -85,14 +85,8 @@ impl Parameter {
             Type::User => Argument::User(self.user(&self.text(json)?, realm)?),
             Type::Users => Argument::Users(self.users(json, realm)?),
             Type::Text | Type::Secret => Argument::Text(self.text(json)?),
-            Type::Seconds => {
-                let seconds = whole(&self.text(json)?);
-                Argument::Seconds(seconds.ok_or_else(|| self.wrong("a whole number of seconds"))?)
-            }
-            Type::Count => {
-                let count = whole(&self.text(json)?);
-                Argument::Count(count.ok_or_else(|| self.wrong("a whole number"))?)
-            }
+            Type::Seconds => Argument::Seconds(self.whole(json, "a whole number of seconds")?),
+            Type::Count => Argument::Count(self.whole(json, "a whole number")?),
             Type::Channel => Argument::Channel(self.channel(&self.text(json)?)?),
             Type::Any => Argument::Value(self.value(json)?),
             Type::Object => Argument::Object(self.object(json)?),
@@ -106,11 +100,13 @@ impl Parameter {
 
     /// A string. A number is accepted where a text is, as ids may be numbers elsewhere.
     fn text(&self, json: &str) -> Result<String, ErrorBody> {
-        match serde_json::from_str(json) {
-            Ok(serde_json::Value::String(text)) => Ok(text),
-            Ok(serde_json::Value::Number(_)) => Ok(json.to_owned()),
-            _ => Err(self.wrong("a string")),
-        }
+        text(json).ok_or_else(|| self.wrong("a string"))
+    }
+
+    /// A whole number, or a text of one. `what` is accepted.
+    fn whole(&self, json: &str, what: &str) -> Result<u64, ErrorBody> {
+        let number = text(json).and_then(|text| whole(&text));
+        number.ok_or_else(|| self.wrong(what))
     }
 
     /// A user, of the default realm where it has none.
@@ -153,6 +149,15 @@ impl Parameter {
             message: format!("{}: {}", self.name, error.message).into(),
             ..error
         })
+    }
+}
+
+/// A string, or the digits of a number.
+fn text(json: &str) -> Option<String> {
+    match serde_json::from_str(json) {
+        Ok(serde_json::Value::String(text)) => Some(text),
+        Ok(serde_json::Value::Number(_)) => Some(json.to_owned()),
+        _ => None,
     }
 }
 
@@ -316,6 +321,19 @@ mod tests {
         let value = |text| Argument::Value(Payload::from_json(text));
         assert_eq!(read(Type::Any, "hello there"), value("\"hello there\""));
         assert_eq!(read(Type::Any, r#"{"a":1}"#), value(r#"{"a":1}"#));
+    }
+
+    #[test]
+    fn refusal_names_the_accepted_type() {
+        for (of, json, expected) in [
+            (Type::Count, "true", "p must be a whole number"),
+            (Type::Count, "\"x\"", "p must be a whole number"),
+            (Type::Seconds, "[]", "p must be a whole number of seconds"),
+            (Type::Text, "{}", "p must be a string"),
+        ] {
+            let error = Parameter::new("p", of).read(Some(json), "1").unwrap_err();
+            assert_eq!(&*error.message, expected, "{json}");
+        }
     }
 
     #[test]

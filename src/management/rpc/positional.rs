@@ -6,7 +6,7 @@ use std::borrow::Cow;
 use serde_json::Value;
 use serde_json::value::RawValue;
 
-use super::method::{Method, wrong};
+use super::method::{Method, Type, wrong};
 use turntable_core::packet::ErrorBody;
 
 /// The named parameters of a call whose arguments are a JSON object, which is them, or a list in
@@ -38,6 +38,14 @@ pub(crate) fn of_texts(method: &Method, texts: &[String]) -> Result<String, Erro
     let values: Vec<Cow<'_, str>> = values
         .map(|(text, of)| of.map_or(text.into(), |of| of.json_of(text)))
         .collect();
+    for (parameter, value) in method.parameters.iter().zip(&values) {
+        // It would be no field of the object.
+        if serde_json::from_str::<&RawValue>(value).is_err() {
+            let is_list = parameter.of == Type::Users;
+            let what = if is_list { "a list" } else { "an object" };
+            return Err(wrong(format!("{} must be {what} in JSON", parameter.name)));
+        }
+    }
     object(method, &values)
 }
 
@@ -88,5 +96,7 @@ mod tests {
         assert_eq!(publish, r#"{"userId":"7","message":{"a":1}}"#);
         assert_eq!(of("getPresence", &["7"]).unwrap(), r#"{"userIds":["7"]}"#);
         assert!(of("unban", &["7", "8"]).is_err());
+        let error = of("setAttributes", &["7", "{bad"]).unwrap_err();
+        assert_eq!(&*error.message, "attributes must be an object in JSON");
     }
 }
