@@ -70,7 +70,7 @@ impl State {
     }
 
     /// Whether the file, as it was read last, is not the one in force.
-    fn file_differs(&self) -> bool {
+    pub(super) fn file_differs(&self) -> bool {
         let file = self.sources.file.as_ref().map(|file| &file.text);
         self.sources.file.is_some() && file != self.disk.as_ref()
     }

@@ -49,10 +49,12 @@ impl LiveConfiguration {
         let stamp = std::fs::metadata(&path).ok().as_ref().map(Stamp::of);
         match watch.look(stamp) {
             Found::Nothing => {}
-            Found::Missing => log::warn!(
-                "{} is gone: the configuration stays in force as it is",
-                path.display()
-            ),
+            Found::Missing => {
+                let gone = "it is gone; the configuration stays in force as it is";
+                let fault = io::Error::new(io::ErrorKind::NotFound, gone);
+                let mut state = self.state.lock();
+                self.refuse(&mut state, &path, &fault, (Source::File, SERVER));
+            }
             Found::Settled => self.read_saved(&path),
         }
         watch.pause()
@@ -66,6 +68,10 @@ impl LiveConfiguration {
         if let Ok(text) = &read
             && state.disk.as_deref() == Some(text)
         {
+            // One that was gone is there again.
+            if !state.file_differs() {
+                state.refused.take_if(|refused| refused.source == source);
+            }
             return;
         }
         if let Ok(text) = &read {
