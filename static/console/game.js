@@ -1,6 +1,6 @@
 /** One room: who is in it and how late they are, its clock, its settings, and its actions as they come. */
 
-import { element } from "./dom.js";
+import { element, setText } from "./dom.js";
 import { changeButton } from "./confirm.js";
 import { bytes, count, duration, moment, number, pretty } from "./format.js";
 import { heading } from "./page.js";
@@ -13,7 +13,7 @@ const ACTIONS_MAX = 200;
 /** @param {import("./page.js").Page} page  @returns {import("./page.js").View} */
 export function game({ api, route, refresh }) {
   const channelId = route.path[1];
-  const known = { members: 0, seen: 0, since_ms: 0, actions: /** @type {{number: number, action: any}[]} */ ([]) };
+  const known = { members: 0, seen: 0, since_ms: 0, gap: false, actions: /** @type {{number: number, action: any}[]} */ ([]) };
   const facts = new Facts("game-facts");
   const settings = element("pre.result", { tabindex: "0", "aria-label": "Settings" });
   const gaps = element("p.small.muted", { role: "status" });
@@ -59,7 +59,7 @@ export function game({ api, route, refresh }) {
       const report = await api.call("game/get", { channelId });
       known.members = report.members.length;
       // Another room of the same id counts from the beginning.
-      if (report.since_ms !== known.since_ms) Object.assign(known, { since_ms: report.since_ms, seen: 0, actions: [] });
+      if (report.since_ms !== known.since_ms) Object.assign(known, { since_ms: report.since_ms, seen: 0, gap: false, actions: [] });
       facts.show([
         ["Game", report.game || "generic"],
         ["Since", moment(report.since_ms)],
@@ -74,7 +74,8 @@ export function game({ api, route, refresh }) {
       if (settings.textContent !== text) settings.textContent = text;
       members.show(report.members);
       const recent = await api.call("game/getActions", known.seen > 0 ? { channelId, since: known.seen } : { channelId });
-      if (!recent.complete) gaps.textContent = `Of ${number(recent.total)} actions the room retains the last ones alone.`;
+      known.gap ||= !recent.complete;
+      if (known.gap) setText(gaps, `Of ${number(recent.total)} actions the room retains the last ones alone.`);
       known.seen = recent.total;
       known.actions = [...known.actions, ...recent.actions].slice(-ACTIONS_MAX);
       actions.show([...known.actions].reverse());

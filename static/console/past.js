@@ -1,7 +1,7 @@
 /** The past of sessions: what happened to one, in order, and why those ended that are over. */
 
 import { element } from "./dom.js";
-import { duration, milliseconds, moment, number } from "./format.js";
+import { count, duration, milliseconds, moment, number } from "./format.js";
 import { link } from "./route.js";
 import { Table } from "./table.js";
 
@@ -38,6 +38,9 @@ import { Table } from "./table.js";
  * @property {number} [repeated]
  */
 
+/** Bytes of a message that the server retains, up to the last whole character. */
+const MESSAGE_BYTES = 200;
+
 /** Who or what ended a session. @type {Record<string, string>} */
 const CAUSES = {
   client: "its client left, with bye",
@@ -64,7 +67,8 @@ function closeText({ code, reason }) {
 
 /** @param {NotedError} error */
 export function errorText({ code, command, message }) {
-  return `${code}${command ? ` to ${command}` : ""}: ${message}`;
+  const isCut = new TextEncoder().encode(message).length > MESSAGE_BYTES - 4;
+  return `${code}${command ? ` to ${command}` : ""}: ${message}${isCut ? "…" : ""}`;
 }
 
 /** Why a session ended, in a sentence. @param {Ended} ended */
@@ -107,7 +111,7 @@ function what({ event, transport, address, room, channel, close, cause, error, r
     case "dropped": return close ? `the server closed the connection with ${closeText(close)}` : "the connection was lost";
     case "joined":
     case "left": return room ?? channel ?? "";
-    case "error": return (error ? errorText(error) : "") + (repeated ? `; the error before came ${number(repeated)} times more` : "");
+    case "error": return (error ? errorText(error) : "") + (repeated ? `; the error before came ${count(repeated, "time")} more` : "");
     case "ended": return causeText(cause) + (close ? `; closed with ${closeText(close)}` : "");
     default: return JSON.stringify({ transport, address, room, channel, close, cause, error });
   }
