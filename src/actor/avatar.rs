@@ -81,6 +81,7 @@ impl OwnerActor for Avatar {
     fn make(shared: &Shared, user: UserId, is_replacement: bool) -> Self {
         let mut model = Model::new(shared.last_seen.borrow().get(&user));
         model.watchers = shared.watchers.borrow_mut().take(&user);
+        model.put_invites(shared.absent_invites.borrow_mut().take(&user));
         Self {
             shared: shared.clone(),
             user,

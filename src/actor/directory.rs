@@ -104,46 +104,19 @@ impl Directory {
     }
 
     fn call_avatar(&mut self, user: UserId, call: AvatarCall) {
-        if !self.avatars.has(&user) {
-            match call {
-                AvatarCall::Watch { gateway } => return self.watch_absent(user, gateway),
-                // It comes late: the replacement has ended.
-                AvatarCall::Announce {
-                    gateway,
-                    is_watching: true,
-                    ref sessions,
-                    ..
-                } if sessions.is_empty() => return self.watch_absent(user, gateway),
-                AvatarCall::Unwatch { gateway } => {
-                    let mut watchers = self.shared.watchers.borrow_mut();
-                    return watchers.remove(&user, gateway);
-                }
-                AvatarCall::Lookup { gateway, ticket } => {
-                    return self.look_up_absent(user, gateway, ticket);
-                }
-                AvatarCall::Erase { .. } => {
-                    self.shared.last_seen.borrow_mut().remove(&user);
-                }
-                AvatarCall::Publish { requester, .. } => {
-                    return self.shared.answer(requester, Ok(Answer::Count(0)));
-                }
-                // Nothing to undo on an avatar that is gone.
-                AvatarCall::Remove { .. }
-                | AvatarCall::Detach { .. }
-                | AvatarCall::InviteAnswered { .. }
-                | AvatarCall::Playing { playing: false, .. }
-                | AvatarCall::Watching { .. }
-                | AvatarCall::WatchedBy { .. }
-                | AvatarCall::Mutual { .. }
-                | AvatarCall::Tell(_) => return,
-                _ => {}
-            }
+        let (user, call) = if self.avatars.has(&user) {
+            (user, call)
+        } else {
+            let Some((user, call)) = self.of_absent(user, call) else {
+                return;
+            };
             let max = self.shared.settings().presence.avatars_max;
             if self.avatars.are_full(max) && call.announced_by().is_none() {
                 let pending = call.pending();
                 return self.shared.full(pending, "presence.avatars_max", max);
             }
-        }
+            (user, call)
+        };
         if let Err(call) = self.avatars.call(&self.shared, user, call, None) {
             self.shared.not_done(call.pending());
         }

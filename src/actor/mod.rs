@@ -5,6 +5,7 @@
 //! model and applies its effects. Calls come in through the directories;
 //! answers and events go out over the [`Bus`], one message per gateway.
 
+mod absent_invites;
 pub mod avatar;
 pub mod beginning;
 pub mod channel;
@@ -63,6 +64,7 @@ use turntable_core::pending::Pending;
 use turntable_core::reason::ErrorCode;
 use turntable_wire::frame;
 
+use absent_invites::AbsentInvites;
 use directory::{Directory, Lost, Unused};
 use playing::Playing;
 use prefixes::Prefixes;
@@ -138,6 +140,8 @@ pub struct Surroundings {
     pub last_seen: RefCell<LastSeen>,
     /// Who watches users without an avatar.
     watchers: RefCell<Watchers>,
+    /// Invites of users without an avatar.
+    absent_invites: RefCell<AbsentInvites>,
     /// Bytes of the last actions that rooms of this worker retain.
     recent_bytes: Rc<Cell<usize>>,
     /// Services that are switched off, which a lost one's replacement has to know.
@@ -187,6 +191,7 @@ impl Surroundings {
             playing: RefCell::default(),
             last_seen: RefCell::new(last_seen),
             watchers: RefCell::new(watchers),
+            absent_invites: RefCell::default(),
             recent_bytes: Rc::default(),
             services_off: RefCell::default(),
             message_ids: RefCell::default(),

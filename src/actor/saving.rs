@@ -59,6 +59,20 @@ pub struct SavedAvatar {
     pub(super) added: Vec<Box<str>>,
 }
 
+impl SavedAvatar {
+    /// Of a user that has no avatar.
+    pub(super) const fn of_absent(model: AvatarSnapshot) -> Self {
+        Self {
+            model,
+            is_known: false,
+            is_made: false,
+            is_unloaded: false,
+            is_reported: false,
+            added: Vec::new(),
+        }
+    }
+}
+
 /// A room, and what its actor knows beside it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct SavedRoom {

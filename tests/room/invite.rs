@@ -74,6 +74,30 @@ fn invite_of_offline_user_waits_and_is_delivered_once() {
 }
 
 #[test]
+fn users_that_are_only_invited_have_no_avatar() {
+    let server = Server::start();
+    let mut mel = server.user("1:1");
+    let users: Vec<String> = (0..32).map(|number| format!("2:{number}")).collect();
+    let invited: Vec<&str> = users.iter().map(String::as_str).collect();
+    invite(&mut mel, "r", &invited);
+    // The owners of these users have got the invites before.
+    let found = mel.request("lookup", json!(users));
+    assert_eq!(found["2:0"]["state"], "offline");
+    assert_eq!(server.metric(AVATARS), 1.0);
+    let mut pomke = server.user("2:31");
+    assert_eq!(pomke.expect("invite"), invitation("r"));
+    // Those of a user that has gone wait in the same way.
+    pomke.bye();
+    server.await_metric(AVATARS, 1.0);
+    invite(&mut mel, "s", &["2:31"]);
+    mel.request("lookup", json!(["2:31"]));
+    assert_eq!(server.metric(AVATARS), 1.0);
+    let mut pomke = server.user("2:31");
+    assert_eq!(pomke.expect("invite"), invitation("s"));
+    pomke.expect_nothing_pending();
+}
+
+#[test]
 fn disconnected_user_gets_invite_on_resume() {
     let server = Server::start();
     let mut pomke = server.connect();

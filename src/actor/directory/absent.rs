@@ -1,5 +1,5 @@
 //! Users without an avatar: those who watch them, or look for them, get what the store
-//! has of them.
+//! has of them; invites of them wait for their avatar.
 
 use std::sync::Arc;
 
@@ -12,10 +12,10 @@ use crate::actor::saving::RestoreWatched;
 use crate::store::{Loaded, Stored};
 use turntable_core::backup::Attributes;
 use turntable_core::call::AvatarCall;
-use turntable_core::delivery::Delivery;
+use turntable_core::delivery::{Answer, Delivery};
 use turntable_core::id::UserId;
 use turntable_core::key::GatewayId;
-use turntable_core::model::avatar::absent_profile;
+use turntable_core::model::avatar::{StoredInvite, absent_profile};
 use turntable_core::packet::{LookupEntry, Presence};
 
 /// The store has the attributes of an absent user.
@@ -56,8 +56,62 @@ impl Drop for Loads {
 }
 
 impl Directory {
+    /// Carries out a call to a user that has no avatar, where it needs none; else it is
+    /// returned.
+    pub(super) fn of_absent(&self, user: UserId, call: AvatarCall) -> Option<(UserId, AvatarCall)> {
+        match call {
+            AvatarCall::Watch { gateway } => self.watch_absent(user, gateway),
+            // It comes late: the replacement has ended.
+            AvatarCall::Announce {
+                gateway,
+                is_watching: true,
+                ref sessions,
+                ..
+            } if sessions.is_empty() => self.watch_absent(user, gateway),
+            AvatarCall::Unwatch { gateway } => {
+                self.shared.watchers.borrow_mut().remove(&user, gateway);
+            }
+            AvatarCall::Lookup { gateway, ticket } => self.look_up_absent(user, gateway, ticket),
+            AvatarCall::Invite {
+                channel,
+                from,
+                until_ms,
+            } => {
+                let stored_max = self.shared.settings().presence.invites_stored_max;
+                let invite = StoredInvite {
+                    channel,
+                    from,
+                    until_ms,
+                };
+                let mut invites = self.shared.absent_invites.borrow_mut();
+                invites.add(user, invite, stored_max);
+            }
+            AvatarCall::InviteAnswered { channel } => {
+                let mut invites = self.shared.absent_invites.borrow_mut();
+                invites.remove(&user, &channel);
+            }
+            AvatarCall::Erase { .. } => {
+                self.shared.last_seen.borrow_mut().remove(&user);
+                return Some((user, call));
+            }
+            AvatarCall::Publish { requester, .. } => {
+                self.shared.answer(requester, Ok(Answer::Count(0)));
+            }
+            // Nothing to undo on an avatar that is gone.
+            AvatarCall::Remove { .. }
+            | AvatarCall::Detach { .. }
+            | AvatarCall::Playing { playing: false, .. }
+            | AvatarCall::Watching { .. }
+            | AvatarCall::WatchedBy { .. }
+            | AvatarCall::Mutual { .. }
+            | AvatarCall::Tell(_) => {}
+            call => return Some((user, call)),
+        }
+        None
+    }
+
     /// A gateway watches a user that has no avatar.
-    pub(super) fn watch_absent(&self, user: UserId, gateway: GatewayId) {
+    fn watch_absent(&self, user: UserId, gateway: GatewayId) {
         let mut watchers = self.shared.watchers.borrow_mut();
         watchers.add(user.clone(), gateway);
         match self.shared.store.get(&user) {
@@ -70,7 +124,7 @@ impl Directory {
     }
 
     /// Answers a lookup of a user that has no avatar.
-    pub(super) fn look_up_absent(&self, user: UserId, gateway: GatewayId, ticket: u64) {
+    fn look_up_absent(&self, user: UserId, gateway: GatewayId, ticket: u64) {
         match self.shared.store.get(&user) {
             Some(stored) => self.found_absent(user, &stored, gateway, ticket),
             None => self.load_absent(&user, gateway, Some(ticket)),

@@ -68,6 +68,7 @@ impl Directory {
         let settings = self.shared.settings();
         let (totals, now_ms) = (&self.shared.totals, clock::now_ms());
         totals.survey(&settings.room, now_ms);
+        self.shared.absent_invites.borrow_mut().sweep(now_ms);
         let (channel, room) = (&settings.channel, &settings.room);
         totals.beginnings.sweep(channel, room, now_ms);
     }

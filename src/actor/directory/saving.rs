@@ -10,7 +10,10 @@ use crate::actor::saving::{
     RestoreOwners, Restored, Save, SaveOthers, SaveRooms, SavedAvatar, SavedChannel, SavedOwners,
     SavedRoom,
 };
+use crate::clock;
 use turntable_core::call::Call;
+use turntable_core::id::UserId;
+use turntable_core::model::avatar::{Avatar as Model, StoredInvites};
 use turntable_core::packet::ErrorBody;
 use turntable_core::pending::Pending;
 use turntable_core::reason::ErrorCode;
@@ -54,6 +57,19 @@ impl Directory {
         );
         self.refuse(pending, error);
     }
+
+    /// Users that have invites and no avatar are saved as avatars that have nothing else.
+    fn invited_as_avatars(&self) -> Vec<(UserId, SavedAvatar)> {
+        let (invites, last_seen) = (&self.shared.absent_invites, &self.shared.last_seen);
+        let (invites, last_seen) = (invites.borrow(), last_seen.borrow());
+        let save = |(user, invites): (&UserId, &StoredInvites)| {
+            let mut model = Model::new(last_seen.get(user));
+            model.put_invites(invites.clone());
+            let saved = SavedAvatar::of_absent(model.save(clock::now_ms()));
+            (user.clone(), saved)
+        };
+        invites.iter().map(save).collect()
+    }
 }
 
 impl Handler<SaveRooms> for Directory {
@@ -78,9 +94,12 @@ impl Handler<SaveOthers> for Directory {
         self.saved = Saved::All;
         let avatars = self.avatars.ask_all::<Save<SavedAvatar>>();
         let channels = self.channels.ask_all::<Save<SavedChannel>>();
+        let invited = self.invited_as_avatars();
         Box::pin(async move {
+            let mut avatars = those(avatars.await);
+            avatars.extend(invited);
             SavedOwners {
-                avatars: those(avatars.await),
+                avatars,
                 channels: those(channels.await),
                 ..SavedOwners::default()
             }
@@ -101,6 +120,11 @@ impl Handler<RestoreOwners> for Directory {
             self.note_path(id);
         }
         for (user, saved) in owners.avatars {
+            if let Some(invites) = saved.model.invites_alone(clock::now_ms()) {
+                shared.absent_invites.borrow_mut().put(user, invites);
+                put += 1;
+                continue;
+            }
             let make = || Avatar::restore(&shared, user.clone(), saved);
             put += usize::from(self.avatars.put(user.clone(), make));
         }

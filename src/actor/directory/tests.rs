@@ -210,19 +210,18 @@ fn attach(number: u32) -> (Caller, AvatarCall) {
     (caller, attach)
 }
 
-/// Invites the user, whose avatar has to store that.
-fn invite(directory: &Addr<Directory>) {
-    let invite = AvatarCall::Invite {
+/// Has the user play in a room, or not any more: its avatar has to remember that.
+fn play(directory: &Addr<Directory>, playing: bool) {
+    let playing = AvatarCall::Playing {
         channel: ChannelId::parse("r").unwrap(),
-        from: UserId::parse("1:2").unwrap(),
-        until_ms: clock::now_ms() + 60_000,
+        playing,
     };
-    call(directory, 0, Call::Avatar(user(), invite));
+    call(directory, 0, Call::Avatar(user(), playing));
 }
 
 /// Has an avatar that is watched fail.
 async fn lose(notes: &Notes, directory: &Addr<Directory>) {
-    invite(directory);
+    play(directory, true);
     watch(directory, 0);
     let seen = |delivery: &Delivery| matches!(delivery, Delivery::Presence { .. }).then_some(());
     notes.first(seen).await;
@@ -329,7 +328,8 @@ async fn watchers_of_absent_users_need_no_avatar_and_see_the_user_come_and_go() 
 async fn watchers_outlive_the_loss_of_an_avatar_and_its_end() {
     let (notes, directory, metrics) = start_counted();
     lose(&notes, &directory).await;
-    // Its invite is lost with it, so the replacement ends once it knows its watchers.
+    // The replacement ends once it knows its watchers.
+    play(&directory, false);
     announce(&directory, 0, 1);
     announce(&directory, 1, 1);
     let avatars = metrics.actors("avatar");

@@ -14,7 +14,7 @@ use std::num::NonZeroU64;
 
 use smallvec::SmallVec;
 
-pub use extras::{AttributeChanges, StoredInvite};
+pub use extras::{AttributeChanges, StoredInvite, StoredInvites};
 pub use profile::absent_profile;
 pub use snapshot::AvatarSnapshot;
 
@@ -379,7 +379,7 @@ impl Avatar {
         if let Some(extras) = &mut self.extras {
             extras.note = None;
             extras.profile = None;
-            extras.invites.clear();
+            extras.invites = StoredInvites::default();
         }
     }
 

@@ -26,7 +26,7 @@ async fn answered(notes: &Notes, of: u64) -> Result<(), ErrorCode> {
 #[actix_rt::test]
 async fn call_to_a_saved_owner_is_refused() {
     let (notes, directory) = start();
-    invite(&directory);
+    play(&directory, true);
     attributes(&directory, user(), 1);
     answered(&notes, 1).await.unwrap();
     directory.send(SaveRooms).await.unwrap();
@@ -46,7 +46,7 @@ async fn call_to_a_saved_owner_is_refused() {
 #[actix_rt::test]
 async fn owner_that_began_before_it_was_restored_is_not_counted() {
     let (notes, before) = start();
-    invite(&before);
+    play(&before, true);
     attributes(&before, user(), 1);
     answered(&notes, 1).await.unwrap();
     let saved = before.send(SaveOthers).await.unwrap();
@@ -58,11 +58,36 @@ async fn owner_that_began_before_it_was_restored_is_not_counted() {
 }
 
 #[actix_rt::test]
+async fn invites_of_absent_users_are_restored_without_avatars() {
+    let (_, before) = start();
+    let channel = ChannelId::parse("r").unwrap();
+    let invite = AvatarCall::Invite {
+        channel: channel.clone(),
+        from: UserId::parse("1:2").unwrap(),
+        until_ms: clock::now_ms() + 60_000,
+    };
+    call(&before, 0, Call::Avatar(user(), invite));
+    let saved = before.send(SaveOthers).await.unwrap();
+    assert_eq!(saved.avatars.len(), 1);
+    let (notes, after, metrics) = start_counted();
+    assert_eq!(after.send(RestoreOwners(saved)).await.unwrap(), 1);
+    assert_eq!(metrics.actors("avatar").get(), 0);
+    let (_, begin) = attach(1);
+    call(&after, 0, Call::Avatar(user(), begin));
+    let invited = |delivery: &Delivery| match delivery {
+        Delivery::Send { frame, .. } => Some(String::from_utf8_lossy(frame.v1()).into_owned()),
+        _ => None,
+    };
+    let invited = notes.first(invited).await;
+    assert!(invited.contains("\"invite\""), "{invited}");
+}
+
+#[actix_rt::test]
 async fn watched_users_are_restored_with_what_the_store_has_of_them() {
     let store = Arc::new(Slow::default());
     let (notes, directory, metrics) = start_with(store.clone());
-    // It has an avatar, for the invite.
-    invite(&directory);
+    // It has an avatar, for the room.
+    play(&directory, true);
     let id = |text: &str| UserId::parse(text).unwrap();
     let (named, unknown) = (id("2:named"), id("2:unknown"));
     let watched = RestoreWatched {

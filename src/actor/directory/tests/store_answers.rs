@@ -7,7 +7,7 @@ async fn store_that_failed_is_asked_again_by_the_next_session() {
     let store = Arc::new(Slow::default());
     let (notes, directory, _) = start_with(store.clone());
     // It outlives the session that was refused.
-    invite(&directory);
+    play(&directory, true);
     let (_, begin) = attach(1);
     call(&directory, 0, Call::Avatar(user(), begin));
     store.answer(Err(Unavailable)).await;
@@ -36,7 +36,7 @@ async fn avatar_that_waits_for_the_store_is_counted() {
     let store = Arc::new(Slow::default());
     let (notes, directory, _) = start_with(store.clone());
     let awaited = || notes.1.get().unwrap().awaited();
-    invite(&directory);
+    play(&directory, true);
     let (_, begin) = attach(1);
     call(&directory, 0, Call::Avatar(user(), begin));
     eventually("it waits", || awaited() == 1).await;

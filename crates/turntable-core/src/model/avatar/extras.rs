@@ -22,6 +22,53 @@ pub struct StoredInvite {
     pub until_ms: u64,
 }
 
+/// Invites that wait for a user, the oldest first.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct StoredInvites(Vec<StoredInvite>);
+
+impl StoredInvites {
+    /// Adds one, in the place of one to the same room; the oldest goes first over `max`.
+    pub fn add(&mut self, invite: StoredInvite, max: usize) {
+        self.remove(&invite.channel);
+        if max == 0 {
+            return;
+        }
+        if self.0.len() >= max {
+            self.0.remove(0);
+        }
+        // Most users have one.
+        self.0.reserve_exact(1);
+        self.0.push(invite);
+    }
+
+    /// The invite to `channel` is answered or void.
+    pub fn remove(&mut self, channel: &ChannelId) {
+        self.0.retain(|known| known.channel != *channel);
+    }
+
+    /// Forgets those that are void.
+    pub fn expire(&mut self, now_ms: u64) {
+        self.0.retain(|invite| now_ms < invite.until_ms);
+    }
+
+    /// Whether there are none.
+    #[must_use]
+    pub const fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// All of them.
+    pub fn iter(&self) -> impl Iterator<Item = &StoredInvite> {
+        self.0.iter()
+    }
+}
+
+impl FromIterator<StoredInvite> for StoredInvites {
+    fn from_iter<I: IntoIterator<Item = StoredInvite>>(invites: I) -> Self {
+        Self(invites.into_iter().collect())
+    }
+}
+
 /// A change of attributes: name and new value, `None` removes.
 pub type AttributeChanges = Vec<(Box<str>, Option<Payload>)>;
 
@@ -35,7 +82,7 @@ pub(super) struct Extras {
     pub(super) attributes: Option<Attributes>,
     /// The public ones of them, as others see them.
     pub(super) profile: Option<Attributes>,
-    pub(super) invites: Vec<StoredInvite>,
+    pub(super) invites: StoredInvites,
 }
 
 /// The extras of an avatar that has none.
@@ -44,27 +91,26 @@ pub(super) const NO_EXTRAS: &Extras = &Extras {
     note: None,
     attributes: None,
     profile: None,
-    invites: Vec::new(),
+    invites: StoredInvites(Vec::new()),
 };
 
 impl Avatar {
     /// Stores an invite for later; the oldest goes first over `stored_max`.
     pub fn store_invite(&mut self, invite: StoredInvite, stored_max: usize) {
-        self.drop_invite(&invite.channel);
-        if stored_max == 0 {
-            return;
+        self.extras_mut().invites.add(invite, stored_max);
+    }
+
+    /// The avatar begins with these invites.
+    pub fn put_invites(&mut self, invites: StoredInvites) {
+        if !invites.is_empty() {
+            self.extras_mut().invites = invites;
         }
-        let invites = &mut self.extras_mut().invites;
-        if invites.len() >= stored_max {
-            invites.remove(0);
-        }
-        invites.push(invite);
     }
 
     /// The invite to `channel` is answered or void.
     pub fn drop_invite(&mut self, channel: &ChannelId) {
         if let Some(extras) = &mut self.extras {
-            extras.invites.retain(|known| known.channel != *channel);
+            extras.invites.remove(channel);
         }
     }
 
@@ -72,7 +118,7 @@ impl Avatar {
     pub fn take_invites(&mut self, now_ms: u64) -> Vec<StoredInvite> {
         self.expire_invites(now_ms);
         match &mut self.extras {
-            Some(extras) => std::mem::take(&mut extras.invites),
+            Some(extras) => std::mem::take(&mut extras.invites).0,
             None => Vec::new(),
         }
     }
@@ -80,7 +126,7 @@ impl Avatar {
     /// Forgets the invites that are void.
     pub fn expire_invites(&mut self, now_ms: u64) {
         if let Some(extras) = &mut self.extras {
-            extras.invites.retain(|invite| now_ms < invite.until_ms);
+            extras.invites.expire(now_ms);
         }
     }
 

@@ -5,7 +5,7 @@ use std::num::NonZeroU64;
 
 use serde::{Deserialize, Serialize};
 
-use super::extras::{Extras, StoredInvite};
+use super::extras::{Extras, StoredInvite, StoredInvites};
 use super::{Avatar, Seat};
 use crate::backup::Attributes;
 use crate::id::{ChannelId, UserId};
@@ -93,17 +93,12 @@ impl Avatar {
             status: saved.status,
             idle: saved.is_idle,
         };
-        let invite = |saved: InviteSnapshot| StoredInvite {
-            channel: saved.channel,
-            from: saved.from,
-            until_ms: remaining::from_now(saved.remaining_ms, now_ms),
-        };
         let extras = Extras {
             playing: snapshot.playing,
             note: snapshot.note,
             attributes: snapshot.attributes,
             profile: snapshot.profile,
-            invites: snapshot.invites.into_iter().map(invite).collect(),
+            invites: restored(snapshot.invites, now_ms),
         };
         Self {
             seats: snapshot.sessions.into_iter().map(seat).collect(),
@@ -116,6 +111,25 @@ impl Avatar {
             watchers: snapshot.watchers.into_iter().collect(),
         }
     }
+}
+
+impl AvatarSnapshot {
+    /// The invites, where the user had nothing else that needs an avatar: its attributes are
+    /// in the store.
+    #[must_use]
+    pub fn invites_alone(&self, now_ms: u64) -> Option<StoredInvites> {
+        let is_absent = self.sessions.is_empty() && self.playing.is_empty();
+        (is_absent && !self.invites.is_empty()).then(|| restored(self.invites.clone(), now_ms))
+    }
+}
+
+fn restored(invites: Vec<InviteSnapshot>, now_ms: u64) -> StoredInvites {
+    let invite = |saved: InviteSnapshot| StoredInvite {
+        channel: saved.channel,
+        from: saved.from,
+        until_ms: remaining::from_now(saved.remaining_ms, now_ms),
+    };
+    invites.into_iter().map(invite).collect()
 }
 
 impl Extras {
