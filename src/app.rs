@@ -384,6 +384,7 @@ impl Node {
             disabled: Default::default(),
             offered: Default::default(),
             reach: Default::default(),
+            sockets: Default::default(),
         });
         let all = Arc::downgrade(&shared);
         shared.portal.on_revoked(move |revocation| {
@@ -391,8 +392,8 @@ impl Node {
                 shared.end_revoked(revocation);
             }
         });
-        let offered = shared.offered.clone();
         Ok(Self {
+            totals: Arc::new(Totals::new(metrics.clone(), shared.offered.clone())),
             shared,
             settings,
             store,
@@ -401,7 +402,6 @@ impl Node {
             owners,
             bus,
             directories: Arc::default(),
-            totals: Arc::new(Totals::new(metrics.clone(), offered)),
             started: Arc::default(),
             boot,
         })

@@ -55,6 +55,7 @@ pub mod work;
 use std::collections::VecDeque;
 use std::net::IpAddr;
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 
 use actix::{Actor, AsyncContext, Context};
 use prometheus_client::metrics::counter::Counter;
@@ -148,6 +149,8 @@ pub struct Shared {
     pub offered: Arc<Offered>,
     /// How many sessions are on each topic.
     pub(crate) reach: Arc<Reach>,
+    /// Sockets that the gateways have. A connection that polls has none.
+    pub sockets: AtomicU64,
 }
 
 impl Shared {

@@ -114,6 +114,7 @@ pub(crate) fn shared(owners: &Arc<Noted>) -> Arc<Shared> {
         disabled: Default::default(),
         offered: Default::default(),
         reach: Default::default(),
+        sockets: Default::default(),
     })
 }
 

@@ -65,10 +65,10 @@ impl Places {
         usize::try_from(each).unwrap_or(usize::MAX).max(1)
     }
 
-    /// Connections with a place. The gateways' polls have no file, so this is rather too
-    /// many.
+    /// Files that connections have open. A session that polls has none of its own: its
+    /// requests come over HTTP connections.
     fn placed(&self, shared: &Shared) -> u64 {
-        self.connections.total() + shared.limits.total()
+        self.connections.total() + shared.sockets.load(Ordering::Relaxed)
     }
 
     /// Gives a connection a place. A trusted proxy has no bound of its own, because
@@ -87,6 +87,7 @@ impl Places {
         } else {
             settings.connections_per_address_max
         };
+        // Sessions that poll count beside their HTTP connections: this may be too many.
         let has_share = || {
             let count = self.connections.count(address) + shared.limits.count(address);
             is_proxy || u64::from(count) < self.share_max

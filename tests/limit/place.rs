@@ -1,12 +1,15 @@
 //! Places of HTTP connections: in all, by address, and by the address that a proxy names.
 
-use std::io::Write;
+use std::io::{Read, Write};
 use std::time::Instant;
+
+use serde_json::json;
 
 use turntable_testkit::http::try_request;
 use turntable_testkit::http_connection::HttpConnection;
-use turntable_testkit::metric::HTTP_CONNECTIONS;
-use turntable_testkit::websocket::handshake;
+use turntable_testkit::metric::{CONNECTIONS, HTTP_CONNECTIONS};
+use turntable_testkit::poll::call;
+use turntable_testkit::websocket::{connect_from, handshake};
 use turntable_testkit::{DEADLINE, Server, http, request};
 
 const HEALTH: &str = "/health/live";
@@ -20,11 +23,7 @@ fn one_address_does_not_take_all_places() {
         let _ = connection.0.write_all(b"GET / HT");
         idle.push(connection);
     }
-    let other = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).unwrap();
-    let from: std::net::SocketAddr = ([127, 0, 0, 2], 0).into();
-    other.bind(&from.into()).unwrap();
-    other.connect(&server.address.into()).unwrap();
-    let mut other = HttpConnection(other.into());
+    let mut other = HttpConnection(connect_from(server.address, [127, 0, 0, 2]));
     other.send("GET /four/ HTTP/1.1\r\nHost: localhost\r\n\r\n");
     assert_eq!(other.answer().status, 200);
 }
@@ -71,6 +70,38 @@ fn files_are_left_for_the_operator() {
     }
     server.await_metric(HTTP_CONNECTIONS, 0.0);
     server.user("1:1").expect_nothing_pending();
+}
+
+#[test]
+fn sessions_that_poll_take_no_files_beside_their_connections() {
+    // About 220 connections have a place.
+    let server = Server::limited_to_files(400);
+    let mut polling = Vec::new();
+    for number in 0..180_u8 {
+        let mut connection =
+            HttpConnection(connect_from(server.address, [127, 0, 0, 2 + number % 4]));
+        let claim = call("$av:idme", json!(format!("1:{number}")), 1);
+        let answer = connection.post("/poll", "", &json!([claim]).to_string());
+        assert_eq!(answer.status, 200, "{number}: {}", answer.text());
+        polling.push(connection);
+    }
+    server.await_metric(CONNECTIONS, 180.0);
+    drop(polling);
+    server.await_metric(HTTP_CONNECTIONS, 0.0);
+    // Sockets of WebSockets do have one each.
+    let mut sockets = Vec::new();
+    let refused = (0..300_u16).find(|number| {
+        let last = 2 + (number % 4) as u8;
+        let mut socket = HttpConnection(connect_from(server.address, [127, 0, 0, last]));
+        socket.send(&handshake("/ws", ""));
+        let mut status = [0; 12];
+        socket.0.read_exact(&mut status).unwrap();
+        sockets.push(socket);
+        !status.ends_with(b"101")
+    });
+    let opened = refused.unwrap();
+    assert!((200..230).contains(&opened), "{opened}");
+    assert_eq!(server.manage(HEALTH).status, 200);
 }
 
 #[test]

@@ -1,6 +1,8 @@
 //! Connections in their table: put in, given a socket, parted from their session,
 //! closed and released.
 
+use std::sync::atomic::Ordering;
+
 use mio::{Interest, Registry, Token};
 
 use crate::clock;
@@ -118,6 +120,8 @@ impl Gateway {
             self.shared.peers.put_connection(name, self.id.worker, key);
         }
         let io = self.connections.get_mut(key).and_then(|c| c.io.as_mut());
+        let sockets = u64::from(io.is_some());
+        self.shared.sockets.fetch_add(sockets, Ordering::Relaxed);
         let bytes = self.settings.send_buffer_bytes;
         let registered = io.map(|io| register(&self.registry, key, io, bytes));
         if let Some(Err(error)) = registered {
@@ -175,6 +179,7 @@ impl Gateway {
         }
         if let Some(connection) = self.connections.get_mut(key) {
             connection.io = Some(io);
+            self.shared.sockets.fetch_add(1, Ordering::Relaxed);
             connection.queue.set_blocked(false);
             connection.is_read_closed = false;
             self.lists.dirty.push(key);
@@ -184,6 +189,7 @@ impl Gateway {
     /// Parts a connection with its socket, which closes unless it is used on.
     pub(crate) fn take_socket(&mut self, key: ConnKey) -> Option<Io> {
         let mut io = self.connections.get_mut(key)?.io.take()?;
+        self.shared.sockets.fetch_sub(1, Ordering::Relaxed);
         let _ = self.registry.deregister(io.source());
         Some(io)
     }
