@@ -15,6 +15,7 @@ use rustls::ServerConfig;
 use crate::gateway::Shared;
 use crate::gateway::admission::IncompleteShare;
 use crate::http::flow::FlowLimits;
+use crate::http::handshake_turn::in_turns;
 use crate::http::network;
 use crate::http::places::Places;
 use crate::http::proxy_protocol::{self, Origin};
@@ -148,7 +149,7 @@ impl Acceptor {
         share: &mut IncompleteShare,
     ) -> Result<Socket, DispatchError> {
         let mut socket = Socket::new(stream, Some(config)).map_err(DispatchError::Io)?;
-        let done = self.tls.handshake(limits.head, peer, |cx| {
+        let work = in_turns(|cx| {
             let polled = socket.poll_handshake(cx);
             if polled.is_pending() {
                 // What has come is in the session's buffer, or has become a part of it.
@@ -160,7 +161,7 @@ impl Acceptor {
             }
             polled
         });
-        let done = done.await;
+        let done = self.tls.handshake(limits.head, peer, work).await;
         share.clear();
         match done {
             Ok(()) => Ok(socket),

@@ -10,6 +10,7 @@ pub mod fault;
 pub mod flow;
 pub mod handshake;
 mod handshake_rate;
+mod handshake_turn;
 pub mod head_end;
 pub mod invalid;
 pub mod listener;

@@ -7,6 +7,7 @@
 
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
+use std::future::poll_fn;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::pin::Pin;
@@ -119,14 +120,14 @@ impl OperatorConnections {
             });
         }
         if is_tls {
-            let done = tls.handshake(HANDSHAKE, address, |cx| {
+            let work = poll_fn(|cx| {
                 let mut inner = inner.borrow_mut();
                 match inner.stream.poll_handshake(cx) {
                     Poll::Pending => inner.wait(cx).map_err(|_| Failed::Late),
                     ready => ready,
                 }
             });
-            if let Err(failed) = done.await {
+            if let Err(failed) = tls.handshake(HANDSHAKE, address, work).await {
                 tls::refuse(&mut inner.borrow_mut().stream, failed);
                 return Err(DispatchError::DisconnectTimeout);
             }

@@ -4,14 +4,13 @@
 //! ```text
 //!  files ──prepare──► Prepared ──apply──► in force ──► sessions that begin from then on
 //! ```
-//! An address begins handshakes at a rate (`limits.tls_handshake`). A handshake has a time limit, and what has come of it counts as input that is not whole
-//! (`gateway/admission/incomplete.rs`). One that fails is counted and its client gets the
+//! An address begins handshakes at a rate (`limits.tls_handshake`), and those of all addresses
+//! take turns with all else that a worker does (`handshake_turn.rs`). A handshake has a time limit,
+//! and what has come of it counts as input that is not whole (`gateway/admission/incomplete.rs`). One that fails is counted and its client gets the
 //! alert, or an answer in plain HTTP; nothing of it is in the log but for `debug`.
 
-use std::future::poll_fn;
 use std::net::IpAddr;
 use std::sync::Arc;
-use std::task::{Context, Poll};
 use std::time::Duration;
 
 use actix_rt::time::timeout;
@@ -164,7 +163,7 @@ impl TlsListener {
         Err(Failed::TooMany)
     }
 
-    /// Carries the handshake out; `poll` does a part of it.
+    /// Carries the handshake out, within a time limit.
     ///
     /// # Errors
     /// What failed. It is counted, and the socket has its answer.
@@ -172,9 +171,9 @@ impl TlsListener {
         &self,
         limit: Duration,
         peer: IpAddr,
-        mut poll: impl FnMut(&mut Context<'_>) -> Poll<Result<(), Failed>>,
+        work: impl Future<Output = Result<(), Failed>>,
     ) -> Result<(), Failed> {
-        let done = timeout(limit, poll_fn(|cx| poll(cx))).await;
+        let done = timeout(limit, work).await;
         let done = done.unwrap_or(Err(Failed::Late));
         done.inspect_err(|failed| self.fail(peer, *failed))
     }
