@@ -7,6 +7,7 @@
 pub(super) mod around;
 mod channels;
 mod opening;
+pub(super) mod reading;
 mod users;
 
 use std::collections::HashSet;
@@ -294,11 +295,6 @@ impl File {
         Err(fault.text)
     }
 
-    /// The record of a user, and when it was last seen.
-    pub(crate) fn read(&mut self, user: &str) -> Result<(Option<Vec<u8>>, Option<u64>), String> {
-        self.with(|database| read(database, user))
-    }
-
     /// When users were last seen.
     pub(crate) fn all_seen(&mut self) -> Result<Vec<Seen>, String> {
         self.with(all_seen)
@@ -441,16 +437,6 @@ fn write(
         );
     }
     Ok(gone)
-}
-
-fn read(database: &Database, user: &str) -> Result<(Option<Vec<u8>>, Option<u64>), redb::Error> {
-    let transaction = database.begin_read()?;
-    let (users, seen) = (
-        transaction.open_table(USERS)?,
-        transaction.open_table(SEEN)?,
-    );
-    let record = users.get(user)?.map(|record| record.value().to_vec());
-    Ok((record, seen.get(user)?.map(|at_ms| at_ms.value())))
 }
 
 fn all_seen(database: &Database) -> Result<Vec<Seen>, redb::Error> {

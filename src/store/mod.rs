@@ -12,6 +12,7 @@ pub mod file;
 mod guard;
 pub mod health;
 pub mod last_seen;
+mod loads;
 pub mod memory;
 pub mod password;
 pub mod queue;
@@ -35,6 +36,7 @@ use crate::log_limit::LogLimit;
 use crate::metric::Metrics;
 use channel::{ChannelChange, StoredChannel};
 use health::Health;
+use loads::Loads;
 use settings::StoreSettings;
 
 /// The day of a time: users that were there on more than one are known.
@@ -128,6 +130,9 @@ pub type Loaded = Result<Stored, Unavailable>;
 /// Gets what was loaded.
 pub type Load = Box<dyn FnOnce(Loaded) + Send>;
 
+/// Gets what was loaded of several users: those of whom there is something.
+pub type LoadAll = Box<dyn FnOnce(Vec<(UserId, Stored)>) + Send>;
+
 /// Is called when a save is durable, or has failed.
 pub type Saved = Box<dyn FnOnce(Result<(), Unavailable>) + Send>;
 
@@ -175,6 +180,16 @@ pub trait Store: fmt::Debug + Send + Sync {
     /// How many loads may wait at once; more are refused.
     fn loads_max(&self) -> usize {
         usize::MAX
+    }
+
+    /// Loads what is stored of several users. Those that cannot be read are as if there were
+    /// nothing of them.
+    fn load_all(&self, users: Vec<UserId>, load: LoadAll) {
+        let loads = Loads::new(load);
+        for user in users {
+            let (loads, of) = (loads.clone(), user.clone());
+            self.load(&user, Box::new(move |loaded| loads.add(of, loaded)));
+        }
     }
 
     /// Saves the record of a user; soon, or at once where `saved` waits for it.

@@ -16,7 +16,9 @@ use super::file::{Bounds, File, Present};
 use super::health::{Health, SharedHealth};
 use super::settings::StoreSettings;
 use super::writer::{self, Job};
-use super::{Fact, Load, LoadChannel, Record, Saved, Store, Stored, USERS_KEY, Unavailable};
+use super::{
+    Fact, Load, LoadAll, LoadChannel, Record, Saved, Store, Stored, USERS_KEY, Unavailable,
+};
 use crate::clock;
 use crate::log_limit::LogLimit;
 use crate::metric::{Label, Metrics};
@@ -193,6 +195,10 @@ impl Store for FileStore {
         self.send(Job::Load(user.clone(), load));
     }
 
+    fn load_all(&self, users: Vec<UserId>, load: LoadAll) {
+        self.send(Job::LoadAll(users, load));
+    }
+
     fn save(&self, user: &UserId, record: Record, saved: Option<Saved>) {
         self.send(Job::Save(user.clone(), record, saved));
     }
@@ -271,6 +277,7 @@ impl Job {
             Self::SetFact((_, _, text), _) => text.as_ref().map_or(0, |text| text.len()),
             Self::Channel(..)
             | Self::Load(..)
+            | Self::LoadAll(..)
             | Self::Seen(..)
             | Self::LoadChannel(..)
             | Self::Facts(..)
@@ -281,6 +288,7 @@ impl Job {
     pub(super) fn fail(self) {
         match self {
             Self::Load(_, load) => load(Err(Unavailable)),
+            Self::LoadAll(_, load) => load(Vec::new()),
             Self::Save(_, _, Some(saved)) => saved(Err(Unavailable)),
             Self::SetFact(_, saved) => saved(Err(Unavailable)),
             Self::LoadChannel(_, load) => load(Err(Unavailable)),

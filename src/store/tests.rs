@@ -157,6 +157,37 @@ fn last_save_of_a_user_is_loaded_whole_and_as_it_was() {
 }
 
 #[test]
+fn users_that_are_loaded_together_are_those_that_are_loaded_singly() {
+    for opened in [
+        Opened::new(false, 0),
+        Opened::new(true, 0),
+        // What it has is not written yet.
+        Opened::new(true, 60_000),
+    ] {
+        let store = &*opened.store;
+        for number in [1, 2, 4] {
+            let value = attributes(&[("n", &number.to_string())]);
+            store.save(&user(number), value.into(), None);
+        }
+        store.save(&user(4), attributes(&[]).into(), None);
+        store.seen(&user(3), 7);
+        let all: Vec<UserId> = (0..6).map(user).collect();
+        let singly = all.iter().map(|user| (user.clone(), load(store, user)));
+        let singly: Vec<_> = singly
+            .map(|(user, stored)| (user, stored.unwrap()))
+            .filter(|(_, stored)| *stored != Stored::default())
+            .collect();
+        let together = once(|load| store.load_all(all.clone(), load));
+        assert_eq!(together.recv_timeout(DEADLINE).unwrap(), singly);
+        assert_eq!(singly.len(), 2 + usize::from(opened.has_file()));
+        store.stop();
+        let stopped = once(|load| store.load_all(all, load));
+        let stopped = stopped.recv_timeout(DEADLINE).unwrap();
+        assert!(stopped.is_empty() || !opened.has_file());
+    }
+}
+
+#[test]
 fn saves_and_loads_of_one_user_take_effect_in_their_order() {
     // The second collects for longer than the test lasts.
     for mut opened in [Opened::new(false, 0), Opened::new(true, 60_000)] {

@@ -1,6 +1,8 @@
 //! The thread that has the file of a store: it collects saves and commits them
 //! together, at once where somebody waits.
 
+mod loading;
+
 use std::cell::RefCell;
 use std::collections::{HashMap, HashSet};
 use std::rc::Rc;
@@ -18,7 +20,7 @@ use super::file::around::Lost;
 use super::file::{Batch, Entry, FactEntry, File, Seen, entry};
 use super::health::SharedHealth;
 use super::queue::Waiting;
-use super::{Fact, Load, LoadChannel, Record, Saved, Stored, Unavailable, guard, record};
+use super::{Fact, Load, LoadAll, LoadChannel, Record, Saved, Unavailable, guard};
 use crate::clock;
 use crate::log_limit::LogLimit;
 use turntable_core::id::{ChannelId, UserId};
@@ -43,6 +45,7 @@ const RETRY: Duration = Duration::from_secs(1);
 /// What the thread has to do.
 pub(super) enum Job {
     Load(UserId, Load),
+    LoadAll(Vec<UserId>, LoadAll),
     Save(UserId, Record, Option<Saved>),
     Seen(UserId, u64),
     LoadChannel(ChannelId, LoadChannel),
@@ -60,6 +63,7 @@ struct Open {
     saves: RefCell<Vec<(UserId, Saved)>>,
     facts: RefCell<Vec<Saved>>,
     load: RefCell<Option<Load>>,
+    loads: RefCell<Option<LoadAll>>,
     channel: RefCell<Option<LoadChannel>>,
 }
 
@@ -74,6 +78,9 @@ impl Open {
         }
         if let Some(load) = self.load.take() {
             load(Err(Unavailable));
+        }
+        if let Some(load) = self.loads.take() {
+            load(Vec::new());
         }
         if let Some(load) = self.channel.take() {
             load(Err(Unavailable));
@@ -211,6 +218,13 @@ impl Writer<'_> {
                     load(loaded);
                 }
             }
+            Job::LoadAll(users, load) => {
+                self.open.loads.replace(Some(load));
+                let loaded = self.load_all(users);
+                if let Some(load) = self.open.loads.take() {
+                    load(loaded);
+                }
+            }
             Job::Save(user, record, saved) => {
                 let is_waited_for = saved.is_some();
                 let saved = saved.map(|saved| (user.clone(), saved));
@@ -278,19 +292,6 @@ impl Writer<'_> {
         self.file.note_lost();
     }
 
-    fn load_channel(&mut self, channel: &ChannelId) -> super::LoadedChannel {
-        if self.channels.contains_key(channel) {
-            self.commit();
-        }
-        match self.file.read_channel(channel) {
-            Ok(found) => Ok(found),
-            Err(error) => {
-                self.unread(&error);
-                Err(Unavailable)
-            }
-        }
-    }
-
     /// The file is whole, unless changes were lost.
     fn close(&mut self) {
         if self.channels.is_empty()
@@ -298,33 +299,6 @@ impl Writer<'_> {
         {
             self.failed(&error);
         }
-    }
-
-    fn load(&mut self, user: &UserId) -> Result<Stored, Unavailable> {
-        let (found, seen_ms) = match self.file.read(user.as_str()) {
-            Ok(found) => found,
-            Err(error) => {
-                self.unread(&error);
-                return Err(Unavailable);
-            }
-        };
-        let record = match (self.unwritten.get(user), found) {
-            (Some(record), _) => record.clone(),
-            (None, None) => Record::default(),
-            (None, Some(bytes)) => record::read(&bytes).ok_or_else(|| {
-                self.unread(&format!("the record of {user} is none"));
-                Unavailable
-            })?,
-        };
-        Ok(Stored {
-            record,
-            last_seen_ms: self
-                .seen
-                .get(user)
-                .copied()
-                .or(seen_ms)
-                .filter(|at_ms| *at_ms > 0),
-        })
     }
 
     fn commit(&mut self) {

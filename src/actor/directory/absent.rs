@@ -1,15 +1,12 @@
 //! Users without an avatar: those who watch them, or look for them, get what the store
 //! has of them; invites of them wait for their avatar.
 
-use std::sync::Arc;
-
 use actix::{Context, Handler, Message, ResponseFuture};
-use parking_lot::Mutex;
 use tokio::sync::oneshot;
 
 use crate::actor::directory::Directory;
 use crate::actor::saving::RestoreWatched;
-use crate::store::{Loaded, Stored};
+use crate::store::Stored;
 use turntable_core::backup::Attributes;
 use turntable_core::call::AvatarCall;
 use turntable_core::delivery::{Answer, Delivery};
@@ -27,32 +24,6 @@ pub(super) struct AbsentLoaded {
     gateway: GatewayId,
     /// The lookup that they are for; none where the user is watched.
     ticket: Option<u64>,
-}
-
-/// Loads of the store. When all have been answered, what was found is sent.
-struct Loads {
-    found: Mutex<Vec<(UserId, Stored)>>,
-    sender: Option<oneshot::Sender<Vec<(UserId, Stored)>>>,
-}
-
-impl Loads {
-    fn add(&self, user: UserId, loaded: Loaded) {
-        // There is nothing of most.
-        if let Ok(stored) = loaded
-            && !stored.record.seen().is_empty()
-        {
-            self.found.lock().push((user, stored));
-        }
-    }
-}
-
-impl Drop for Loads {
-    fn drop(&mut self) {
-        if let Some(sender) = self.sender.take() {
-            // The restoration may have been given up.
-            let _ = sender.send(std::mem::take(self.found.get_mut()));
-        }
-    }
 }
 
 impl Directory {
@@ -214,10 +185,7 @@ impl Handler<RestoreWatched> for Directory {
     fn handle(&mut self, watched: RestoreWatched, _: &mut Context<Self>) -> Self::Result {
         let RestoreWatched { gateway, users } = watched;
         let (sender, found) = oneshot::channel();
-        let loads = Arc::new(Loads {
-            found: Mutex::default(),
-            sender: Some(sender),
-        });
+        let mut absent = Vec::new();
         for user in users {
             if self.avatars.has(&user) {
                 self.call_avatar(user, AvatarCall::Watch { gateway });
@@ -227,17 +195,19 @@ impl Handler<RestoreWatched> for Directory {
             watchers.add(user.clone(), gateway);
             match self.shared.store.get(&user) {
                 Some(stored) => self.send_profile(&user, stored.record.seen(), gateway),
-                None => {
-                    let (loads, of) = (loads.clone(), user.clone());
-                    let load = move |loaded| loads.add(of, loaded);
-                    self.shared.store.load(&user, Box::new(load));
-                }
+                None => absent.push(user),
             }
         }
-        drop(loads);
+        let load = move |found| {
+            // The restoration may have been given up.
+            let _ = sender.send(found);
+        };
+        self.shared.store.load_all(absent, Box::new(load));
         let directory = self.shared.directory.get().cloned();
         Box::pin(async move {
-            for (user, stored) in found.await.unwrap_or_default() {
+            let found: Vec<(UserId, Stored)> = found.await.unwrap_or_default();
+            let has_profile = |(_, stored): &(_, Stored)| !stored.record.seen().is_empty();
+            for (user, stored) in found.into_iter().filter(has_profile) {
                 if let Some(directory) = &directory {
                     directory.do_send(AbsentLoaded {
                         user,
