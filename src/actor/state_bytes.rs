@@ -2,18 +2,18 @@
 //! them. The table is the node's: it is locked where a state is written or a room ends, and
 //! not by other actions.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
 use parking_lot::Mutex;
 use prometheus_client::metrics::gauge::Gauge;
 
+use crate::actor::beyond_share;
 use crate::metric::Metrics;
 use turntable_core::address::Address;
+use turntable_core::even_share::EvenShares;
 use turntable_core::model::room::RoomSettings;
 use turntable_core::packet::ErrorBody;
 use turntable_core::reason::ErrorCode;
-use turntable_core::spare::Spare;
 
 const TOTAL_KEY: &str = "room.state_total_bytes_max";
 const ADDRESS_KEY: &str = "room.state_bytes_per_address_max";
@@ -21,7 +21,7 @@ const ADDRESS_KEY: &str = "room.state_bytes_per_address_max";
 /// The states of a node.
 #[derive(Debug)]
 pub(super) struct States {
-    table: Mutex<Table>,
+    table: Mutex<EvenShares>,
     /// The total as a metric.
     gauge: Gauge,
 }
@@ -36,40 +36,10 @@ impl States {
     }
 
     /// One room has `new` in place of `old`.
-    fn replace(&self, table: &mut Table, old: Written, new: Written) {
-        table.replace(old, new);
-        self.gauge.set(table.total as i64);
-    }
-}
-
-#[derive(Debug, Default)]
-struct Table {
-    total: usize,
-    by_address: HashMap<Address, usize>,
-}
-
-impl Table {
-    fn of(&self, address: Address) -> usize {
-        self.by_address.get(&address).copied().unwrap_or_default()
-    }
-
-    /// One room has `new` in place of `old`.
-    fn replace(&mut self, old: Written, new: Written) {
-        self.total = self.total.saturating_sub(old.bytes) + new.bytes;
-        // A state of no bytes has no entry: nothing would remove it.
-        if let Some(address) = new.by.filter(|_| new.bytes > 0) {
-            *self.by_address.entry(address).or_default() += new.bytes;
-        }
-        let Some(address) = old.by else {
-            return;
-        };
-        if let Some(bytes) = self.by_address.get_mut(&address) {
-            *bytes = bytes.saturating_sub(old.bytes);
-            if *bytes == 0 {
-                self.by_address.remove(&address);
-                self.by_address.give_back();
-            }
-        }
+    fn replace(&self, table: &mut EvenShares, old: Written, new: Written) {
+        table.remove(old.by, old.bytes);
+        table.add(new.by, new.bytes);
+        self.gauge.set(table.total() as i64);
     }
 }
 
@@ -102,7 +72,8 @@ impl StateBytes {
     ///
     /// # Errors
     /// `too_many` over `room.state_bytes_per_address_max`, `unavailable` over
-    /// `room.state_total_bytes_max`. The total never refuses one that is no longer than the
+    /// `room.state_total_bytes_max`; near that `too_many`, where the address has more than its
+    /// share. The total never refuses one that is no longer than the
     /// one before.
     pub(super) fn take(
         &mut self,
@@ -118,8 +89,9 @@ impl StateBytes {
         let grows = bytes > old.bytes;
         let own = if by == old.by { old.bytes } else { 0 };
         let of_address = by.map_or(0, |address| table.of(address));
+        let address_max = settings.state_bytes_per_address_max;
         let (max, all) = (
-            settings.state_bytes_per_address_max,
+            address_max,
             of_address.saturating_sub(own).saturating_add(bytes),
         );
         if bytes > own && is_over(all, max) {
@@ -133,7 +105,10 @@ impl StateBytes {
             return Err(error.with("max", max as u64));
         }
         let max = settings.state_total_bytes_max;
-        let all = table.total.saturating_sub(old.bytes).saturating_add(bytes);
+        let all = table
+            .total()
+            .saturating_sub(old.bytes)
+            .saturating_add(bytes);
         if grows && is_over(all, max) {
             drop(table);
             metrics.reach(TOTAL_KEY);
@@ -143,6 +118,16 @@ impl StateBytes {
             );
             let error = ErrorBody::new(ErrorCode::Unavailable, message);
             return Err(error.with("max", max as u64));
+        }
+        // Where one address may have all, there are no shares.
+        if let Some(address) = by.filter(|_| grows && address_max > 0 && address_max < max) {
+            table.remove(old.by, old.bytes);
+            let has_room = table.has_room(address, bytes, max);
+            table.add(old.by, old.bytes);
+            if !has_room {
+                drop(table);
+                return Err(beyond_share(metrics, "bytes of states of games", TOTAL_KEY));
+            }
         }
         self.all.replace(&mut table, old, new);
         self.own = new;
@@ -172,7 +157,7 @@ impl Drop for StateBytes {
 }
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used)]
+#[allow(clippy::unwrap_used, clippy::indexing_slicing)]
 mod tests {
     use super::*;
 
@@ -210,9 +195,30 @@ mod tests {
         assert_eq!(take(&mut two, 50, far), Ok(()));
         assert_eq!(take(&mut two, 51, far), Err(ErrorCode::TooMany));
         drop((two, three));
-        let table = all.table.lock();
-        assert_eq!((table.total, table.by_address.len()), (0, 0));
+        assert!(all.table.lock().is_empty());
         assert_eq!(metrics.state_bytes.get(), 0);
+    }
+
+    #[test]
+    fn few_addresses_do_not_write_all_that_there_may_be() {
+        let metrics = Metrics::default();
+        let all = Arc::new(States::new(&metrics));
+        let settings = settings(60, 100);
+        let mut rooms = [(); 5].map(|()| StateBytes::new(&all));
+        let mut take = |room: usize, bytes, address| {
+            let by = Some(Address::from_number(address));
+            let taken = rooms[room].take(bytes, by, &settings, &metrics);
+            taken.map(|_| ()).map_err(|error| error.code)
+        };
+        assert_eq!(take(0, 45, 1), Ok(()));
+        assert_eq!(take(1, 30, 2), Ok(()));
+        assert_eq!(take(2, 10, 1), Err(ErrorCode::TooMany));
+        assert_eq!(take(3, 25, 3), Ok(()));
+        assert_eq!(take(0, 45, 1), Ok(()), "it is no longer");
+        assert_eq!(take(1, 10, 2), Ok(()));
+        // Another one makes it longer.
+        assert_eq!(take(1, 20, 1), Err(ErrorCode::TooMany));
+        assert_eq!(take(1, 20, 2), Ok(()));
     }
 
     #[test]
@@ -221,7 +227,7 @@ mod tests {
         let all = Arc::new(States::new(&metrics));
         let settings = settings(100, 150);
         let [one, other, third] = [1, 2, 3].map(|number| Some(Address::from_number(number)));
-        let addresses = || all.table.lock().by_address.len();
+        let addresses = || all.table.lock().addresses();
         let mut room = StateBytes::new(&all);
         for (bytes, by, count) in [(0, one, 0), (30, one, 1), (0, other, 0), (0, third, 0)] {
             room.take(bytes, by, &settings, &metrics).unwrap();
@@ -232,7 +238,7 @@ mod tests {
         room.put_back(before);
         assert_eq!(addresses(), 0);
         drop(room);
-        assert_eq!((addresses(), all.table.lock().total), (0, 0));
+        assert!(all.table.lock().is_empty());
     }
 
     #[test]
@@ -244,10 +250,10 @@ mod tests {
         let by = Some(Address::from_number(1));
         let before = room.take(1_000_000, by, &settings, &metrics).unwrap();
         room.put_back(before);
-        assert_eq!(all.table.lock().total, 0);
+        assert_eq!(all.table.lock().total(), 0);
         room.take(70, by, &settings, &metrics).unwrap();
         room.settle(20);
         let table = all.table.lock();
-        assert_eq!((table.total, table.of(Address::from_number(1))), (20, 20));
+        assert_eq!((table.total(), table.of(Address::from_number(1))), (20, 20));
     }
 }

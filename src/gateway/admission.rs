@@ -14,6 +14,7 @@ use std::sync::atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering};
 use parking_lot::Mutex;
 
 use crate::clock;
+use turntable_core::even_share::has_share;
 use turntable_core::limit::Limit;
 use turntable_core::packet::ErrorBody;
 use turntable_core::rate::BucketSettings;
@@ -37,9 +38,15 @@ pub struct ConnectionLimits {
 #[derive(Debug, Default)]
 struct Addresses {
     known: HashMap<IpAddr, Arc<AddressCount>>,
+    /// Those that have connections now.
+    connected: usize,
     /// How many there may be before those without connections are looked at.
     purge_at: usize,
 }
+
+/// So many connections an address may have whatever its share: users behind one address, and
+/// those with several tabs.
+const FEW: u32 = 16;
 
 /// The fewest addresses that are worth a look at each.
 const PURGE_MIN: usize = 1_024;
@@ -90,6 +97,8 @@ pub enum Full {
     Connections,
     /// `server.connections_per_address_max`.
     Address,
+    /// The even share of the address, with nearly `server.connections_max`.
+    Share,
 }
 
 impl Full {
@@ -97,7 +106,7 @@ impl Full {
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
-            Self::Connections => "connections_max",
+            Self::Connections | Self::Share => "connections_max",
             Self::Address => "connections_per_address_max",
         }
     }
@@ -108,7 +117,7 @@ impl Full {
     #[must_use]
     pub const fn limit(self) -> Limit {
         match self {
-            Self::Connections => Limit::Connections,
+            Self::Connections | Self::Share => Limit::Connections,
             Self::Address => Limit::ConnectionsPerAddress,
         }
     }
@@ -120,6 +129,11 @@ impl Full {
             Self::Connections => ErrorBody::new(
                 ErrorCode::Unavailable,
                 "the server is full (server.connections_max); try again later",
+            ),
+            Self::Share => ErrorBody::new(
+                ErrorCode::TooMany,
+                "the server is nearly full (server.connections_max), and your address has more than \
+                 an even share of its connections; close one first",
             ),
             Self::Address => ErrorBody::new(
                 ErrorCode::TooMany,
@@ -195,7 +209,8 @@ pub fn counted(address: IpAddr) -> IpAddr {
 pub struct DetachedPermit(Arc<AddressCount>);
 
 impl ConnectionLimits {
-    /// Counts one more connection from `address`, unless a limit is reached.
+    /// Counts one more connection from `address`, unless a limit is reached. The last quarter is
+    /// for addresses that have few, or less than an even share.
     ///
     /// # Errors
     /// The limit.
@@ -205,7 +220,8 @@ impl ConnectionLimits {
         max: usize,
         per_address_max: usize,
     ) -> Result<Permit, Full> {
-        if self.total.fetch_add(1, Ordering::Relaxed) >= max as u64 {
+        let total = self.total.fetch_add(1, Ordering::Relaxed);
+        if total >= max as u64 {
             self.total.fetch_sub(1, Ordering::Relaxed);
             return Err(Full::Connections);
         }
@@ -226,14 +242,21 @@ impl ConnectionLimits {
                 shared_units: AtomicUsize::new(0),
             })
         });
+        let known = known.clone();
         let count = known.count.load(Ordering::Relaxed);
-        if count as usize >= per_address_max {
+        // Where one address may have all, there are no shares.
+        let is_bounded = count >= FEW && per_address_max < max;
+        let others = (total as usize, by_address.connected);
+        let is_beyond = is_bounded && !has_share(count as usize, 1, others, (max, max));
+        let is_full = count as usize >= per_address_max;
+        if is_full || is_beyond {
             self.total.fetch_sub(1, Ordering::Relaxed);
-            return Err(Full::Address);
+            return Err(if is_full { Full::Address } else { Full::Share });
         }
+        by_address.connected += usize::from(count == 0);
         known.count.store(count + 1, Ordering::Relaxed);
         Ok(Permit {
-            address: known.clone(),
+            address: known,
             unidentified: None,
         })
     }
@@ -264,6 +287,9 @@ impl ConnectionLimits {
         let mut by_address = self.by_address.lock();
         let less = count.load(Ordering::Relaxed).saturating_sub(1);
         count.store(less, Ordering::Relaxed);
+        if less == 0 && std::ptr::eq(count, &raw const known.count) {
+            by_address.connected = by_address.connected.saturating_sub(1);
+        }
         if self.total() == 0 && self.detached() == 0 {
             // Nobody is left to be protected.
             by_address.known.clear();
@@ -367,6 +393,23 @@ mod tests {
         assert!(limits.admit(one, 3, 2).is_ok(), "the place is free again");
         assert_eq!(limits.by_address.lock().known.len(), 2);
         assert_eq!(size_of::<Permit>(), 16);
+    }
+
+    #[test]
+    fn few_addresses_do_not_take_all_connections() {
+        let limits = Arc::new(ConnectionLimits::default());
+        let admit = |last: u8| limits.admit([10, 0, 0, last].into(), 200, 150);
+        let mut permits: Vec<_> = (0..150).map(|n| admit(n % 2).unwrap()).collect();
+        assert_eq!(admit(0).unwrap_err(), Full::Share);
+        // A third, a quarter, and a few.
+        permits.extend((0..50).map_while(|_| admit(2).ok()));
+        assert_eq!(permits.len(), 200);
+        assert_eq!(admit(3).unwrap_err(), Full::Connections);
+        permits.truncate(160);
+        assert_eq!((admit(1).unwrap_err(), limits.total()), (Full::Share, 160));
+        permits.extend((0..FEW).map(|_| admit(3).unwrap()));
+        drop(permits);
+        assert_eq!(limits.by_address.lock().connected, 0);
     }
 
     #[test]

@@ -1,16 +1,21 @@
 //! Places among the claims that are checked off the workers: a total, and a share of each
-//! address, so that claims of one address that wait keep no others out.
+//! address, so that claims of one address that wait keep no others out. The last quarter is for
+//! addresses with less than an even share, so that those of some addresses do not either.
 
-use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::Arc;
 
 use parking_lot::Mutex;
 
+use turntable_core::address::Address;
+use turntable_core::even_share::EvenShares;
 use turntable_core::limit::Limit;
 use turntable_core::packet::ErrorBody;
 use turntable_core::reason::ErrorCode;
-use turntable_core::spare::Spare;
+
+/// So many claims an address may have whatever its share: users behind one address identify
+/// at the same time after an outage.
+const FEW: usize = 4;
 
 /// How many there may be.
 #[derive(Debug, Clone, Copy)]
@@ -21,19 +26,13 @@ pub(super) struct PlaceMaxima {
 
 /// The claims that are checked.
 #[derive(Debug, Default)]
-pub(super) struct Places(Mutex<Taken>);
-
-#[derive(Debug, Default)]
-struct Taken {
-    count: usize,
-    by_address: HashMap<IpAddr, usize>,
-}
+pub(super) struct Places(Mutex<EvenShares>);
 
 /// A place; dropping it frees it.
 #[derive(Debug)]
 pub(super) struct Place {
     places: Arc<Places>,
-    address: Option<IpAddr>,
+    address: Option<Address>,
 }
 
 impl Places {
@@ -47,23 +46,27 @@ impl Places {
         maxima: PlaceMaxima,
     ) -> Result<Place, ErrorBody> {
         let taken = &mut *self.0.lock();
-        let of_address = address.and_then(|address| taken.by_address.get(&address));
-        if of_address.is_some_and(|count| *count >= maxima.per_address) {
+        let address = address.map(Address::of);
+        let of_address = address.map_or(0, |address| taken.of(address));
+        if of_address >= maxima.per_address {
             return Err(full(
                 "of your address are identifying (portal.checking_per_address_max)",
                 Limit::CheckingPerAddress,
             ));
         }
-        if taken.count >= maxima.total {
+        // Where one address may have all, there are no shares.
+        let has_share = |address| {
+            of_address < FEW
+                || maxima.per_address >= maxima.total
+                || taken.has_room(address, 1, maxima.total)
+        };
+        if taken.total() >= maxima.total || !address.is_none_or(has_share) {
             return Err(full(
                 "are identifying (portal.checking_max)",
                 Limit::Checking,
             ));
         }
-        taken.count += 1;
-        if let Some(address) = address {
-            *taken.by_address.entry(address).or_default() += 1;
-        }
+        taken.add(address, 1);
         Ok(Place {
             places: self.clone(),
             address,
@@ -78,17 +81,7 @@ fn full(which: &str, limit: Limit) -> ErrorBody {
 
 impl Drop for Place {
     fn drop(&mut self) {
-        let taken = &mut *self.places.0.lock();
-        taken.count -= 1;
-        if let Some(address) = self.address
-            && let Some(count) = taken.by_address.get_mut(&address)
-        {
-            *count -= 1;
-            if *count == 0 {
-                taken.by_address.remove(&address);
-                taken.by_address.give_back();
-            }
-        }
+        self.places.0.lock().remove(self.address, 1);
     }
 }
 
@@ -116,6 +109,22 @@ mod tests {
         assert_eq!(limit(2), Some(Limit::Checking));
         drop(other);
         drop(take(3).unwrap());
-        assert_eq!(places.0.lock().by_address.len(), 1);
+        assert_eq!(places.0.lock().addresses(), 1);
+    }
+
+    #[test]
+    fn claims_of_few_addresses_leave_places_to_others() {
+        let places = Arc::<Places>::default();
+        let maxima = PlaceMaxima {
+            total: 40,
+            per_address: 20,
+        };
+        let take = |last| places.take(Some(IpAddr::from([127, 0, 0, last])), maxima);
+        let mut taken: Vec<_> = (0..30).map(|number| take(number % 2).unwrap()).collect();
+        for last in [0, 1] {
+            assert_eq!(take(last).unwrap_err().limit, Some(Limit::Checking));
+        }
+        taken.extend((0..10).map(|_| take(3).unwrap()));
+        assert!(take(4).is_err(), "there are no more");
     }
 }

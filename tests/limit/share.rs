@@ -1,11 +1,14 @@
 //! The last quarter of what may exist in all is for addresses whose clients have less than an
 //! even share of it: the clients of few addresses do not take all.
 
+use std::io::{Read, Write};
+
 use serde_json::{Value, json};
 
-use turntable_testkit::metric::{INVITES, SERVICES, limit_reached};
+use turntable_testkit::metric::{HTTP_CONNECTIONS, INVITES, SERVICES, limit_reached};
 use turntable_testkit::room::join_with;
 use turntable_testkit::session::Session;
+use turntable_testkit::websocket::{connect_from, handshake};
 use turntable_testkit::{Client, Server};
 
 /// A user at another address of this machine.
@@ -74,6 +77,30 @@ fn session_that_comes_back_has_its_service_within_the_share_of_its_address() {
         (&json!("too_many"), &json!("provide"))
     );
     user_from(&server, 9, "1:3").request("provide", offer(0..2));
+}
+
+#[test]
+fn few_addresses_do_not_take_all_connections() {
+    let server = Server::with(&[
+        ("server.connections_max", "120"),
+        ("server.connections_per_address_max", "90"),
+    ]);
+    let open = |last: u8| connect_from(server.address, [127, 0, 0, last]);
+    let _idle: Vec<_> = (0..90).map(|number| open(8 + number % 2)).collect();
+    server.await_metric(HTTP_CONNECTIONS, 90.0);
+    let status = |last: u8| {
+        let mut socket = open(last);
+        socket.write_all(handshake("/ws", "").as_bytes()).unwrap();
+        let mut status = [0; 12];
+        socket.read_exact(&mut status).unwrap();
+        let status = String::from_utf8_lossy(&status[9..]).into_owned();
+        (status, socket)
+    };
+    assert_eq!([status(8).0, status(9).0], ["429", "429"]);
+    // Those of other addresses have room, and go on.
+    let mut far = user_from(&server, 10, "1:1");
+    assert_eq!(status(11).0, "101");
+    far.expect_nothing_pending();
 }
 
 #[test]

@@ -9,6 +9,20 @@ use std::collections::HashMap;
 use crate::address::Address;
 use crate::spare::Spare;
 
+/// Whether an address that has `count` may have `more`, of at most `total_max` of which so many are
+/// shared, while there are so many in all, which so many addresses have.
+#[must_use]
+pub const fn has_share(
+    count: usize,
+    more: usize,
+    (total, addresses): (usize, usize),
+    (total_max, shared): (usize, usize),
+) -> bool {
+    let first = total_max - total_max / 4;
+    let is_near = total.saturating_add(more) > first;
+    more == 0 || !is_near || count.saturating_add(more) <= shared / (addresses + 1)
+}
+
 /// Counts by address.
 #[derive(Debug, Default)]
 pub struct EvenShares {
@@ -61,12 +75,9 @@ impl EvenShares {
         beside: usize,
         total_max: usize,
     ) -> bool {
-        let first = total_max - total_max / 4;
-        let exist = self.total.saturating_add(beside);
-        let is_near = exist.saturating_add(more) > first;
+        let others = (self.total.saturating_add(beside), self.by_address.len());
         let shared = total_max.saturating_sub(self.unowned.saturating_add(beside));
-        let share = shared / (self.by_address.len() + 1);
-        !is_near || self.of(address).saturating_add(more) <= share
+        has_share(self.of(address), more, others, (total_max, shared))
     }
 
     /// Counts so many more; without an address in all alone.
@@ -95,6 +106,12 @@ impl EvenShares {
         }
     }
 
+    /// How many addresses have any.
+    #[must_use]
+    pub fn addresses(&self) -> usize {
+        self.by_address.len()
+    }
+
     /// Whether nothing is counted.
     #[must_use]
     pub fn is_empty(&self) -> bool {
@@ -119,6 +136,8 @@ mod tests {
         // A third each, and then a quarter.
         assert_eq!((0..100).filter(|_| take(7)).count(), 25);
         assert!(take(8) && !take(7));
+        let seven = Address::from_number(7);
+        assert!(shares.has_room(seven, 0, 100), "it is no more than before");
     }
 
     #[test]

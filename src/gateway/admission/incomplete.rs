@@ -6,16 +6,16 @@
 //! share of the client's address, until it is taken or its connection is gone. Input that
 //! is whole and taken when it is read is never counted.
 
-use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::Arc;
 
 use parking_lot::Mutex;
 
 use super::counted;
+use turntable_core::address::Address;
+use turntable_core::even_share::EvenShares;
 use turntable_core::packet::ErrorBody;
 use turntable_core::reason::{CloseReason, ErrorCode};
-use turntable_core::spare::Spare;
 
 /// Less of one connection is not counted, in bytes: it is not more than the connection
 /// itself costs, and a short message that the network divides is never refused.
@@ -88,14 +88,7 @@ impl IncompleteFull {
 
 /// What is not whole, of all connections of the process.
 #[derive(Debug, Default)]
-pub struct Incomplete(Mutex<Bytes>);
-
-#[derive(Debug, Default)]
-struct Bytes {
-    total: usize,
-    /// The addresses that have any.
-    by_address: HashMap<IpAddr, usize>,
-}
+pub struct Incomplete(Mutex<EvenShares>);
 
 impl Incomplete {
     /// The share of a connection from `address`, which has nothing yet.
@@ -109,34 +102,38 @@ impl Incomplete {
     }
 }
 
-impl Bytes {
-    /// Counts `to` bytes of an address in the place of `from`.
-    fn change(
-        &mut self,
-        address: IpAddr,
-        from: usize,
-        to: usize,
-        limits: Option<IncompleteLimits>,
-    ) -> Result<(), IncompleteFull> {
-        let of_address = self.by_address.get(&address).copied().unwrap_or_default();
-        let total = self.total.saturating_sub(from).saturating_add(to);
-        let of_address = of_address.saturating_sub(from).saturating_add(to);
-        if let Some(limits) = limits.filter(|_| to > from) {
-            if of_address > limits.per_address {
-                return Err(IncompleteFull::Address);
-            }
-            if total > limits.total {
-                return Err(IncompleteFull::Total);
-            }
-        }
-        self.total = total;
-        if of_address > 0 {
-            self.by_address.insert(address, of_address);
-        } else {
-            self.by_address.remove(&address);
-            self.by_address.give_back();
-        }
-        Ok(())
+/// Counts `to` bytes of an address in the place of `from`.
+fn change(
+    all: &mut EvenShares,
+    address: IpAddr,
+    (from, to): (usize, usize),
+    limits: Option<IncompleteLimits>,
+) -> Result<(), IncompleteFull> {
+    let address = Address::of(address);
+    all.remove(Some(address), from);
+    let checked = limits.filter(|_| to > from);
+    let checked = checked.map_or(Ok(()), |limits| check(all, address, to, limits));
+    let now = if checked.is_ok() { to } else { from };
+    all.add(Some(address), now);
+    checked
+}
+
+/// Whether an address may have so many bytes more. The last quarter of all is for addresses with
+/// less than an even share, unless one may have all.
+fn check(
+    all: &EvenShares,
+    address: Address,
+    more: usize,
+    limits: IncompleteLimits,
+) -> Result<(), IncompleteFull> {
+    if all.of(address).saturating_add(more) > limits.per_address {
+        return Err(IncompleteFull::Address);
+    }
+    let is_full = all.total().saturating_add(more) > limits.total;
+    let has_share = limits.per_address >= limits.total || all.has_room(address, more, limits.total);
+    match is_full || !has_share {
+        true => Err(IncompleteFull::Total),
+        false => Ok(()),
     }
 }
 
@@ -162,7 +159,7 @@ impl IncompleteShare {
             return Ok(());
         }
         let mut all = self.all.0.lock();
-        all.change(self.address, self.bytes, bytes, Some(limits))?;
+        change(&mut all, self.address, (self.bytes, bytes), Some(limits))?;
         self.bytes = bytes;
         Ok(())
     }
@@ -174,7 +171,7 @@ impl IncompleteShare {
             self.bytes = bytes;
             // Less is never refused.
             let mut all = self.all.0.lock();
-            let _ = all.change(self.address, before, bytes, None);
+            let _ = change(&mut all, self.address, (before, bytes), None);
         }
     }
 
@@ -215,11 +212,12 @@ mod tests {
         // More is refused, and what was counted stays.
         assert_eq!(first.set(58_001, limits), Err(IncompleteFull::Address));
         assert_eq!(first.set(20_000, limits), Ok(()));
-        assert_eq!(third.set(38_000, limits), Ok(()));
+        // The last quarter is for addresses with less than an even share.
+        assert_eq!(third.set(33_334, limits), Err(IncompleteFull::Total));
+        assert_eq!(third.set(33_333, limits), Ok(()));
         drop((first, beside, third));
         second.clear();
-        let bytes = all.0.lock();
-        assert_eq!((bytes.total, bytes.by_address.len()), (0, 0));
+        assert!(all.0.lock().is_empty());
     }
 
     #[test]
@@ -232,6 +230,6 @@ mod tests {
         let mut share = all.share([10, 0, 0, 1].into());
         assert_eq!(share.set(50_000, limits(50_000)), Ok(()));
         assert_eq!(share.set(40_000, limits(30_000)), Ok(()));
-        assert_eq!(all.0.lock().total, 40_000);
+        assert_eq!(all.0.lock().total(), 40_000);
     }
 }

@@ -6,6 +6,8 @@ use std::net::IpAddr;
 use serde::{Deserialize, Serialize};
 
 use super::BlockedMaxima;
+use turntable_core::address::Address;
+use turntable_core::even_share::EvenShares;
 use turntable_core::id::UserId;
 use turntable_core::packet::ErrorBody;
 use turntable_core::reason::ErrorCode;
@@ -72,6 +74,11 @@ impl List {
         added.chain(removed).cloned().collect()
     }
 
+    /// The address that it counts for.
+    fn counted(&self) -> Option<Address> {
+        self.address.map(Address::of)
+    }
+
     /// What it counts for its address.
     fn units(&self) -> usize {
         self.users.len() + LIST
@@ -85,6 +92,7 @@ pub(super) enum Full {
     Lists,
     Total,
     Address,
+    Share,
 }
 
 impl Full {
@@ -103,6 +111,12 @@ impl Full {
                 "all block lists are as long as they may be (portal.blocked_total_max)",
                 maxima.total,
             ),
+            Self::Share => {
+                let message = "all block lists are nearly as many or as long as they may be \
+                               (portal.block_lists_max, portal.blocked_total_max), and clients of \
+                               your address have more than an even share of them";
+                return ErrorBody::new(ErrorCode::TooMany, message);
+            }
             Self::Address => (
                 "the clients of your address block as many users as may \
                  (portal.blocked_per_address_max)",
@@ -121,10 +135,10 @@ fn error(message: &str, max: usize) -> ErrorBody {
 #[derive(Debug, Default)]
 pub(super) struct Lists {
     by_user: HashMap<UserId, List>,
+    /// How many there are.
+    count: EvenShares,
     /// Users in all of them.
-    total: usize,
-    /// What those of each address count for.
-    by_address: HashMap<IpAddr, usize>,
+    users: EvenShares,
     /// The Unix second of the last look for those that are over.
     pub(super) looked_s: u64,
 }
@@ -144,7 +158,7 @@ impl Lists {
 
     /// Whether a maximum that all users share is reached.
     pub(super) fn is_full(&self, maxima: &BlockedMaxima) -> bool {
-        self.by_user.len() >= maxima.lists || self.total >= maxima.total
+        self.by_user.len() >= maxima.lists || self.users.total() >= maxima.total
     }
 
     /// Whether a longer list may be in the place of the one before.
@@ -161,17 +175,31 @@ impl Lists {
         if before.is_none() && self.by_user.len() >= maxima.lists {
             return Err(Full::Lists);
         }
-        if self.total - before.map_or(0, |before| before.users.len()) + len > maxima.total {
+        let total = self.users.total() - before.map_or(0, |before| before.users.len());
+        if total + len > maxima.total {
             return Err(Full::Total);
         }
-        let Some(address) = list.address else {
+        let Some(address) = list.counted() else {
             return Ok(());
         };
-        let known = self.by_address.get(&address).copied().unwrap_or_default();
-        let own = before.filter(|before| before.address == list.address);
-        match known - own.map_or(0, List::units) + list.units() > maxima.address {
-            true => Err(Full::Address),
-            false => Ok(()),
+        let known = self.users.of(address) + LIST * self.count.of(address);
+        let own = before.filter(|before| before.counted() == Some(address));
+        if known - own.map_or(0, List::units) + list.units() > maxima.address {
+            return Err(Full::Address);
+        }
+        // Where one address may have all, there are no shares.
+        if maxima.address >= maxima.total {
+            return Ok(());
+        }
+        let (lists, users) = match own {
+            Some(own) => (0, len.saturating_sub(own.users.len())),
+            None => (1, len),
+        };
+        let has_room = self.count.has_room(address, lists, maxima.lists)
+            && self.users.has_room(address, users, maxima.total);
+        match has_room {
+            true => Ok(()),
+            false => Err(Full::Share),
         }
     }
 
@@ -181,10 +209,8 @@ impl Lists {
         if list.users.is_empty() {
             return;
         }
-        self.total += list.users.len();
-        if let Some(address) = list.address {
-            *self.by_address.entry(address).or_default() += list.units();
-        }
+        self.count.add(list.counted(), 1);
+        self.users.add(list.counted(), list.users.len());
         self.by_user.insert(user, list);
     }
 
@@ -193,16 +219,8 @@ impl Lists {
             return;
         };
         self.by_user.give_back();
-        self.total -= list.users.len();
-        if let Some(address) = list.address
-            && let Some(units) = self.by_address.get_mut(&address)
-        {
-            *units -= list.units();
-            if *units == 0 {
-                self.by_address.remove(&address);
-                self.by_address.give_back();
-            }
-        }
+        self.count.remove(list.counted(), 1);
+        self.users.remove(list.counted(), list.users.len());
     }
 
     /// The list of a user ends at another time.

@@ -414,6 +414,30 @@ mod tests {
     }
 
     #[test]
+    fn few_addresses_do_not_take_all_lists() {
+        let blocked = blocked();
+        let maxima = BlockedMaxima {
+            each: 99,
+            lists: 12,
+            total: 400,
+            address: 250,
+        };
+        let block = |of: u32, len: u32, last: u8| {
+            let replace = |list: &mut Vec<UserId>| *list = (100..100 + len).map(user).collect();
+            let change = blocked.change(&user(of), replace, from([10, 0, 0, last]), maxima);
+            change.is_ok()
+        };
+        // Nine of twelve are three quarters.
+        assert!((0..5).all(|of| block(of, 1, 1)) && (5..9).all(|of| block(of, 1, 2)));
+        assert!(!block(9, 1, 1) && !block(9, 1, 2));
+        assert!(block(9, 1, 3) && block(10, 1, 3));
+        // Those that exist may be longer, up to three quarters of all users.
+        assert!(block(0, 90, 1) && block(5, 90, 2) && block(6, 60, 2) && block(9, 50, 3));
+        assert!(!block(6, 70, 2));
+        assert!(block(9, 90, 3));
+    }
+
+    #[test]
     fn list_of_a_guest_ends_unless_the_guest_comes_back() {
         let blocked = blocked();
         let until = |ends_s| ChangedBy {
