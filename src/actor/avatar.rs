@@ -55,7 +55,7 @@ pub struct Avatar {
     /// Whether the store could not be read.
     is_unloaded: bool,
     /// What the store has of the user's last presence.
-    saved_seen_ms: Option<u64>,
+    saved_seen_ms: Option<NonZeroU64>,
     /// The profile that it has apart from the attributes.
     saved_apart: Option<Attributes>,
     /// Whom its sessions watch, where that matters to those watched.
@@ -67,7 +67,7 @@ pub struct Avatar {
     /// Whether its factory has run.
     is_made: bool,
     /// Functions that the user may call beside those of its roles.
-    added: Vec<Box<str>>,
+    added: ThinVec<Box<str>>,
     /// Whether the backend was notified that the user is there.
     is_reported: bool,
     /// Whether it comes from an earlier process, and sessions may still come.
@@ -99,7 +99,7 @@ impl OwnerActor for Avatar {
             is_secret: false,
             is_known: false,
             is_made: false,
-            added: Vec::new(),
+            added: ThinVec::new(),
             is_reported: is_replacement,
             is_restored: false,
         }
@@ -344,10 +344,10 @@ impl Avatar {
             }
         }
         self.save_apart();
-        let seen_ms = self.model.last_seen_ms();
+        let seen_ms = self.model.last_seen_ms().and_then(NonZeroU64::new);
         if let (true, Some(at_ms)) = (seen_ms > self.saved_seen_ms, seen_ms) {
             self.saved_seen_ms = seen_ms;
-            shared.store.seen(&self.user, at_ms);
+            shared.store.seen(&self.user, at_ms.get());
         }
         if self.model.is_unused() && self.stored.is_none() {
             shared.unused(Unused {
@@ -443,5 +443,17 @@ impl Handler<Stop> for Avatar {
 
     fn handle(&mut self, _: Stop, ctx: &mut Self::Context) {
         ctx.stop();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The runtime adds 104 bytes, and takes memory in pieces of 128.
+    #[test]
+    fn actor_is_small() {
+        let bytes = size_of::<actix::dev::ContextFut<Avatar, Context<Avatar>>>();
+        assert!(bytes <= 5 * 128 - 104, "{bytes}");
     }
 }

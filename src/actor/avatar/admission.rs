@@ -19,7 +19,7 @@ impl Avatar {
                     to,
                     user: self.user.clone(),
                     attributes: self.model.attributes().to_vec(),
-                    services: self.added.clone(),
+                    services: self.added.to_vec(),
                     id,
                 }
             }

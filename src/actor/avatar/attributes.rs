@@ -3,6 +3,7 @@
 //! those behind it wait, so that all sessions see one order.
 
 use std::collections::VecDeque;
+use std::num::NonZeroU64;
 
 use actix::{AsyncContext, Context, Handler, Message};
 use smallvec::SmallVec;
@@ -124,7 +125,7 @@ impl Avatar {
             last_seen_ms,
         } = stored;
         self.model.restore_last_seen(last_seen_ms);
-        self.saved_seen_ms = self.model.last_seen_ms();
+        self.saved_seen_ms = self.model.last_seen_ms().and_then(NonZeroU64::new);
         if record.is_empty() {
             return;
         }

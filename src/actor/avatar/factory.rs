@@ -52,7 +52,7 @@ impl Avatar {
     /// The avatar begins with this.
     fn begin(&mut self, plan: AvatarPlan) {
         self.is_made = true;
-        self.added = plan.services;
+        self.added = plan.services.into();
         if plan.attributes.is_empty() {
             return;
         }

@@ -1,5 +1,7 @@
 //! An avatar as a value, for the next process, and the avatar of such a value.
 
+use std::num::NonZeroU64;
+
 use actix::{ActorContext, Context, Handler};
 
 use super::Avatar;
@@ -23,7 +25,7 @@ impl Handler<Save<SavedAvatar>> for Avatar {
             is_made: self.is_made,
             is_unloaded: self.is_unloaded,
             is_reported: self.is_reported,
-            added: self.added.clone(),
+            added: self.added.to_vec(),
         });
         ctx.stop();
         saved
@@ -37,7 +39,7 @@ impl Avatar {
         let mut model = Model::restore(saved.model, clock::now_ms());
         // Gateways of now; those of the value are gone.
         model.watchers = std::mem::take(&mut avatar.model.watchers);
-        avatar.saved_seen_ms = model.last_seen_ms();
+        avatar.saved_seen_ms = model.last_seen_ms().and_then(NonZeroU64::new);
         let public = &shared.settings().attributes;
         avatar.saved_apart = model.profile_apart(model.attributes(), public);
         avatar.model = model;
@@ -45,7 +47,7 @@ impl Avatar {
         avatar.is_made = saved.is_made;
         avatar.is_unloaded = saved.is_unloaded;
         avatar.is_reported = saved.is_reported;
-        avatar.added = saved.added;
+        avatar.added = saved.added.into();
         avatar.is_recovering = true;
         avatar.is_restored = true;
         avatar
