@@ -4,22 +4,20 @@
 //! An address that is full makes room: its oldest connection whose client has made no
 //! claim ends, so that silent clients shut nobody out who shares their address.
 
-use std::collections::{BTreeMap, HashMap};
+mod places;
+
 use std::net::IpAddr;
 use std::sync::Arc;
 
 use parking_lot::Mutex;
 
+use self::places::{Places, Standing};
 use crate::gateway::shared_bucket::SharedBucket;
 use turntable_core::key::{ConnKey, WorkerId};
 use turntable_core::limit::Limit;
 use turntable_core::packet::ErrorBody;
-use turntable_core::rate::{Bucket, BucketSettings};
+use turntable_core::rate::BucketSettings;
 use turntable_core::reason::ErrorCode;
-use turntable_core::spare::Spare;
-
-/// So many addresses are known before those are forgotten that have nothing.
-const SWEEP_MIN: usize = 1_024;
 
 /// The limits of one address.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -48,53 +46,7 @@ pub struct SocketShare {
 /// All addresses.
 #[derive(Debug, Default)]
 pub struct UnidentifiedConnections {
-    table: Mutex<Addresses>,
-}
-
-#[derive(Debug, Default)]
-struct Addresses {
-    by_address: HashMap<IpAddr, Address>,
-    /// The size at which the table is swept.
-    sweep_at: usize,
-    /// The number of the next place.
-    next: u64,
-}
-
-/// What one address has.
-#[derive(Debug, Default)]
-struct Address {
-    /// Its connections that have not identified, the oldest first.
-    waiting: BTreeMap<u64, Standing>,
-    sessions: Bucket,
-    resumes: Bucket,
-}
-
-impl Address {
-    /// Takes out the oldest connection whose client has made no claim.
-    fn evict(&mut self) -> Option<Evicted> {
-        let mut waiting = self.waiting.iter();
-        let evicted = waiting.find_map(|(number, standing)| match standing {
-            Standing::Silent(worker, connection) => Some(Evicted {
-                worker: *worker,
-                connection: *connection,
-                number: *number,
-            }),
-            Standing::Arriving | Standing::Checked => None,
-        })?;
-        self.waiting.remove(&evicted.number);
-        Some(evicted)
-    }
-}
-
-/// How far a connection is that has not identified.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Standing {
-    /// It is on its way to a gateway.
-    Arriving,
-    /// It is there, and waits for its client's claim.
-    Silent(WorkerId, ConnKey),
-    /// Its client's claim is checked.
-    Checked,
+    places: Mutex<Places>,
 }
 
 /// A connection that has to make room for another of its address.
@@ -105,7 +57,7 @@ pub(crate) struct Evicted {
     /// The connection there.
     pub(crate) connection: ConnKey,
     /// Which place it is.
-    pub(crate) number: u64,
+    pub(crate) number: u32,
 }
 
 /// One connection that has not identified; dropping it counts it out.
@@ -119,32 +71,41 @@ pub struct UnidentifiedPermit(Box<Counted>);
 #[derive(Debug)]
 struct Counted {
     unidentified: Arc<UnidentifiedConnections>,
-    address: IpAddr,
-    number: u64,
-    /// The HTTP connection that began it, where others may begin on it too.
+    /// Which place it is.
+    number: u32,
+    /// What began it, where that matters.
+    origin: Option<Box<Origin>>,
+}
+
+/// What began a connection.
+#[derive(Debug, Default)]
+struct Origin {
+    /// The HTTP connection, where others may begin on it too.
     socket: Option<SocketMark>,
-    /// The login cookie of the request that began it.
+    /// The login cookie of the request.
     login: Option<Box<str>>,
 }
 
 impl UnidentifiedPermit {
     /// The login cookie of the request that began it.
     pub(super) fn login(&self) -> Option<&str> {
-        self.0.login.as_deref()
+        self.0.origin.as_ref()?.login.as_deref()
     }
 
     /// The request that began it had this login cookie.
     pub(super) fn bring_login(&mut self, login: Option<Box<str>>) {
-        self.0.login = login;
+        if login.is_some() || self.0.origin.is_some() {
+            self.0.origin.get_or_insert_default().login = login;
+        }
     }
 
     /// The HTTP connection that began it, where others may begin on it too.
     pub(super) fn socket(&self) -> Option<&SocketMark> {
-        self.0.socket.as_ref()
+        self.0.origin.as_ref()?.socket.as_ref()
     }
 
     /// Which place it is.
-    pub(super) fn number(&self) -> u64 {
+    pub(super) fn number(&self) -> u32 {
         self.0.number
     }
 
@@ -152,31 +113,23 @@ impl UnidentifiedPermit {
     /// whether it is still counted: otherwise it has to make room.
     #[must_use]
     pub(super) fn is_silent_at(&self, worker: WorkerId, connection: ConnKey) -> bool {
-        self.set(Standing::Silent(worker, connection))
+        self.stand(Standing::Silent(worker, connection))
     }
 
     /// Its client's claim is checked. The answer says how it goes on.
     pub(super) fn is_checked(&self) {
-        self.set(Standing::Checked);
+        self.stand(Standing::Checked);
     }
 
-    fn set(&self, now: Standing) -> bool {
-        let mut table = self.0.unidentified.table.lock();
-        let known = table.by_address.get_mut(&self.0.address);
-        let standing = known.and_then(|known| known.waiting.get_mut(&self.0.number));
-        standing.is_some_and(|standing| {
-            *standing = now;
-            true
-        })
+    fn stand(&self, now: Standing) -> bool {
+        let mut places = self.0.unidentified.places.lock();
+        places.stand(self.0.number, now)
     }
 }
 
 impl Drop for Counted {
     fn drop(&mut self) {
-        let mut table = self.unidentified.table.lock();
-        if let Some(known) = table.by_address.get_mut(&self.address) {
-            known.waiting.remove(&self.number);
-        }
+        self.unidentified.places.lock().release(self.number);
     }
 }
 
@@ -201,26 +154,19 @@ impl UnidentifiedConnections {
             let max = limits.per_socket_max;
             return Err(full("this connection", Limit::SocketUnidentified, max));
         }
-        let mut table = self.table.lock();
-        table.sweep(limits);
-        let number = table.next;
-        table.next += 1;
-        let known = table.by_address.entry(address).or_default();
-        let mut evicted = None;
-        if known.waiting.len() >= limits.per_address_max {
-            evicted = known.evict();
-            if evicted.is_none() {
-                let max = limits.per_address_max;
-                return Err(full("your address", Limit::Unidentified, max));
-            }
-        }
-        known.waiting.insert(number, Standing::Arriving);
+        let taken = self.places.lock().take(address, limits);
+        let Some((number, evicted)) = taken else {
+            let max = limits.per_address_max;
+            return Err(full("your address", Limit::Unidentified, max));
+        };
+        let origin = socket.map(|socket| Origin {
+            socket: Some(socket),
+            login: None,
+        });
         let counted = Counted {
             unidentified: self.clone(),
-            address,
             number,
-            socket,
-            login: None,
+            origin: origin.map(Box::new),
         };
         Ok((UnidentifiedPermit(Box::new(counted)), evicted))
     }
@@ -243,9 +189,10 @@ impl UnidentifiedConnections {
                  (limits.connection_session); wait retry_ms";
             taken.map_err(|wait_ms| over(message, Limit::ConnectionSession, wait_ms))?;
         }
-        let mut table = self.table.lock();
-        table.sweep(limits);
-        let known = table.by_address.entry(address).or_default();
+        let mut places = self.places.lock();
+        let Some(known) = places.address(address, limits) else {
+            return Ok(());
+        };
         let taken = known.sessions.take(limits.sessions, now_ms);
         let message = "too many sessions begin at your address (limits.session); wait retry_ms";
         taken.map_err(|wait_ms| over(message, Limit::Session, wait_ms))
@@ -261,37 +208,14 @@ impl UnidentifiedConnections {
         limits: &UnidentifiedLimits,
         now_ms: u64,
     ) -> Result<(), ErrorBody> {
-        let mut table = self.table.lock();
-        table.sweep(limits);
-        let known = table.by_address.entry(address).or_default();
+        let mut places = self.places.lock();
+        let Some(known) = places.address(address, limits) else {
+            return Ok(());
+        };
         let taken = known.resumes.take(limits.resumes, now_ms);
         let message = "too many sessions are resumed from your address (limits.resume); \
              wait retry_ms";
         taken.map_err(|wait_ms| over(message, Limit::Resume, wait_ms))
-    }
-
-    /// Addresses that are known.
-    #[cfg(test)]
-    fn len(&self) -> usize {
-        self.table.lock().by_address.len()
-    }
-}
-
-impl Addresses {
-    /// Forgets the addresses that have nothing, once as many as were there after
-    /// the last time have come.
-    fn sweep(&mut self, limits: &UnidentifiedLimits) {
-        if self.by_address.len() < self.sweep_at.max(SWEEP_MIN) {
-            return;
-        }
-        let now_ms = crate::clock::now_ms();
-        self.by_address.retain(|_, address| {
-            !address.waiting.is_empty()
-                || !address.sessions.is_full(limits.sessions, now_ms)
-                || !address.resumes.is_full(limits.resumes, now_ms)
-        });
-        self.sweep_at = self.by_address.len() * 2;
-        self.by_address.give_back();
     }
 }
 
@@ -419,19 +343,8 @@ mod tests {
     }
 
     #[test]
-    fn addresses_that_have_nothing_are_forgotten() {
-        let unidentified = Arc::new(UnidentifiedConnections::default());
-        let (one, _) = unidentified.admit(ip(1), None, &LIMITS).unwrap();
-        for number in 0..SWEEP_MIN as u32 * 3 {
-            let address = std::net::Ipv4Addr::from_bits(0x0a00_0000 + number).into();
-            unidentified.admit(address, None, &LIMITS).unwrap();
-        }
-        assert!(
-            unidentified.len() <= SWEEP_MIN + 1,
-            "{}",
-            unidentified.len()
-        );
-        assert!(unidentified.table.lock().by_address.contains_key(&ip(1)));
-        drop(one);
+    fn one_without_cookie_on_a_connection_of_its_own_is_small() {
+        let bytes = size_of::<Counted>();
+        assert!(bytes <= 24, "{bytes}");
     }
 }
