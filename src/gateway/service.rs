@@ -184,7 +184,8 @@ impl Gateway {
             let error = not_offered(no_room, &self.shared.metrics, max).of("provide");
             return self.refuse(session, error, id);
         }
-        let providing = entry.providing.get_or_insert_default();
+        let extras = entry.extras.get_or_insert_default();
+        let providing = extras.providing.get_or_insert_default();
         match providing.offer(offer, &by, is_connected) {
             Ok(taken) => {
                 let answer = ReplyData::Value(taken.answer());
@@ -201,7 +202,8 @@ impl Gateway {
         let (Some(caller), Some(entry)) = (caller, self.sessions.get_mut(session)) else {
             return;
         };
-        let Some(providing) = &mut entry.providing else {
+        let extras = entry.extras.as_mut();
+        let Some(providing) = extras.and_then(|extras| extras.providing.as_mut()) else {
             return;
         };
         let calls = match is_connected {
@@ -219,8 +221,9 @@ impl Gateway {
     /// A session may provide these services no more.
     pub(super) fn withdraw_providing(&mut self, session: SessionSlot, names: &[Box<str>]) {
         let caller = self.sessions.caller(session);
-        let entry = self.sessions.get_mut(session);
-        let providing = entry.and_then(|entry| entry.providing.as_mut());
+        let extras = self.sessions.get_mut(session);
+        let extras = extras.and_then(|entry| entry.extras.as_mut());
+        let providing = extras.and_then(|extras| extras.providing.as_mut());
         if let (Some(providing), Some(caller)) = (providing, caller) {
             let calls = providing.withdraw(names, caller);
             self.call_services(calls);
@@ -257,7 +260,8 @@ impl Gateway {
             let call = why.call(entry.session.key, number);
             return self.shared.owners.service(&service, call);
         }
-        let providing = entry.providing.get_or_insert_default();
+        let extras = entry.extras.get_or_insert_default();
+        let providing = extras.providing.get_or_insert_default();
         let services = &self.settings.services;
         let (packet, id) = providing.hand_out(service, number, request, services);
         self.send_frame(session, Frame::message(&packet, Some(&id)), None);
@@ -268,8 +272,9 @@ impl Gateway {
         let Some(session) = self.sessions.addressee(to) else {
             return;
         };
-        let entry = self.sessions.get_mut(session);
-        let providing = entry.and_then(|entry| entry.providing.as_mut());
+        let extras = self.sessions.get_mut(session);
+        let extras = extras.and_then(|entry| entry.extras.as_mut());
+        let providing = extras.and_then(|extras| extras.providing.as_mut());
         let packet = providing.and_then(|providing| providing.cancel(service, number));
         if let Some(packet) = packet {
             self.send(session, &packet, None);
@@ -300,7 +305,7 @@ impl Gateway {
                 user: &entry.session.user,
                 services: &self.settings.services,
             };
-            let functions = entry.providing.as_ref()?.functions(name, &by)?;
+            let functions = entry.providing()?.functions(name, &by)?;
             Some((by.caller, functions.to_vec()))
         };
         let providers: Vec<(Caller, Vec<Box<str>>)> =

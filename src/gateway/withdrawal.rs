@@ -42,7 +42,7 @@ impl Gateway {
             credential::is_withdrawn(before, now, &entry.session.user).then_some(Vec::new())
         };
         let less = |entry: &SessionEntry| {
-            let providing = entry.providing.as_ref()?;
+            let providing = entry.providing()?;
             let names = providing.without_right(&entry.session.user, now);
             (!names.is_empty()).then_some(names)
         };

@@ -85,7 +85,8 @@ impl Gateway {
             client,
             round_trip_ms: ping_ms.or(kernel_ms),
         };
-        let notes = entry.notes.get_or_insert_default();
+        let extras = entry.extras.get_or_insert_default();
+        let notes = extras.notes.get_or_insert_default();
         (notes.peer, notes.close) = (peer, close);
         self.note(session, Happening::Dropped(close));
     }
@@ -105,7 +106,8 @@ impl Gateway {
         let Some(entry) = self.sessions.get_mut(session) else {
             return;
         };
-        let notes = entry.notes.get_or_insert_default();
+        let extras = entry.extras.get_or_insert_default();
+        let notes = extras.notes.get_or_insert_default();
         if let Some(noted) = notes.note(error, clock::now_ms()) {
             self.note(session, Happening::Error(Box::new(noted)));
         }
@@ -135,7 +137,7 @@ impl Gateway {
         let Some(entry) = self.sessions.get(session) else {
             return;
         };
-        let notes = entry.notes.as_deref();
+        let notes = entry.notes();
         let pure = &entry.session;
         let clock = pure.known_clock();
         let ping_ms = clock.and_then(|clock| clock.least_round_trip_ms());

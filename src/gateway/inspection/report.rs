@@ -121,10 +121,8 @@ impl Gateway {
             channel: known.channel.as_str().into(),
             subpaths: known.subpaths,
         });
-        let provides = entry
-            .providing
-            .iter()
-            .flat_map(|providing| providing.names());
+        let provides = entry.providing().into_iter();
+        let provides = provides.flat_map(|providing| providing.names());
         Some(SessionReport {
             summary: self.session_summary(session)?,
             roles: (pure.permissions.as_deref()).map_or_else(Vec::new, |all| all.roles().to_vec()),
@@ -150,8 +148,8 @@ impl Gateway {
             rooms: pure.rooms().map(|room| room.as_str().into()).collect(),
             channels: channels.collect(),
             provides: provides.map(Into::into).collect(),
-            errors: entry.notes.as_ref().map_or(0, |notes| notes.errors),
-            last_error: entry.notes.as_ref().and_then(|notes| notes.last_error()),
+            errors: entry.notes().map_or(0, |notes| notes.errors),
+            last_error: entry.notes().and_then(|notes| notes.last_error()),
             recent_commands: entry.recent_commands(),
         })
     }

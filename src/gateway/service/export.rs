@@ -50,7 +50,7 @@ impl Gateway {
         else {
             return;
         };
-        if let Some(providing) = &entry.providing {
+        if let Some(providing) = entry.providing() {
             let calls = providing.moved(caller);
             self.call_services(calls);
         }

@@ -23,7 +23,8 @@ impl Gateway {
             return;
         };
         let key = entry.session.key;
-        let is_over = match &mut entry.providing {
+        let extras = entry.extras.as_mut();
+        let is_over = match extras.and_then(|extras| extras.providing.as_mut()) {
             Some(providing) => match providing.reply(id.as_ref(), result, key, clock::now_ms()) {
                 Replied::Answer(owner, call) => return self.shared.owners.service(&owner, call),
                 Replied::Late => return,

@@ -144,7 +144,8 @@ impl Gateway {
             // What was added to them was for the user before.
             entry.session.permissions = None;
             entry.backups = None;
-            if let Some(providing) = &mut entry.providing {
+            let extras = entry.extras.as_mut();
+            if let Some(providing) = extras.and_then(|extras| extras.providing.as_mut()) {
                 providing.forget_services();
             }
             entry.is_changing = true;

@@ -115,7 +115,7 @@ impl SessionEntry {
             is_warned: self.is_warned,
             awaited: Vec::new(),
             calls: Vec::new(),
-            providing: self.providing.as_ref().map(|known| known.export(now_ms)),
+            providing: self.providing().map(|known| known.export(now_ms)),
             ids,
             unnumbered: unnumbered.map(|all| all.iter().map(|(id, n)| (id.0, *n)).collect()),
             answered: answered.and_then(AnsweredExport::of),
@@ -175,7 +175,9 @@ impl SessionEntry {
                 answered,
             }));
         }
-        entry.providing = providing.map(Box::new);
+        if let Some(providing) = providing {
+            entry.extras.get_or_insert_default().providing = Some(Box::new(providing));
+        }
         entry.subscribed = export.subscribed.into();
         entry.is_warned = export.is_warned;
         // What changed on the way is sent with what was not sent before it.

@@ -144,8 +144,9 @@ impl Gateway {
         let Some(entry) = self.sessions.get_mut(session) else {
             return;
         };
-        if entry.expiry_timer_ms == 0 || at_ms < entry.expiry_timer_ms {
-            entry.expiry_timer_ms = at_ms;
+        let timer_ms = &mut entry.extras.get_or_insert_default().expiry_timer_ms;
+        if *timer_ms == 0 || at_ms < *timer_ms {
+            *timer_ms = at_ms;
             self.wheel.set(at_ms, Timer::Credentials(session));
         }
     }
@@ -160,10 +161,12 @@ impl Gateway {
             return;
         };
         // Another timer may be later: the credentials expired sooner before.
-        if entry.expiry_timer_ms > clock::now_ms() {
-            return;
+        if let Some(extras) = &mut entry.extras {
+            if extras.expiry_timer_ms > clock::now_ms() {
+                return;
+            }
+            extras.expiry_timer_ms = 0;
         }
-        entry.expiry_timer_ms = 0;
         let standing = entry.session.standing.as_ref();
         let Some(expires_ms) = standing.and_then(|standing| standing.expires_ms) else {
             return;

@@ -10,6 +10,7 @@ pub(crate) mod dispatch;
 pub mod ended;
 pub mod ending;
 pub mod export;
+pub(crate) mod extras;
 #[cfg(debug_assertions)]
 mod fault;
 pub(crate) mod identify;
@@ -31,9 +32,9 @@ use crate::gateway::inspection::past::Notes;
 use crate::gateway::service::Providing;
 use crate::gateway::session::behind::Behind;
 use crate::gateway::session::command_queue::CommandQueue;
+use crate::gateway::session::extras::Extras;
 use crate::gateway::session::memory::TransportMemory;
 use crate::gateway::subscription::profile::ProfileChange;
-use crate::gateway::subscription::sight::Sight;
 use thin_vec::ThinVec;
 use turntable_core::backup::Backups;
 use turntable_core::key::{ConnKey, UserNumber};
@@ -63,8 +64,6 @@ pub(crate) struct SessionEntry {
     /// The generation of its place for owners since it became another user: what was sent
     /// to the user before is not for it. 0 while that is the generation of its slot.
     pub(crate) address: u32,
-    /// Those that it had before, but for that of its slot: the last ones.
-    pub(crate) former: ThinVec<u32>,
     /// How many bytes may wait in its outbox now: `outbox_bytes_max`; from the
     /// loss of its connection until what waited then is written, that and
     /// `replay_bytes_max`.
@@ -84,28 +83,20 @@ pub(crate) struct SessionEntry {
     pub(crate) memory: Option<Box<TransportMemory>>,
     /// What its owners want back, should they be lost.
     pub(crate) backups: Option<Box<Backups>>,
-    /// What its client provides.
-    pub(crate) providing: Option<Box<Providing>>,
     /// Its place among the sessions of its address that have no connection.
     pub(crate) detached: Option<DetachedPermit>,
     /// What it holds of the share of the address that it began to hold something from.
     pub(crate) share: Option<AddressShare>,
-    /// What it does not see; nothing while everyone may watch everyone.
-    pub(crate) sight: Option<Box<Sight>>,
-    /// When their end is looked at, Unix ms; 0 where no timer is set.
-    pub(crate) expiry_timer_ms: u64,
     /// Its commands that take turns with those of others, while there are any.
     pub(crate) queue: Option<Box<CommandQueue>>,
-    /// What it is remembered by once something went wrong.
-    pub(crate) notes: Option<Box<Notes>>,
     /// Unix ms when it began.
     pub(crate) began_ms: u64,
     /// Bytes of the commands of its client.
     pub(crate) received_bytes: u64,
     /// The numbers of its last commands, a byte each, the last in the lowest.
     recent_commands: u64,
-    /// How it reads its channels, while it is behind.
-    behind: Option<Box<Behind>>,
+    /// What most sessions have nothing of.
+    pub(crate) extras: Option<Box<Extras>>,
 }
 
 impl SessionEntry {
@@ -121,7 +112,6 @@ impl SessionEntry {
             is_warned: false,
             is_changing: false,
             address: 0,
-            former: ThinVec::new(),
             waiting_bytes_max: 0,
             mark: 0,
             changed: ThinVec::new(),
@@ -130,16 +120,12 @@ impl SessionEntry {
             subscribed: ThinVec::new(),
             memory: None,
             backups: None,
-            providing: None,
             detached: None,
             share: None,
-            sight: None,
-            expiry_timer_ms: 0,
             queue: None,
-            notes: None,
             received_bytes: 0,
             recent_commands: 0,
-            behind: None,
+            extras: None,
         };
         entry.limit_waiting(outbox_bytes_max);
         entry
@@ -178,9 +164,8 @@ impl SessionEntry {
             return false;
         }
         let (max, session) = (self.waiting_bytes_max as usize, &self.session);
-        let behind = self
-            .behind
-            .get_or_insert_with(|| Box::new(Behind::new(session)));
+        let behind = &mut self.extras.get_or_insert_default().behind;
+        let behind = behind.get_or_insert_with(|| Box::new(Behind::new(session)));
         behind.leaves_out(session, bytes, max)
     }
 
@@ -188,24 +173,26 @@ impl SessionEntry {
     /// has to be sent that: once, until it has nearly caught up or asks for what it missed.
     pub(crate) fn leave_out(&mut self) -> bool {
         let session = &self.session;
-        let behind = self
-            .behind
-            .get_or_insert_with(|| Box::new(Behind::new(session)));
+        let behind = &mut self.extras.get_or_insert_default().behind;
+        let behind = behind.get_or_insert_with(|| Box::new(Behind::new(session)));
         behind.notify()
     }
 
     /// A publication on its channels, or below them, has room.
     pub(crate) fn has_caught_up(&mut self) {
-        if self.behind.is_some()
+        if let Some(extras) = &mut self.extras
+            && extras.behind.is_some()
             && self.session.outbox.waiting_bytes() <= self.waiting_bytes_max as usize / 8
         {
-            self.behind = None;
+            extras.behind = None;
+            self.extras.take_if(|extras| extras.are_empty());
         }
     }
 
     /// Its client joins a channel, which may be to get what it missed.
     pub(crate) fn asks_again(&mut self) {
-        if let Some(behind) = &mut self.behind {
+        let extras = self.extras.as_deref_mut();
+        if let Some(behind) = extras.and_then(|extras| extras.behind.as_mut()) {
             behind.ask_again();
         }
     }
@@ -221,16 +208,27 @@ impl SessionEntry {
     pub(crate) fn change_address(&mut self, address: u32) {
         let before = std::mem::replace(&mut self.address, address);
         if before > 0 {
-            if self.former.len() >= FORMER_MAX {
-                self.former.remove(0);
+            let former = &mut self.extras.get_or_insert_default().former;
+            if former.len() >= FORMER_MAX {
+                former.remove(0);
             }
-            self.former.push(before);
+            former.push(before);
         }
     }
 
     /// Its client sent the command of this number.
     pub(crate) const fn note_command(&mut self, number: u8) {
         self.recent_commands = self.recent_commands << 8 | number as u64;
+    }
+
+    /// What its client provides.
+    pub(crate) fn providing(&self) -> Option<&Providing> {
+        self.extras.as_deref()?.providing.as_deref()
+    }
+
+    /// What it is remembered by, where something went wrong.
+    pub(crate) fn notes(&self) -> Option<&Notes> {
+        self.extras.as_deref()?.notes.as_deref()
     }
 
     /// The names of its last commands, the last one first.
@@ -276,5 +274,16 @@ impl SessionEntry {
         connection.queue.part(&mut self.session.outbox, &reader);
         self.is_dirty = false;
         self.is_blocked = false;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn entry_is_small() {
+        let bytes = size_of::<SessionEntry>();
+        assert!(bytes <= 344, "{bytes}");
     }
 }

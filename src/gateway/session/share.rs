@@ -218,7 +218,7 @@ impl Gateway {
         let Some(entry) = self.sessions.get_mut(session) else {
             return;
         };
-        let services = entry.providing.as_ref().map_or(0, |all| all.count());
+        let services = entry.providing().map_or(0, |all| all.count());
         let later = entry
             .queue
             .as_ref()

@@ -57,7 +57,7 @@ impl Sessions {
         }
         // It has become another user more than once since.
         let session = self.key(place.slot.into())?;
-        let former = &self.get(session)?.former;
+        let former = &self.get(session)?.extras.as_ref()?.former;
         former.contains(&place.slot.generation()).then_some(session)
     }
 

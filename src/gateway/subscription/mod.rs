@@ -280,7 +280,9 @@ impl Gateway {
         self.intake.leaves(watching.len());
         entry.changed.clear();
         entry.profiles.clear();
-        entry.sight = None;
+        if let Some(extras) = &mut entry.extras {
+            extras.sight = None;
+        }
         let behind = self.subscriptions.behind.forget(session);
         self.call_owners(behind);
         self.forget_gathers(session);

@@ -229,7 +229,8 @@ impl Gateway {
         let Some(entry) = self.sessions.get_mut(session) else {
             return;
         };
-        if entry.sight.get_or_insert_default().ask_at(at_ms) {
+        let extras = entry.extras.get_or_insert_default();
+        if extras.sight.get_or_insert_default().ask_at(at_ms) {
             self.wheel.set(at_ms, Timer::Sight(session));
         }
     }
@@ -239,7 +240,8 @@ impl Gateway {
         let Some(entry) = self.sessions.get_mut(session) else {
             return;
         };
-        let sight = entry.sight.as_mut();
+        let extras = entry.extras.as_mut();
+        let sight = extras.and_then(|extras| extras.sight.as_mut());
         if !sight.is_some_and(|sight| sight.take_due(now_ms)) {
             return;
         }

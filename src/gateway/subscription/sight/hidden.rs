@@ -52,7 +52,11 @@ pub(super) struct Known {
 impl SessionEntry {
     /// The watched users that read as offline, in order.
     pub(crate) fn hidden(&self) -> &[UserNumber] {
-        self.sight.as_deref().map_or(&[], |sight| &sight.hidden)
+        let sight = self
+            .extras
+            .as_ref()
+            .and_then(|extras| extras.sight.as_ref());
+        sight.map_or(&[], |sight| &sight.hidden)
     }
 
     /// Whether a watched user reads as offline, whatever its state is.
@@ -63,7 +67,8 @@ impl SessionEntry {
 
     /// A watched user reads as offline from now on.
     pub(crate) fn hide(&mut self, number: UserNumber) {
-        let hidden = &mut self.sight.get_or_insert_default().hidden;
+        let extras = self.extras.get_or_insert_default();
+        let hidden = &mut extras.sight.get_or_insert_default().hidden;
         if let Err(at) = hidden.binary_search(&number) {
             hidden.insert(at, number);
         }
@@ -77,7 +82,10 @@ impl SessionEntry {
 
     /// A user is not hidden any more, or not watched. Returns whether it was.
     pub(crate) fn unhide(&mut self, number: UserNumber) -> bool {
-        let Some(sight) = &mut self.sight else {
+        let Some(extras) = &mut self.extras else {
+            return false;
+        };
+        let Some(sight) = &mut extras.sight else {
             return false;
         };
         let Ok(at) = sight.hidden.binary_search(&number) else {
@@ -85,7 +93,8 @@ impl SessionEntry {
         };
         sight.hidden.remove(at);
         if sight.hidden.is_empty() && sight.ask_at_ms == 0 {
-            self.sight = None;
+            extras.sight = None;
+            self.extras.take_if(|extras| extras.are_empty());
         }
         true
     }
@@ -158,7 +167,7 @@ mod tests {
                     && !entry.unhide(UserNumber::from_bits(number))
             );
         }
-        assert!(entry.sight.is_none() && entry.hidden().is_empty());
+        assert!(entry.extras.is_none() && entry.hidden().is_empty());
     }
 
     #[test]
@@ -168,7 +177,8 @@ mod tests {
         // It is seen already, or not watched.
         assert!(!entry.show(known(1, online, true), true));
         assert!(!entry.show(known(9, online, true), false));
-        assert!(entry.sight.is_none());
+        let extras = entry.extras.as_ref();
+        assert!(extras.is_none_or(|extras| extras.sight.is_none()));
         // Offline and unknown ones look the same, seen or not.
         assert!(!entry.show(known(1, None, false), false));
         assert!(!entry.show(known(2, Some(Presence::Offline), false), false));
