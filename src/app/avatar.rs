@@ -150,7 +150,10 @@ impl Avatar {
     }
 
     /// The sessions of the user, connected or not.
-    pub async fn sessions(&self) -> Vec<SessionInfo> {
+    ///
+    /// # Errors
+    /// `unavailable` where a worker does not answer.
+    pub async fn sessions(&self) -> Result<Vec<SessionInfo>, ErrorBody> {
         self.shared.sessions_of(&self.user).await
     }
 }

@@ -101,7 +101,10 @@ impl Channel {
     }
 
     /// The users that are on it by name.
-    pub async fn subscribers(&self) -> Vec<UserId> {
+    ///
+    /// # Errors
+    /// `unavailable` where a worker does not answer.
+    pub async fn subscribers(&self) -> Result<Vec<UserId>, ErrorBody> {
         self.shared.users_on(&self.id).await
     }
 }

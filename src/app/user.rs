@@ -12,7 +12,10 @@ use turntable_core::packet::ErrorBody;
 impl Avatars {
     /// The first `max` users with sessions, connected or not, in the order of their ids;
     /// behind one, where that is given.
-    pub async fn list(&self, after: Option<&UserId>, max: usize) -> Vec<UserId> {
+    ///
+    /// # Errors
+    /// `unavailable` where a worker does not answer.
+    pub async fn list(&self, after: Option<&UserId>, max: usize) -> Result<Vec<UserId>, ErrorBody> {
         self.0.users(after.map(UserId::as_str), max).await
     }
 
@@ -45,7 +48,10 @@ impl Avatars {
 
 impl Running {
     /// Ends all sessions of a user, as [`Avatar::kick`](super::Avatar::kick).
-    pub async fn kick(&self, user: &UserId, reason: Option<&str>) -> usize {
+    ///
+    /// # Errors
+    /// `unavailable` where a worker does not answer.
+    pub async fn kick(&self, user: &UserId, reason: Option<&str>) -> Result<usize, ErrorBody> {
         self.avatar(user).kick(reason).await
     }
 

@@ -3,6 +3,7 @@
 //! in its table of pending answers.
 
 use std::fmt;
+use std::time::Duration;
 
 use actix::{Context, Handler, Message, ResponseFuture};
 use tokio::sync::oneshot;
@@ -13,6 +14,9 @@ use turntable_core::call::{Call, Requester};
 use turntable_core::delivery::Answer;
 use turntable_core::packet::ErrorBody;
 use turntable_core::reason::ErrorCode;
+
+/// How long the gateway that passes a question on may need beside the owner's own time.
+const GATEWAY_WAIT: Duration = Duration::from_secs(2);
 
 /// The answer to a question.
 pub type Answered = Result<Answer, ErrorBody>;
@@ -102,9 +106,21 @@ impl Shared {
 
     async fn put(&self, question: Question) -> Answered {
         let gateway = self.peers.gateways().next().ok_or_else(stopping)?;
-        let answered = gateway.send(question).await;
-        answered.unwrap_or_else(|_| Err(stopping()))
+        // An owner that does not answer is the gateway's to report, before this is over.
+        let own_ms = question.of.as_ref().map_or(0, |(_, own_ms)| *own_ms);
+        let most_ms = own_ms + self.settings.get().session.answer_timeout_ms;
+        let within = Duration::from_millis(most_ms) + GATEWAY_WAIT;
+        let answered = tokio::time::timeout(within, gateway.send(question)).await;
+        answered.map_or_else(
+            |_| Err(late()),
+            |sent| sent.unwrap_or_else(|_| Err(stopping())),
+        )
     }
+}
+
+fn late() -> ErrorBody {
+    let message = "the worker that passes questions on did not answer in time";
+    ErrorBody::new(ErrorCode::Unavailable, message)
 }
 
 fn stopping() -> ErrorBody {

@@ -82,13 +82,23 @@ impl Shared {
 
     /// Ends all sessions of a user, whose clients do not come back by themselves. Returns
     /// how many there were.
-    pub(crate) async fn kick(&self, user: &UserId, reason: Option<Box<str>>) -> usize {
+    ///
+    /// # Errors
+    /// `unavailable` where a worker does not answer.
+    pub(crate) async fn kick(
+        &self,
+        user: &UserId,
+        reason: Option<Box<str>>,
+    ) -> Result<usize, ErrorBody> {
         self.end_user(user, Ending::Kicked(reason)).await
     }
 
     /// Ends all sessions of a user, whose clients may identify again. Returns how many
     /// there were.
-    pub(crate) async fn remove_user(&self, user: &UserId) -> usize {
+    ///
+    /// # Errors
+    /// `unavailable` where a worker does not answer.
+    pub(crate) async fn remove_user(&self, user: &UserId) -> Result<usize, ErrorBody> {
         self.end_user(user, Ending::Removed).await
     }
 
@@ -114,10 +124,12 @@ impl Shared {
             ),
             NotSet::Taken => ErrorBody::new(ErrorCode::Conflict, "another user has this sessionId"),
         })?;
-        if was_free {
-            self.end_provisional(user, Ending::Revoked).await;
-        }
-        self.portal.keep_session(user).await
+        let ended = match was_free {
+            true => self.end_provisional(user, Ending::Revoked).await,
+            false => Ok(0),
+        };
+        self.portal.keep_session(user).await?;
+        ended.map(|_| ())
     }
 
     /// The user has no session of your own site any more. Returns whether it had one: then
@@ -127,12 +139,13 @@ impl Shared {
     /// `unavailable` where the store cannot be written.
     pub(crate) async fn remove_session(&self, user: &UserId) -> Result<bool, ErrorBody> {
         let was_there = self.portal.remove_session(user);
-        if was_there {
-            self.end_user(user, Ending::Revoked).await;
-        }
+        let ended = match was_there {
+            true => self.end_user(user, Ending::Revoked).await,
+            false => Ok(0),
+        };
         // Also behind a removal that could not be written.
         self.portal.keep_session(user).await?;
-        Ok(was_there)
+        ended.map(|_| was_there)
     }
 
     /// Removes the password of a user. Returns whether there was one: then its sessions end.
@@ -141,11 +154,12 @@ impl Shared {
     /// `unavailable` where the store cannot be written.
     pub(crate) async fn remove_password(&self, user: &UserId) -> Result<bool, ErrorBody> {
         let (was_there, stored) = self.portal.remove_password(user);
-        if was_there {
-            self.end_user(user, Ending::Revoked).await;
-        }
+        let ended = match was_there {
+            true => self.end_user(user, Ending::Revoked).await,
+            false => Ok(0),
+        };
         // Also behind a removal that could not be written.
         stored.await?;
-        Ok(was_there)
+        ended.map(|_| was_there)
     }
 }

@@ -211,7 +211,7 @@ async fn program_calls_functions_of_clients_over_every_transport() {
         let late = avatar.call_within(f, args(), deadline).await.unwrap_err();
         assert_eq!(late.code, ErrorCode::Timeout, "{way:?}");
         answering.await.unwrap();
-        assert_eq!(running.kick(&user, None).await, 1, "{way:?}");
+        assert_eq!(running.kick(&user, None).await.unwrap(), 1, "{way:?}");
         let gone = avatar.call(f, args()).await.unwrap_err();
         assert_eq!(gone.code, ErrorCode::ServiceDown, "{way:?}");
     }
@@ -270,9 +270,9 @@ async fn program_kicks_bans_and_unbans_over_every_transport() {
     let address = running.server;
     let kicked = Clients::connect(address, "1:1").await;
     let pomke = Clients::connect(address, "1:2").await;
-    assert_eq!(running.kick(&id("1:1"), Some("go home")).await, 3);
+    assert_eq!(running.kick(&id("1:1"), Some("go home")).await.unwrap(), 3);
     kicked.each(|peer| expect_end(peer, "go home")).await;
-    assert_eq!(running.kick(&id("1:1"), None).await, 0);
+    assert_eq!(running.kick(&id("1:1"), None).await.unwrap(), 0);
     // It may come back, until it is banned.
     let banned = Clients::connect(address, "1:1").await;
     let hour = Some(Duration::from_secs(3_600));
@@ -402,12 +402,12 @@ async fn program_publishes_to_users_and_on_channels_over_every_transport() {
         running.channels().list().await.unwrap(),
         [channel("news/today")]
     );
-    assert_eq!(news.subscribers().await, [id("1:1")]);
-    assert_eq!(mel.channels().await, [channel("news/today")]);
-    assert!(mel.unsubscribe(news.id()).await);
-    assert!(!mel.unsubscribe(news.id()).await);
-    assert_eq!(mel.unsubscribe_all().await, 0);
-    assert_eq!(news.subscribers().await, []);
+    assert_eq!(news.subscribers().await.unwrap(), [id("1:1")]);
+    assert_eq!(mel.channels().await.unwrap(), [channel("news/today")]);
+    assert!(mel.unsubscribe(news.id()).await.unwrap());
+    assert!(!mel.unsubscribe(news.id()).await.unwrap());
+    assert_eq!(mel.unsubscribe_all().await.unwrap(), 0);
+    assert_eq!(news.subscribers().await.unwrap(), []);
     running.stop(Duration::ZERO).await;
 }
 
@@ -418,10 +418,13 @@ async fn program_lists_inspects_removes_and_erases_users() {
     let clients = Clients::connect(running.server, "1:1").await;
     let others = Clients::connect(running.server, "1:2").await;
     let avatars = running.avatars();
-    assert_eq!(avatars.list(None, 9).await, [id("1:1"), id("1:2")]);
-    assert_eq!(avatars.list(None, 1).await, [id("1:1")]);
-    assert_eq!(avatars.list(Some(&id("1:1")), 9).await, [id("1:2")]);
-    let sessions = mel.sessions().await;
+    assert_eq!(avatars.list(None, 9).await.unwrap(), [id("1:1"), id("1:2")]);
+    assert_eq!(avatars.list(None, 1).await.unwrap(), [id("1:1")]);
+    assert_eq!(
+        avatars.list(Some(&id("1:1")), 9).await.unwrap(),
+        [id("1:2")]
+    );
+    let sessions = mel.sessions().await.unwrap();
     assert_eq!(sessions.len(), 3);
     assert!(sessions.iter().any(|one| one.transport == Some("poll")));
     let seen = mel.presence().await.unwrap();
@@ -456,10 +459,10 @@ async fn program_lists_inspects_removes_and_erases_users() {
     assert_eq!(running.erase(&id("1:2")).await, Ok(0));
     assert!(avatars.bans().is_empty() && pomke.blocked().is_empty());
     let again = Clients::connect(running.server, "1:2").await;
-    assert_eq!(pomke.remove().await, 3);
+    assert_eq!(pomke.remove().await.unwrap(), 3);
     let message = "an operator ended the session; identify again";
     again.each(|peer| expect_end(peer, message)).await;
-    assert_eq!(avatars.list(None, 9).await, []);
+    assert_eq!(avatars.list(None, 9).await.unwrap(), []);
     running.stop(Duration::ZERO).await;
 }
 

@@ -33,6 +33,7 @@ mod restart_state;
 mod session;
 mod set;
 mod shutdown;
+mod stuck;
 mod tls;
 mod trace;
 mod transport;

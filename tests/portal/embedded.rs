@@ -200,7 +200,7 @@ async fn program_kicks_a_user() {
     })
     .await;
     let user = turntable_core::id::UserId::parse("1:1").unwrap();
-    assert_eq!(running.kick(&user, None).await, 1);
+    assert_eq!(running.kick(&user, None).await.unwrap(), 1);
     beside(move || {
         client.expect_error("forbidden");
         client.expect_close(4005);

@@ -9,13 +9,19 @@ use turntable_core::packet::ErrorBody;
 impl Avatar {
     /// Ends all sessions with 4005: the clients do not come back by themselves. `reason` is
     /// a sentence for them. Returns how many there were.
-    pub async fn kick(&self, reason: Option<&str>) -> usize {
+    ///
+    /// # Errors
+    /// `unavailable` where a worker does not answer.
+    pub async fn kick(&self, reason: Option<&str>) -> Result<usize, ErrorBody> {
         self.shared.kick(&self.user, reason.map(Into::into)).await
     }
 
     /// Ends all sessions with 4004: the clients may identify again. Returns how many there
     /// were.
-    pub async fn remove(&self) -> usize {
+    ///
+    /// # Errors
+    /// `unavailable` where a worker does not answer.
+    pub async fn remove(&self) -> Result<usize, ErrorBody> {
         self.shared.remove_user(&self.user).await
     }
 

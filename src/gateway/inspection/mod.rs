@@ -24,6 +24,8 @@ use actix::{Context, Handler, Message};
 use futures_util::future::join_all;
 
 use crate::gateway::{Gateway, Shared};
+use turntable_core::packet::ErrorBody;
+use turntable_core::reason::ErrorCode;
 
 /// How long a gateway may take to answer. One that is this late is overloaded or stuck, and
 /// its operator wants to know that.
@@ -36,6 +38,25 @@ pub struct Answers<T> {
     pub answers: Vec<T>,
     /// The workers that did not answer in time.
     pub unanswered: Vec<u16>,
+}
+
+impl<T> Answers<T> {
+    /// What all gateways answered.
+    ///
+    /// # Errors
+    /// `unavailable` where one did not: the error names its worker.
+    pub(crate) fn whole(self) -> Result<Vec<T>, ErrorBody> {
+        if self.unanswered.is_empty() {
+            return Ok(self.answers);
+        }
+        let workers: Vec<String> = self.unanswered.iter().map(u16::to_string).collect();
+        let message = format!(
+            "no answer of worker {} within {} s; what it was to change, it changes when it goes on",
+            workers.join(", "),
+            TIMEOUT.as_secs()
+        );
+        Err(ErrorBody::new(ErrorCode::Unavailable, message))
+    }
 }
 
 impl Shared {

@@ -238,7 +238,7 @@ impl Shared {
     pub async fn erase(&self, user: &UserId) -> Result<usize, ErrorBody> {
         // First: with its credentials the user would be back in the middle.
         let forgotten = self.portal.forget(user).await;
-        let mut ended = self.end_user(user, Ending::Removed).await;
+        let ended = self.end_user(user, Ending::Removed).await;
         let erased = match forgotten {
             Ok(()) => self.erase_stored(user).await,
             error => error,
@@ -247,14 +247,15 @@ impl Shared {
             ErrorCode::Unavailable => ErrorBody::new(error.code, PARTLY_ERASED),
             _ => error,
         })?;
-        self.unsubscribe(user, None).await;
+        let left = self.unsubscribe(user, None).await;
         for service in self.disabled.of(user) {
             self.enable_service_of(user, &service);
         }
         // Where claims need no credentials, it may be back.
-        ended += self.end_user(user, Ending::Removed).await;
+        let back = self.end_user(user, Ending::Removed).await;
         self.forget_past(user).await;
-        Ok(ended)
+        left?;
+        Ok(ended? + back?)
     }
 
     async fn erase_stored(&self, user: &UserId) -> Result<(), ErrorBody> {

@@ -119,7 +119,10 @@ impl Gateway {
 
 impl Shared {
     /// Ends all sessions of a user, at every gateway. Returns how many there were.
-    pub async fn end_user(&self, user: &UserId, ending: Ending) -> usize {
+    ///
+    /// # Errors
+    /// `unavailable` where a worker does not answer.
+    pub async fn end_user(&self, user: &UserId, ending: Ending) -> Result<usize, ErrorBody> {
         self.end(EndUser {
             of: Revocation::all(user.clone()),
             ending,
@@ -128,7 +131,10 @@ impl Shared {
     }
 
     /// The same for sessions whose clients have shown nothing that says who they are.
-    pub async fn end_provisional(&self, user: &UserId, ending: Ending) -> usize {
+    ///
+    /// # Errors
+    /// `unavailable` where a worker does not answer.
+    pub async fn end_provisional(&self, user: &UserId, ending: Ending) -> Result<usize, ErrorBody> {
         self.end(EndUser {
             of: Revocation {
                 is_provisional: true,
@@ -148,15 +154,11 @@ impl Shared {
         }
     }
 
-    async fn end(&self, end: EndUser) -> usize {
+    async fn end(&self, end: EndUser) -> Result<usize, ErrorBody> {
         // Before: a claim that is decided later is not one of these sessions.
         self.portal.revoke(end.of.clone());
-        let mut ended = 0;
-        for gateway in self.peers.gateways() {
-            // A gateway that is gone has no sessions.
-            ended += gateway.send(end.clone()).await.unwrap_or(0);
-        }
-        ended
+        let ended = self.ask_gateways(|| end.clone()).await.whole()?;
+        Ok(ended.into_iter().sum())
     }
 
     /// Bans a user for some seconds, or until the ban is lifted, and ends its sessions.
@@ -185,7 +187,7 @@ impl Shared {
         // Nobody else of this user comes in from here on.
         let ended = self.end_user(user, ending).await;
         self.bans.keep(user).await?;
-        Ok(ended)
+        ended
     }
 
     /// Lifts a ban. Returns whether there was one.

@@ -9,6 +9,7 @@ use crate::clock;
 use crate::gateway::{Gateway, Shared};
 use turntable_core::id::UserId;
 use turntable_core::key::SessionSlot;
+use turntable_core::packet::ErrorBody;
 
 /// A session as an operator sees it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -87,26 +88,24 @@ impl Gateway {
 impl Shared {
     /// The first `max` users with sessions, connected or not, in the order of their ids;
     /// behind one, where that is given.
-    pub async fn users(&self, after: Option<&str>, max: usize) -> Vec<UserId> {
-        let mut users = BTreeSet::new();
-        for gateway in self.peers.gateways() {
-            let list = ListUsers {
-                after: after.map(Into::into),
-                max,
-            };
-            // A gateway that is gone has no sessions.
-            users.extend(gateway.send(list).await.unwrap_or_default());
-        }
-        users.into_iter().take(max).collect()
+    ///
+    /// # Errors
+    /// `unavailable` where a worker does not answer.
+    pub async fn users(&self, after: Option<&str>, max: usize) -> Result<Vec<UserId>, ErrorBody> {
+        let asked = self.ask_gateways(|| ListUsers {
+            after: after.map(Into::into),
+            max,
+        });
+        let users: BTreeSet<UserId> = asked.await.whole()?.into_iter().flatten().collect();
+        Ok(users.into_iter().take(max).collect())
     }
 
     /// The sessions of a user.
-    pub async fn sessions_of(&self, user: &UserId) -> Vec<SessionInfo> {
-        let mut sessions = Vec::new();
-        for gateway in self.peers.gateways() {
-            let found = gateway.send(ListSessions(user.clone())).await;
-            sessions.extend(found.unwrap_or_default());
-        }
-        sessions
+    ///
+    /// # Errors
+    /// `unavailable` where a worker does not answer.
+    pub async fn sessions_of(&self, user: &UserId) -> Result<Vec<SessionInfo>, ErrorBody> {
+        let asked = self.ask_gateways(|| ListSessions(user.clone()));
+        Ok(asked.await.whole()?.into_iter().flatten().collect())
     }
 }

@@ -5,6 +5,7 @@ use std::collections::{HashMap, HashSet};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use actix::{Context, Handler, Message};
+use futures_util::future::join_all;
 use parking_lot::Mutex;
 
 use crate::clock;
@@ -179,55 +180,65 @@ impl Shared {
         };
         let now_ms = clock::now_ms();
         self.by_operator.add(user, channel, bounds, now_ms)?;
-        Ok(self.subscribe_now(user, channel, true).await)
+        self.subscribe_now(user, channel, true).await
     }
 
     /// Takes all sessions of a user off a channel, or off all that the operator named.
     /// Returns how many channels that were.
-    pub async fn unsubscribe(&self, user: &UserId, channel: Option<&ChannelId>) -> usize {
+    ///
+    /// # Errors
+    /// `unavailable` where a worker does not answer.
+    pub async fn unsubscribe(
+        &self,
+        user: &UserId,
+        channel: Option<&ChannelId>,
+    ) -> Result<usize, ErrorBody> {
         let removed = self.by_operator.remove(user, channel);
-        for channel in &removed {
-            self.subscribe_now(user, channel, false).await;
+        let left = removed
+            .iter()
+            .map(|channel| self.subscribe_now(user, channel, false));
+        for left in join_all(left).await {
+            left?;
         }
-        removed.len()
+        Ok(removed.len())
     }
 
-    async fn subscribe_now(&self, user: &UserId, channel: &ChannelId, is_on: bool) -> usize {
-        let mut sessions = 0;
-        for gateway in self.peers.gateways() {
-            let subscribe = Subscribe {
-                user: user.clone(),
-                channel: channel.clone(),
-                is_on,
-            };
-            // A gateway that is gone has no sessions.
-            sessions += gateway.send(subscribe).await.unwrap_or(0);
-        }
-        sessions
+    async fn subscribe_now(
+        &self,
+        user: &UserId,
+        channel: &ChannelId,
+        is_on: bool,
+    ) -> Result<usize, ErrorBody> {
+        let asked = self.ask_gateways(|| Subscribe {
+            user: user.clone(),
+            channel: channel.clone(),
+            is_on,
+        });
+        Ok(asked.await.whole()?.into_iter().sum())
     }
 
     /// The channels that the sessions of a user are on.
-    pub async fn channels_of(&self, user: &UserId) -> Vec<ChannelId> {
-        let mut channels = Vec::new();
-        for gateway in self.peers.gateways() {
-            let found = gateway.send(ChannelsOf(user.clone())).await;
-            channels.extend(found.unwrap_or_default());
-        }
+    ///
+    /// # Errors
+    /// `unavailable` where a worker does not answer.
+    pub async fn channels_of(&self, user: &UserId) -> Result<Vec<ChannelId>, ErrorBody> {
+        let asked = self.ask_gateways(|| ChannelsOf(user.clone()));
+        let mut channels = asked.await.whole()?.concat();
         channels.sort_unstable_by(|a, b| a.as_str().cmp(b.as_str()));
         channels.dedup();
-        channels
+        Ok(channels)
     }
 
     /// The users with sessions on a channel.
-    pub async fn users_on(&self, channel: &ChannelId) -> Vec<UserId> {
-        let mut users = Vec::new();
-        for gateway in self.peers.gateways() {
-            let found = gateway.send(UsersOn(channel.clone())).await;
-            users.extend(found.unwrap_or_default());
-        }
+    ///
+    /// # Errors
+    /// `unavailable` where a worker does not answer.
+    pub async fn users_on(&self, channel: &ChannelId) -> Result<Vec<UserId>, ErrorBody> {
+        let asked = self.ask_gateways(|| UsersOn(channel.clone()));
+        let mut users = asked.await.whole()?.concat();
         users.sort_unstable();
         users.dedup();
-        users
+        Ok(users)
     }
 }
 

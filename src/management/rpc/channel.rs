@@ -125,7 +125,7 @@ fn unsubscribe(management: &Management, mut arguments: Arguments) -> Call<'_> {
     Box::pin(async move {
         let (user, channel) = (arguments.user()?, arguments.channel()?);
         let removed = management.shared.unsubscribe(&user, Some(&channel)).await;
-        result(removed > 0)
+        result(removed? > 0)
     })
 }
 
@@ -133,14 +133,14 @@ fn unsubscribe(management: &Management, mut arguments: Arguments) -> Call<'_> {
 fn unsubscribe_all(management: &Management, mut arguments: Arguments) -> Call<'_> {
     Box::pin(async move {
         let user = arguments.user()?;
-        result(management.shared.unsubscribe(&user, None).await)
+        result(management.shared.unsubscribe(&user, None).await?)
     })
 }
 
 /// The channels that the user's sessions are on, no matter who subscribed them.
 fn get_subscriptions(management: &Management, mut arguments: Arguments) -> Call<'_> {
     Box::pin(async move {
-        let channels = management.shared.channels_of(&arguments.user()?).await;
+        let channels = management.shared.channels_of(&arguments.user()?).await?;
         result(paths(&channels))
     })
 }
@@ -148,7 +148,7 @@ fn get_subscriptions(management: &Management, mut arguments: Arguments) -> Call<
 /// The users with sessions on the channel.
 fn get_subscribers(management: &Management, mut arguments: Arguments) -> Call<'_> {
     Box::pin(async move {
-        let users = management.shared.users_on(&arguments.channel()?).await;
+        let users = management.shared.users_on(&arguments.channel()?).await?;
         let users: Vec<&str> = users.iter().map(|user| user.as_str()).collect();
         result(users)
     })

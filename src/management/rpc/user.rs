@@ -302,7 +302,7 @@ fn call_function(management: &Management, mut arguments: Arguments) -> Call<'_> 
 fn kick(management: &Management, mut arguments: Arguments) -> Call<'_> {
     Box::pin(async move {
         let (user, reason) = (arguments.user()?, reason(&mut arguments)?);
-        result(management.shared.kick(&user, reason).await)
+        result(management.shared.kick(&user, reason).await?)
     })
 }
 
@@ -414,14 +414,15 @@ fn erase(management: &Management, mut arguments: Arguments) -> Call<'_> {
 fn remove(management: &Management, mut arguments: Arguments) -> Call<'_> {
     Box::pin(async move {
         let user = arguments.user()?;
-        result(management.shared.remove_user(&user).await)
+        result(management.shared.remove_user(&user).await?)
     })
 }
 
 fn list_all(management: &Management, mut arguments: Arguments) -> Call<'_> {
     Box::pin(async move {
         let page = Page::take(&mut arguments, management.list_max)?;
-        let users = management.shared.users(page.after(), page.enough()).await;
+        let users = management.shared.users(page.after(), page.enough());
+        let users = users.await?;
         page.list("users", users.iter().map(|user| user.as_str().to_owned()))
     })
 }
@@ -429,7 +430,7 @@ fn list_all(management: &Management, mut arguments: Arguments) -> Call<'_> {
 fn get_sessions(management: &Management, mut arguments: Arguments) -> Call<'_> {
     Box::pin(async move {
         let user = arguments.user()?;
-        let sessions = management.shared.sessions_of(&user).await.into_iter();
+        let sessions = management.shared.sessions_of(&user).await?.into_iter();
         let sessions = sessions.map(|session| Shown {
             session: session.number,
             transport: session.transport,
@@ -444,7 +445,7 @@ fn get_sessions(management: &Management, mut arguments: Arguments) -> Call<'_> {
 fn get_frontend_server(management: &Management, mut arguments: Arguments) -> Call<'_> {
     Box::pin(async move {
         let user = arguments.user()?;
-        if management.shared.sessions_of(&user).await.is_empty() {
+        if management.shared.sessions_of(&user).await?.is_empty() {
             let message = "the user has no session";
             return Err(ErrorBody::new(ErrorCode::NotFound, message));
         }
