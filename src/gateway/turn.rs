@@ -85,8 +85,10 @@ pub(crate) enum Timer {
     Sight(SessionSlot),
     /// A session may have become idle.
     Idle(SessionSlot),
-    /// An answer has to have come by now.
+    /// An answer with a deadline of its own has to have come by now.
     Answer(Ticket),
+    /// The first of the other answers has to have come by now.
+    Answers,
     /// The states of services that are unknown are requested.
     Services,
     /// Clients of sessions of the process before had time to come back.
@@ -413,6 +415,7 @@ impl Gateway {
             Timer::Expire(session) => self.step(session, Input::ExpiryDue, Details::default()),
             Timer::Idle(session) => self.check_idle(session, now_ms),
             Timer::Answer(ticket) => self.answer_is_late(ticket),
+            Timer::Answers => self.answers_are_due(now_ms),
             Timer::Services => self.watch_services(now_ms),
             Timer::Returned => self.end_returning(),
         }

@@ -5,6 +5,7 @@ pub(crate) mod behind;
 mod blocked;
 pub(crate) mod check;
 pub(crate) mod command_queue;
+mod deadlines;
 pub(crate) mod detached;
 pub(crate) mod dispatch;
 pub mod ended;

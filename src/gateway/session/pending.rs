@@ -14,6 +14,7 @@ use crate::clock;
 use crate::gateway::Gateway;
 use crate::gateway::delivery::frame::Frame;
 use crate::gateway::question::Responder;
+use crate::gateway::session::deadlines::{Deadlines, Met};
 use crate::gateway::session::life::Details;
 use crate::gateway::subscription::listed::Listed;
 use crate::gateway::turn::Timer;
@@ -138,6 +139,8 @@ pub(crate) struct Pending {
     awaited: FxHashMap<Ticket, Awaited>,
     /// Tickets by session, but for lookups; most sessions await one at a time.
     by_session: FxHashMap<SessionSlot, SmallVec<[Ticket; 2]>>,
+    /// Of those without a deadline of their own.
+    deadlines: Deadlines,
     last: u64,
 }
 
@@ -169,6 +172,12 @@ impl Pending {
         self.awaited.keys().copied().collect()
     }
 
+    /// Those whose time has come, but for those with deadlines of their own.
+    #[cfg(test)]
+    pub(crate) fn late(&mut self, now_ms: u64) -> Vec<Ticket> {
+        std::iter::from_fn(|| self.deadlines.late(now_ms)).collect()
+    }
+
     /// Takes something out; it came, or is awaited no more.
     pub(crate) fn remove(&mut self, ticket: Ticket) -> Option<Awaited> {
         let awaited = self.awaited.remove(&ticket)?;
@@ -184,8 +193,10 @@ impl Pending {
         Some(awaited)
     }
 
-    /// Gives back what a burst took.
+    /// Forgets the deadlines of what came, and gives back what a burst took.
     fn give_back(&mut self) {
+        let awaited = &self.awaited;
+        self.deadlines.trim(|ticket| awaited.contains_key(&ticket));
         self.awaited.give_back();
         self.by_session.give_back();
     }
@@ -318,9 +329,16 @@ impl Gateway {
     /// later than that.
     pub(crate) fn await_after(&mut self, awaited: Awaited, own_ms: u64) -> Ticket {
         let ticket = self.pending.add(awaited);
-        let after_ms = own_ms + self.settings.session.answer_timeout_ms;
-        self.wheel
-            .set(clock::now_ms() + after_ms, Timer::Answer(ticket));
+        let at_ms = clock::now_ms() + own_ms + self.settings.session.answer_timeout_ms;
+        let met = match own_ms {
+            0 => self.pending.deadlines.add(at_ms, ticket),
+            _ => Met::Alone,
+        };
+        match met {
+            Met::InTurn => {}
+            Met::ByTimer => self.wheel.set(at_ms, Timer::Answers),
+            Met::Alone => self.wheel.set(at_ms, Timer::Answer(ticket)),
+        }
         ticket
     }
 
@@ -337,6 +355,16 @@ impl Gateway {
                 command: packet.name(),
                 id: id.clone(),
             });
+        }
+    }
+
+    /// Answers that wait equally long may not have come in time.
+    pub(crate) fn answers_are_due(&mut self, now_ms: u64) {
+        while let Some(ticket) = self.pending.deadlines.late(now_ms) {
+            self.answer_is_late(ticket);
+        }
+        if let Some(at_ms) = self.pending.deadlines.next() {
+            self.wheel.set(at_ms, Timer::Answers);
         }
     }
 
