@@ -41,9 +41,10 @@ impl<F> Session<F> {
         limits: &LimitSettings,
     ) -> Result<(), Refusal> {
         for (class, count) in Class::charges(packet) {
-            let Some(bucket) = self.rates().classes.get_mut(class as usize) else {
+            if count == 0 {
                 continue;
-            };
+            }
+            let bucket = self.rates().class(class);
             let taken = bucket.take_many(count, class.settings(limits), now_ms);
             if let Err(retry_ms) = taken {
                 let message =
@@ -87,10 +88,8 @@ impl<F> Session<F> {
         limits: &LimitSettings,
     ) -> Refusal {
         let retry_ms = error.detail("retry_ms").unwrap_or(0);
-        let charged = self
-            .rates()
-            .flood
-            .charge(count, retry_ms, limits.flood, now_ms);
+        let flood = self.rates().flood();
+        let charged = flood.charge(count, retry_ms, limits.flood, now_ms);
         Refusal::new(error, charged, CloseReason::RateLimited)
     }
 
@@ -117,8 +116,8 @@ impl<F> Session<F> {
     /// Charges what goes to others without being a command. Returns whether it
     /// may.
     pub fn charge_publish(&mut self, now_ms: u64, limits: &LimitSettings) -> bool {
-        let bucket = self.rates().classes.get_mut(Class::Publish as usize);
-        bucket.is_none_or(|bucket| bucket.take(limits.publish, now_ms).is_ok())
+        let bucket = self.rates().class(Class::Publish);
+        bucket.take(limits.publish, now_ms).is_ok()
     }
 }
 

@@ -283,7 +283,7 @@ impl<F> Session<F> {
 
     /// Charges an error to the session's budget.
     pub fn refuse(&mut self, error: ErrorBody, now_ms: u64, settings: &SessionSettings) -> Refusal {
-        let errors = &mut self.rates().errors;
+        let errors = self.rates().errors();
         let charged = errors.take(settings.error_budget(), now_ms);
         Refusal::new(error, charged, CloseReason::TooManyErrors)
     }
