@@ -21,6 +21,7 @@ use thin_vec::ThinVec;
 
 use crate::actor::Shared;
 use crate::actor::avatar::attributes::{Setter, Waiting, needs_attributes};
+use crate::actor::beginning::Begun;
 use crate::actor::directory::Unused;
 use crate::actor::listing::{OwnerActor, Recovered, Stop};
 use crate::actor::owner_call::{Due, QueuedCall, put_behind};
@@ -77,6 +78,9 @@ pub struct Avatar {
 impl OwnerActor for Avatar {
     type Id = UserId;
     type Call = AvatarCall;
+    type Place = ();
+
+    fn hold(_: Option<Begun>) {}
 
     fn make(shared: &Shared, user: UserId, is_replacement: bool) -> Self {
         let mut model = Model::new(shared.last_seen.borrow().get(&user));

@@ -14,6 +14,7 @@ use std::time::Duration;
 
 use actix::{Actor, ActorContext, AsyncContext, Context, Handler, SpawnHandle};
 
+use crate::actor::beginning::Begun;
 use crate::actor::directory::Unused;
 use crate::actor::history_bytes::{HistoryBytes, Shrink};
 use crate::actor::listing::{OwnerActor, Recovered, Stop};
@@ -79,6 +80,11 @@ fn look_ms(at_ms: u64, now_ms: u64) -> u64 {
 impl OwnerActor for Channel {
     type Id = ChannelId;
     type Call = ChannelCall;
+    type Place = Option<Box<Begun>>;
+
+    fn hold(begun: Option<Begun>) -> Self::Place {
+        begun.map(Box::new)
+    }
 
     /// Begins a new life of that channel.
     fn make(shared: &Shared, id: ChannelId, is_replacement: bool) -> Self {

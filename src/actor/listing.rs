@@ -43,9 +43,15 @@ pub(super) trait OwnerActor:
     type Id: Eq + Hash + Clone;
     /// What it is called with.
     type Call: OwnerCall;
+    /// The place that the object may have among what clients of an address began; nothing
+    /// where such objects have none.
+    type Place: Default;
 
     /// The actor of an object. A replacement keeps quiet until [`Recovered`].
     fn make(shared: &Shared, id: Self::Id, is_replacement: bool) -> Self;
+
+    /// The object has this place.
+    fn hold(begun: Option<Begun>) -> Self::Place;
 }
 
 /// An actor and the number of calls that were sent to it.
@@ -54,7 +60,7 @@ struct Listing<A: OwnerActor> {
     address: Option<Addr<A>>,
     sent: u64,
     /// Its place among what clients of an address began.
-    _begun: Option<Box<Begun>>,
+    _place: A::Place,
 }
 
 impl<A: OwnerActor> Listing<A>
@@ -140,7 +146,7 @@ where
         entry.insert(Listing {
             address: Some(make().start()),
             sent: 0,
-            _begun: None,
+            _place: A::Place::default(),
         });
         true
     }
@@ -196,7 +202,7 @@ where
                 entry.insert(Listing {
                     address: Some(actor.start()),
                     sent: 0,
-                    _begun: begun.map(Box::new),
+                    _place: A::hold(begun),
                 })
             }
         }

@@ -17,6 +17,7 @@ use std::time::Duration;
 
 use actix::{Actor, ActorContext, AsyncContext, Context, Handler, SpawnHandle};
 
+use crate::actor::beginning::Begun;
 use crate::actor::directory::Unused;
 use crate::actor::listing::{OwnerActor, Recovered, Stop};
 use crate::actor::owner_call::{Due, QueuedCall};
@@ -75,6 +76,11 @@ pub struct Room {
 impl OwnerActor for Room {
     type Id = ChannelId;
     type Call = RoomCall;
+    type Place = Option<Box<Begun>>;
+
+    fn hold(begun: Option<Begun>) -> Self::Place {
+        begun.map(Box::new)
+    }
 
     fn make(shared: &Shared, channel: ChannelId, is_replacement: bool) -> Self {
         Self {

@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use actix::{Actor, ActorContext, AsyncContext, Context, Handler};
 
+use crate::actor::beginning;
 use crate::actor::directory::Unused;
 use crate::actor::listing::{OwnerActor, Recovered, Stop};
 use crate::actor::owner_call::QueuedCall;
@@ -68,6 +69,9 @@ pub struct Service {
 impl OwnerActor for Service {
     type Id = Box<str>;
     type Call = ServiceCall;
+    type Place = ();
+
+    fn hold(_: Option<beginning::Begun>) {}
 
     fn make(shared: &Shared, name: Box<str>, _: bool) -> Self {
         let settings = shared.settings();
