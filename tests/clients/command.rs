@@ -114,10 +114,8 @@ fn without_an_answer_the_exit_code_is_1() {
     let silent = Listener::at("127.0.0.1", None).unwrap();
     let url = format!("http://{}", silent.address);
     let (code, message) = error(&call(&["user", "listAll", "--url", &url, "--timeout", "1"]));
-    assert_eq!(
-        (code, &*message),
-        (Some(1), "timeout: no answer within 1000 ms\n")
-    );
+    let expected = format!("timeout: {url}: no answer within 1000 ms\n");
+    assert_eq!((code, message), (Some(1), expected));
     let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("http://{}", free.local_addr().unwrap());
     drop(free);
