@@ -113,12 +113,14 @@ async fn every_call_ends_in_time_while_a_worker_hangs() {
         .unwrap();
     let running = Running::start_with(config, extensions).unwrap();
     let (server, management) = (running.server, running.management);
-    let client = move || {
+    let client = move |_| {
         let mut client = Client::greeted(server);
         client.identify("1:zoe");
         client
     };
-    let mut zoe = actix_rt::task::spawn_blocking(client).await.unwrap();
+    // Some at each worker.
+    let clients = actix_rt::task::spawn_blocking(move || [0; 4].map(client));
+    let clients = clients.await.unwrap();
     let operator = move || {
         let opener = Opener(gate.clone());
         gate.await_worker();
@@ -128,8 +130,10 @@ async fn every_call_ends_in_time_while_a_worker_hangs() {
             assert!(answer.text().contains("no answer of worker"), "{method}");
         }
         drop(opener);
-        // It was kicked, and is banned.
-        assert_eq!(zoe.close_code(), 4005);
+        // It was kicked, at both workers, and is banned.
+        for mut client in clients {
+            assert_eq!(client.close_code(), 4005);
+        }
         let answer = http::get(management, "/user/listBans");
         assert!(answer.text().contains("1:zoe"), "{}", answer.text());
         for (method, answer) in call_all(management) {

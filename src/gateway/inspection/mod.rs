@@ -70,8 +70,9 @@ impl Shared {
     {
         let workers = self.peers.workers();
         let asked = workers.filter_map(|worker| {
-            let sent = self.peers.gateway(worker)?.send(question());
-            Some(async move { (worker.0, sent.await.ok()) })
+            // Of its own: the gateway drops a message whose answer nobody awaits any more.
+            let sent = tokio::spawn(self.peers.gateway(worker)?.send(question()));
+            Some(async move { (worker.0, sent.await.ok().and_then(Result::ok)) })
         });
         collect(asked, TIMEOUT).await
     }
