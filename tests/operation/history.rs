@@ -250,6 +250,21 @@ fn past_is_bounded() {
 }
 
 #[test]
+fn session_that_has_only_begun_shows_that_and_takes_the_place_of_no_other() {
+    let server = Server::with(&[("server.workers", "1"), ("inspection.events_max", "2")]);
+    let mut first = server.user("1:1");
+    channel::join(&mut first, "lobby");
+    let silent = [2, 3, 4].map(|number| server.user(&format!("1:{number}")));
+    let events = |user| events(&server, &number(&server, user));
+    assert_eq!(names(&events("1:1")), ["began", "joined"]);
+    let began = events("1:3");
+    assert_eq!(names(&began), ["began"]);
+    assert_eq!(began[0]["transport"], "websocket");
+    assert_eq!(began[0]["address"], "127.0.0.1");
+    drop(silent);
+}
+
+#[test]
 fn session_with_many_events_displaces_none_of_the_others() {
     let server = Server::with(&[
         ("server.workers", "1"),

@@ -18,8 +18,15 @@ impl Handler<EventsOf> for Gateway {
     type Result = MessageResult<EventsOf>;
 
     fn handle(&mut self, EventsOf(key): EventsOf, _: &mut Context<Self>) -> Self::Result {
-        let events = self.past.events_of(key);
-        let is_known = !events.is_empty() || self.session_of_key(key).is_some();
+        let mut events = self.past.events_of(key);
+        let session = self.session_of_key(key);
+        if let Some(session) = session {
+            let entry = self.sessions.get(session);
+            let connection = entry.and_then(|entry| entry.session.connection());
+            let began = self.beginning(session, connection);
+            events.extend(began.map(|(happening, at_ms)| EventReport::of(&happening, at_ms)));
+        }
+        let is_known = !events.is_empty() || session.is_some();
         MessageResult(is_known.then_some(events))
     }
 }

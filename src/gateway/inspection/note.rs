@@ -43,11 +43,36 @@ impl Gateway {
 
     /// Something happened to a session.
     fn note(&mut self, session: SessionSlot, happening: Happening) {
+        let entry = self.sessions.get(session);
+        let connection = entry.and_then(|entry| entry.session.connection());
+        self.note_at(session, happening, connection);
+    }
+
+    /// The same, with the connection that the session has, or had until now.
+    fn note_at(&mut self, session: SessionSlot, happening: Happening, connection: Option<ConnKey>) {
+        let began = self.beginning(session, connection);
         let limits = self.inspection();
-        if let Some(entry) = self.sessions.get(session) {
-            let key = entry.session.key;
-            self.past.note(key, happening, clock::now_ms(), &limits);
+        let Some(entry) = self.sessions.get_mut(session) else {
+            return;
+        };
+        let key = entry.session.key;
+        if let Some((began, at_ms)) = began {
+            entry.has_past = true;
+            self.past.note(key, began, at_ms, &limits);
         }
+        self.past.note(key, happening, clock::now_ms(), &limits);
+    }
+
+    /// How and when a session began that has only this connection so far; it is an event only
+    /// when there is another one, as most sessions have none.
+    pub(super) fn beginning(
+        &self,
+        session: SessionSlot,
+        connection: Option<ConnKey>,
+    ) -> Option<(Happening, u64)> {
+        let entry = self.sessions.get(session)?;
+        let connection = connection.filter(|_| !entry.has_past)?;
+        Some((Happening::Began(self.client(connection)), entry.began_ms))
     }
 
     /// A connection carries a session from now on: the first, or another one.
@@ -60,12 +85,10 @@ impl Gateway {
         if let Some(entry) = self.sessions.get(session) {
             self.traces.moved(entry.session.key, clock::now_ms());
         }
-        let client = self.client(connection);
-        let happening = match is_first {
-            true => Happening::Began(client),
-            false => Happening::Resumed(client),
-        };
-        self.note(session, happening);
+        if !is_first {
+            let client = self.client(connection);
+            self.note(session, Happening::Resumed(client));
+        }
     }
 
     /// A session loses its connection, which the server closes for a reason or which is lost.
@@ -88,7 +111,7 @@ impl Gateway {
         let extras = entry.extras.get_or_insert_default();
         let notes = extras.notes.get_or_insert_default();
         (notes.peer, notes.close) = (peer, close);
-        self.note(session, Happening::Dropped(close));
+        self.note_at(session, Happening::Dropped(close), Some(connection));
     }
 
     /// A session is on a topic from now on.
@@ -159,7 +182,7 @@ impl Gateway {
             received: pure.accepted(),
             sent: pure.outbox.messages_written(),
         };
-        self.note(session, Happening::Ended(cause, close));
+        self.note_at(session, Happening::Ended(cause, close), connection);
         let limits = self.inspection();
         self.past.note_end(ended, &limits);
     }

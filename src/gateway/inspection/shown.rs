@@ -76,8 +76,15 @@ pub struct EventReport {
 
 impl From<&Event> for EventReport {
     fn from(event: &Event) -> Self {
+        Self::of(&event.happening, event.at_ms)
+    }
+}
+
+impl EventReport {
+    /// What happened at `at_ms`.
+    pub(super) fn of(happening: &Happening, at_ms: u64) -> Self {
         let of = |name| Self {
-            at_ms: event.at_ms,
+            at_ms,
             event: name,
             ..Self::default()
         };
@@ -96,7 +103,7 @@ impl From<&Event> for EventReport {
                 ..of(name)
             },
         };
-        match &event.happening {
+        match happening {
             Happening::Began(client) => came("began", client),
             Happening::Resumed(client) => came("resumed", client),
             Happening::Dropped(close) => Self {

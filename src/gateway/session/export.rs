@@ -180,6 +180,7 @@ impl SessionEntry {
         }
         entry.subscribed = export.subscribed.into();
         entry.is_warned = export.is_warned;
+        entry.has_past = true;
         // What changed on the way is sent with what was not sent before it.
         for (user, state) in watched.iter().zip(export.states) {
             let number = watches.number(user);

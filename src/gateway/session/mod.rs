@@ -56,6 +56,8 @@ pub(crate) struct SessionEntry {
     pub(crate) is_blocked: bool,
     /// Whether what is published below its channels waits for their past.
     pub(crate) is_gathering: bool,
+    /// Whether something happened to it since it began, or it came from elsewhere.
+    pub(crate) has_past: bool,
     /// Whether its messages are written for it alone.
     pub(crate) is_read_alone: bool,
     /// Whether its client was sent the warnings of the portal.
@@ -108,6 +110,7 @@ impl SessionEntry {
             session,
             is_dirty: false,
             is_blocked: false,
+            has_past: false,
             is_read_alone: false,
             is_gathering: false,
             is_warned: false,
