@@ -12,6 +12,10 @@
 use crate::gateway::delivery::frame::Frame;
 use turntable_core::session::Session;
 
+/// A client reads on that took this part of the outbox while more than half of it waited. It is
+/// small, so that the client has time for it while a burst fills the outbox; a kernel that takes
+/// it for a client that stopped only delays the close (`LEFT_OUT_MAX`).
+const READ_SHARE: usize = 16;
 /// So many outboxes of messages are left out without a sign that the client reads, at most.
 const LEFT_OUT_MAX: usize = 4;
 
@@ -21,7 +25,7 @@ const LEFT_OUT_MAX: usize = 4;
 pub(crate) struct Behind {
     /// Messages that were written when its client read on for the last time.
     sent: u64,
-    /// Whether it reads on: it took a quarter of the outbox while more than half of it waited.
+    /// Whether it reads on: it took a [`READ_SHARE`]th of the outbox while more than half of it waited.
     reads_on: bool,
     /// Bytes that were left out since then.
     left_out_bytes: usize,
@@ -59,7 +63,7 @@ impl Behind {
         let (sent, waiting) = (outbox.sent(), outbox.waiting_bytes());
         let messages = usize::try_from(sent.saturating_sub(self.sent)).unwrap_or(usize::MAX);
         let each = waiting / outbox.waiting_len().max(1);
-        if messages.saturating_mul(each) >= max / 4 {
+        if messages.saturating_mul(each) >= max / READ_SHARE {
             *self = Self {
                 sent,
                 reads_on: true,
@@ -143,6 +147,18 @@ mod tests {
             assert_eq!(publish(entry, 40), (0, 0));
             let extras = entry.extras.as_ref();
             assert!(extras.is_none_or(|extras| extras.behind.is_none()));
+        });
+    }
+
+    #[test]
+    fn client_that_reads_a_little_of_a_burst_is_spared() {
+        with_session(|entry| {
+            publish(entry, 60);
+            // It takes 7 of the 40 that fill the rest of its outbox.
+            entry.session.outbox.written(7, 0);
+            let (left_out, _) = publish(entry, 33);
+            assert!(left_out > 0);
+            assert!(entry.session.outbox.waiting_bytes() <= MAX * 3 / 4);
         });
     }
 
