@@ -154,6 +154,7 @@ pub(super) fn gateways(config: &Config, services: Services) -> GatewaySettings {
         mailbox_max: config.server.mailbox_max,
         services,
         server_only: config.attributes.server_only.clone(),
+        public: config.attributes.public.clone(),
 
         functions: functions(config),
         announced: announced(config),

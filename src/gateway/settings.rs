@@ -67,6 +67,8 @@ pub struct GatewaySettings {
     pub services: Services,
     /// Attributes that clients may not set.
     pub server_only: Vec<Box<str>>,
+    /// Attributes that those who watch a user get.
+    pub public: Vec<Box<str>>,
 
     /// The section `[functions]`.
     pub functions: FunctionSettings,

@@ -89,6 +89,7 @@ pub(crate) fn shared(owners: &Arc<Noted>) -> Arc<Shared> {
             overload_wait_ms: 0,
             services: Default::default(),
             server_only: Vec::new(),
+            public: Vec::new(),
 
             functions: Default::default(),
             announced: Vec::new(),

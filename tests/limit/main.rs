@@ -20,6 +20,7 @@ mod load;
 mod mailbox;
 mod pipeline;
 mod place;
+mod reach;
 mod repeat;
 mod share;
 mod slow_reader;

@@ -128,6 +128,16 @@ impl AddressRates<'_> {
         self.0.deliveries.take(count, settings, now_ms)
     }
 
+    /// Gives such messages back: nothing is sent.
+    pub fn give_deliveries_back(self, count: usize, settings: BucketSettings) {
+        self.0.deliveries.give_back(count, settings);
+    }
+
+    /// Pays for so many messages that others get and that could not be refused.
+    pub fn pay_deliveries(self, count: usize, settings: BucketSettings, now_ms: u64) {
+        self.0.deliveries.pay(count, settings, now_ms);
+    }
+
     /// Takes so many bytes of what clients of the address may send and receive, or none.
     ///
     /// # Errors

@@ -90,7 +90,7 @@ impl Gateway {
                 let attributes = self.establish(session, identity);
                 self.attach_again(session, attributes, id);
             }
-            Ok(identity) if is_provisional => match self.charge_change(session) {
+            Ok(identity) if is_provisional => match self.charge_change(session, &identity.user) {
                 Ok(()) => self.change_user(session, identity, id),
                 Err(error) => self.refuse(session, error.of("authenticate"), id),
             },
@@ -126,12 +126,12 @@ impl Gateway {
         self.attach(session, attributes, None, id);
     }
 
-    /// Charges an address as for a session that begins: one session could make as many
-    /// users as many sessions.
-    fn charge_change(&self, session: SessionSlot) -> Result<(), ErrorBody> {
+    /// Charges an address as for a session of this user that begins: one session could make as
+    /// many users as many sessions.
+    fn charge_change(&self, session: SessionSlot, user: &UserId) -> Result<(), ErrorBody> {
         let entry = self.sessions.get(session);
         let connection = entry.and_then(|entry| entry.session.connection());
-        connection.map_or(Ok(()), |key| self.charge_session(key))
+        connection.map_or(Ok(()), |key| self.charge_user(key, user, 0))
     }
 
     fn change_user(&mut self, session: SessionSlot, identity: Identity, id: Option<RequestId>) {

@@ -12,7 +12,7 @@ use crate::gateway::turn::Timer;
 use crate::gateway::work::Effect;
 use crate::portal::checker::Identity;
 use turntable_core::call::AvatarCall;
-use turntable_core::id::SessionId;
+use turntable_core::id::{SessionId, UserId};
 use turntable_core::key::{ConnKey, SessionKey, SessionSlot};
 use turntable_core::packet::{ErrorBody, OwnStatus, RequestId};
 use turntable_core::reason::{CloseReason, ErrorCode};
@@ -60,8 +60,8 @@ impl Gateway {
         }
     }
 
-    /// Begins a session for a client that is this user; its avatar has to admit it. Watchers get
-    /// so many bytes of the attributes that the client claims.
+    /// Begins a session for a client that is this user; its avatar has to admit it. Each watcher
+    /// gets so many bytes of the attributes that the client claims.
     pub(crate) fn identify(
         &mut self,
         connection: ConnKey,
@@ -73,12 +73,7 @@ impl Gateway {
         if !self.may_identify(connection) {
             return;
         }
-        // Bytes can be given back.
-        let charged = self.take_claimed(connection, claimed_bytes, clock::now_ms());
-        let charged = charged.and_then(|()| {
-            let charged = self.charge_session(connection);
-            charged.inspect_err(|_| self.give_claimed_back(connection, claimed_bytes))
-        });
+        let charged = self.charge_user(connection, &identity.user, claimed_bytes);
         if let Err(error) = charged {
             return self.refuse_again(connection, &error.of("idme"), id);
         }
@@ -179,8 +174,23 @@ impl Gateway {
         }
     }
 
+    /// Charges a connection's address for one more session of a user, and for what its watchers
+    /// get of that, with so many bytes of attributes each.
+    pub(super) fn charge_user(
+        &self,
+        key: ConnKey,
+        user: &UserId,
+        claimed_bytes: usize,
+    ) -> Result<(), ErrorBody> {
+        let deliveries = self.visitors(user);
+        // What watchers get can be given back.
+        self.take_claimed(key, claimed_bytes, deliveries, clock::now_ms())?;
+        let charged = self.charge_session(key);
+        charged.inspect_err(|_| self.give_claimed_back(key, claimed_bytes, deliveries))
+    }
+
     /// Charges a connection's address for one more session.
-    pub(super) fn charge_session(&self, key: ConnKey) -> Result<(), ErrorBody> {
+    fn charge_session(&self, key: ConnKey) -> Result<(), ErrorBody> {
         let Some(permit) = self.connections.permit(key) else {
             return Ok(());
         };

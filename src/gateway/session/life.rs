@@ -342,7 +342,8 @@ impl Gateway {
         else {
             return self.refuse_ended(connection, name, id);
         };
-        if let Err(error) = self.charge_resume(connection) {
+        let charged = self.charge_resume(connection);
+        if let Err(error) = charged.and_then(|()| self.take_return(session, connection)) {
             return self.refuse_again(connection, &error.of("resume"), id);
         }
         let received = entry.received(from);
@@ -444,6 +445,9 @@ impl Gateway {
                 false => AvatarCall::Detach { caller },
             },
         );
+        // Its members are sent that the user is away, or back.
+        let members = |room| self.shared.reach.of_room(room);
+        self.pay_deliveries(session, entry.session.rooms().map(members).sum());
         for room in entry.session.rooms() {
             let user = user.clone();
             let call = match connected {

@@ -370,7 +370,10 @@ impl Gateway {
                 entry.session.forget_full_rates(now_ms, settings, limits);
             }
             let call = AvatarCall::Idle { caller, idle };
-            self.shared.owners.avatar(&entry.session.user, call);
+            let user = &entry.session.user;
+            self.shared.owners.avatar(user, call);
+            let watchers = self.shared.reach.of_user(user);
+            self.pay_deliveries(session, watchers);
         }
     }
 }

@@ -3,6 +3,7 @@
 //! the totals of all.
 
 mod cost;
+mod receivers;
 
 use std::net::IpAddr;
 
@@ -57,7 +58,7 @@ impl Gateway {
 
     /// Takes what others get of a command from what they may get of its session's address: its
     /// bytes, as a listener that is on several channels gets the sum of what they send, and one
-    /// delivery for each subscriber or member. All of it before it is sent, so that a thousand
+    /// delivery for each subscriber, member or watcher. All of it before it is sent, so that a thousand
     /// at once take no more than one after the other.
     ///
     /// # Errors
@@ -72,12 +73,8 @@ impl Gateway {
             return Ok(());
         };
         let bytes = published_bytes(packet, &entry.session.user);
-        let deliveries = match packet {
-            ClientPacket::Publish { channel, .. } => self.shared.reach.of_channel(channel),
-            ClientPacket::Game { channel, .. } => self.shared.reach.of_room(channel),
-            _ => 0,
-        };
-        let Some(rates) = self.rates(session).filter(|_| bytes > 0) else {
+        let deliveries = self.receivers(&entry.session.user, packet);
+        let Some(rates) = self.rates(session).filter(|_| bytes + deliveries > 0) else {
             return Ok(());
         };
         let limits = &self.settings.limits;
@@ -109,7 +106,8 @@ impl Gateway {
         })
     }
 
-    /// The same of what others get of a client that identifies on this connection.
+    /// The same of what others get of a client that identifies on this connection: the bytes of
+    /// its attributes, and `deliveries`.
     ///
     /// # Errors
     /// `rate_limited`, where the address has no more.
@@ -117,20 +115,24 @@ impl Gateway {
         &self,
         connection: ConnKey,
         bytes: usize,
+        deliveries: usize,
         now_ms: u64,
     ) -> Result<(), ErrorBody> {
-        let permit = self.connections.permit(connection).filter(|_| bytes > 0);
-        let limit = self.settings.limits.address_publish;
-        permit.map_or(Ok(()), |permit| {
-            cost::take_published(permit.rates(), bytes, limit, now_ms)
-        })
+        let Some(permit) = self.connections.permit(connection) else {
+            return Ok(());
+        };
+        let (rates, limits) = (permit.rates(), &self.settings.limits);
+        cost::take_published(rates, bytes, limits.address_publish, now_ms)?;
+        let taken = cost::take_deliveries(rates, deliveries, limits.address_deliveries, now_ms);
+        taken.inspect_err(|_| rates.give_published_back(bytes, limits.address_publish))
     }
 
     /// Gives that back: the client does not identify.
-    pub(super) fn give_claimed_back(&self, connection: ConnKey, bytes: usize) {
+    pub(super) fn give_claimed_back(&self, connection: ConnKey, bytes: usize, deliveries: usize) {
         if let Some(permit) = self.connections.permit(connection) {
-            let limit = self.settings.limits.address_publish;
-            permit.rates().give_published_back(bytes, limit);
+            let (rates, limits) = (permit.rates(), &self.settings.limits);
+            rates.give_published_back(bytes, limits.address_publish);
+            rates.give_deliveries_back(deliveries, limits.address_deliveries);
         }
     }
 

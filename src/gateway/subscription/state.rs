@@ -41,8 +41,8 @@ impl Subscriptions {
     pub(crate) fn new(gateway: GatewayId, shards: usize, reach: Arc<Reach>) -> Self {
         Self {
             gateway,
-            topics: Topics::new(reach),
-            watches: Watches::default(),
+            topics: Topics::new(reach.clone()),
+            watches: Watches::new(reach),
             channels: ChannelCounts::default(),
             below: BelowPaths::new(shards),
             behind: BehindJoins::default(),

@@ -53,16 +53,17 @@ impl Watched {
         is_new
     }
 
-    /// A session does not watch it any more. Returns whether none does.
+    /// A session does not watch it any more. Returns whether it did.
     pub(super) fn remove(&mut self, session: Subscriber) -> bool {
         let watchers = &mut self.watchers;
-        if let Some(at) = watchers.iter().position(|known| *known == session) {
+        let at = watchers.iter().position(|known| *known == session);
+        if let Some(at) = at {
             watchers.swap_remove(at);
         }
         if !watchers.is_empty() {
             watchers.give_back();
         }
-        watchers.is_empty()
+        at.is_some()
     }
 
     /// Its avatar reported a state. Returns the one before.

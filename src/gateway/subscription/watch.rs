@@ -7,6 +7,7 @@
 
 use std::collections::HashSet;
 use std::hash::{BuildHasher, RandomState};
+use std::sync::Arc;
 
 use hashbrown::HashTable;
 use smallvec::SmallVec;
@@ -16,6 +17,7 @@ use crate::gateway::delivery::change_log::Change;
 use crate::gateway::delivery::frame::Frame;
 use crate::gateway::delivery::round_frames::RoundFrames;
 use crate::gateway::subscription::profile::{ProfileChange, Profiles};
+use crate::gateway::subscription::reach::Reach;
 use crate::gateway::subscription::topic::Subscriber;
 use crate::gateway::subscription::users::{Users, Watched};
 use turntable_core::id::UserId;
@@ -49,9 +51,19 @@ pub(crate) struct Watches {
     profiles: Profiles,
     /// What was written in this round.
     round: RoundFrames,
+    /// The watchers on all workers.
+    reach: Arc<Reach>,
 }
 
 impl Watches {
+    /// No sessions; the watchers on all workers are counted in `reach`.
+    pub(crate) fn new(reach: Arc<Reach>) -> Self {
+        Self {
+            reach,
+            ..Self::default()
+        }
+    }
+
     /// The avatar reported public attributes. Returns what its watchers are to be
     /// sent, where their snapshots do not wait for it.
     pub(crate) fn update_profile(
@@ -111,6 +123,9 @@ impl Watches {
         if let Some(watched) = self.users.get_mut(number) {
             watching.is_known = watched.is_known();
             watching.is_new = watched.add(session);
+            if watching.is_new {
+                self.reach.watch(user);
+            }
         }
         watching
     }
@@ -147,7 +162,10 @@ impl Watches {
     /// user where no session of this worker watches it any more.
     pub(crate) fn remove(&mut self, number: UserNumber, session: Subscriber) -> Option<UserId> {
         let watched = self.users.get_mut(number)?;
-        if !watched.remove(session) {
+        if watched.remove(session) {
+            self.reach.unwatch(watched.user());
+        }
+        if !watched.watchers().is_empty() {
             return None;
         }
         let watched = self.users.remove(number)?;

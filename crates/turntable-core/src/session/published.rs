@@ -14,6 +14,8 @@ const MESSAGE_BYTES: usize = 128;
 /// What a `game` has beside its room and actions, and an action beside its texts.
 const GAME_BYTES: usize = 64;
 const ACTION_BYTES: usize = 48;
+/// What a change of presence has beside its user: it is sent with those of others.
+const CHANGE_BYTES: usize = 64;
 
 /// About how many bytes one listener, one watcher or one instance of a service gets of a
 /// command of `user`; 0 for a command that has no other receivers.
@@ -39,6 +41,7 @@ pub fn published_bytes(packet: &ClientPacket, user: &UserId) -> usize {
             let changes = changes.iter();
             attributes_bytes(user, changes.map(|(name, value)| (name, value.as_ref())))
         }
+        ClientPacket::Status { .. } => CHANGE_BYTES + user.as_str().len(),
         _ => 0,
     }
 }
@@ -62,6 +65,7 @@ pub fn attributes_bytes<'a>(
 mod tests {
     use super::*;
     use crate::id::ChannelId;
+    use crate::packet::Status;
     use crate::payload::Payload;
 
     #[test]
@@ -89,6 +93,11 @@ mod tests {
             user: None,
         };
         assert_eq!(published_bytes(&call, &user), 141);
+        let status = ClientPacket::Status {
+            state: Status::Busy,
+            note: None,
+        };
+        assert_eq!(published_bytes(&status, &user), 67);
         assert_eq!(published_bytes(&ClientPacket::Bye, &user), 0);
     }
 }
