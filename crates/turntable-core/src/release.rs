@@ -7,8 +7,9 @@
 
 use crate::budget::Pressure;
 
-/// A process that uses less has nothing that is worth it.
-const LEAST_BYTES: u64 = 64 << 20;
+/// A process that uses less has memory to give back only after a burst, such as many handshakes
+/// at one time. Its pages are few: it gives them back as soon as the burst is over.
+const SMALL_BYTES: u64 = 64 << 20;
 
 /// Looks from one release to the next: at the least, and after several that brought
 /// nothing.
@@ -17,6 +18,7 @@ type Looks = (u32, u32);
 const UNDER_PRESSURE: Looks = (1, 3);
 const ABOVE_HALF: Looks = (10, 30);
 const ELSE: Looks = (10, 60);
+const SMALL: Looks = (2, 60);
 
 /// The releases of a process over time. Looks come once a second or so.
 ///
@@ -36,6 +38,8 @@ pub struct Release {
     wait: u32,
     /// What was used after the last one.
     used_bytes: u64,
+    /// What was used at the last look.
+    seen_bytes: u64,
 }
 
 impl Release {
@@ -43,14 +47,17 @@ impl Release {
     /// memory is to be given back now.
     pub fn is_due(&mut self, used_bytes: u64, max_bytes: Option<u64>, pressure: Pressure) -> bool {
         self.looks = self.looks.saturating_add(1);
+        let seen_bytes = std::mem::replace(&mut self.seen_bytes, used_bytes);
+        let grows = used_bytes > seen_bytes.saturating_add(seen_bytes / 64);
+        let has_grown = used_bytes > self.used_bytes.saturating_add(self.used_bytes / 8);
         let is_above_half = max_bytes.is_some_and(|max| used_bytes > max / 2);
         let (least, greatest) = match pressure {
             Pressure::Evicting | Pressure::Refusing => UNDER_PRESSURE,
-            Pressure::None if used_bytes < LEAST_BYTES => return false,
             Pressure::None if is_above_half => ABOVE_HALF,
-            Pressure::None => ELSE,
+            Pressure::None if used_bytes >= SMALL_BYTES => ELSE,
+            Pressure::None if has_grown && !grows => SMALL,
+            Pressure::None => return false,
         };
-        let has_grown = used_bytes > self.used_bytes.saturating_add(self.used_bytes / 8);
         let wait = if has_grown { least } else { self.wait };
         self.looks >= wait.clamp(least, greatest)
     }
@@ -99,8 +106,20 @@ mod tests {
         assert_eq!(looks(&mut release, Pressure::None, &[(384, 30)]), [10]);
         // It grows again.
         assert_eq!(looks(&mut release, Pressure::None, &[(384, 30)]), [10]);
-        // A small process is left alone.
-        assert!((0..1_000).all(|_| !release.is_due(60 * MIB, MAX, Pressure::None)));
+    }
+
+    #[test]
+    fn small_process_gives_back_what_a_burst_left_once_it_is_over() {
+        let mut release = Release::default();
+        let mut is_due = |used| release.is_due(used * MIB, MAX, Pressure::None);
+        assert!([8, 12, 18, 24].into_iter().all(|used| !is_due(used)));
+        assert!(is_due(24));
+        release.done(24 * MIB, 20 * MIB);
+        // Nothing comes: it is left alone.
+        assert!((0..1_000).all(|_| !release.is_due(20 * MIB, MAX, Pressure::None)));
+        let mut is_due = |used| release.is_due(used * MIB, MAX, Pressure::None);
+        assert!(!is_due(30));
+        assert!(is_due(30));
     }
 
     #[test]
