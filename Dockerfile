@@ -8,8 +8,7 @@
 FROM rust:1.95-slim-trixie AS build
 WORKDIR /source
 COPY . .
-RUN cargo build --release --locked --package turntable --bin turntable \
-    && strip target/release/turntable
+RUN cargo build --profile dist --locked --package turntable --bin turntable
 
 FROM debian:trixie-slim
 # For requests to https backends.
@@ -17,7 +16,7 @@ RUN apt-get update \
     && apt-get install -y --no-install-recommends ca-certificates \
     && rm -rf /var/lib/apt/lists/* \
     && useradd --system --home-dir /var/lib/turntable --create-home turntable
-COPY --from=build /source/target/release/turntable /usr/bin/turntable
+COPY --from=build /source/target/dist/turntable /usr/bin/turntable
 USER turntable
 WORKDIR /var/lib/turntable
 # Within a container only its own network reaches it. The management listener stays on its

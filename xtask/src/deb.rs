@@ -46,18 +46,23 @@ enum Packing {
     Quick,
 }
 
-/// A release build without symbols.
+/// The binary of a package may have so many bytes.
+const BINARY_BYTES_MAX: u64 = 25_000_000;
+
+/// A build for packages, without symbols.
 fn build() -> Result<PathBuf> {
     let mut cargo = Command::new("cargo");
-    cargo.args(["build", "--release", "--locked", "-p", "turntable"]);
-    cargo.args([
-        "--bin",
-        "turntable",
-        "--config",
-        "profile.release.strip=true",
-    ]);
-    process::checked(&mut cargo)?;
-    Ok(PathBuf::from("target/release/turntable"))
+    cargo.args(["build", "--profile", "dist", "--locked", "-p", "turntable"]);
+    process::checked(cargo.args(["--bin", "turntable"]))?;
+    let binary = PathBuf::from("target/dist/turntable");
+    let bytes = fs::metadata(&binary)?.len();
+    if bytes > BINARY_BYTES_MAX {
+        bail!(
+            "{} has {bytes} bytes, more than {BINARY_BYTES_MAX}",
+            binary.display()
+        );
+    }
+    Ok(binary)
 }
 
 /// Writes the package of this binary; `root` is the repository. Returns its path.
