@@ -75,6 +75,8 @@ pub struct Metrics {
     pub tls_failed: Family<HandshakeLabel, Counter>,
     /// When the certificate of a listener expires, in seconds of Unix time.
     pub certificate_expires_s: Family<ListenerLabel, Gauge>,
+    /// 1 while the files of a listener's certificate are refused.
+    pub certificate_refused: Family<ListenerLabel, Gauge>,
     /// Connections closed, by the name of the close reason.
     pub closed: Family<Label, Counter>,
     /// Sessions now, including those without a connection.
@@ -240,6 +242,13 @@ impl Metrics {
     pub fn certificate(&self, listener: &'static str) -> Gauge {
         let label = ListenerLabel { listener };
         self.certificate_expires_s.get_or_create(&label).clone()
+    }
+
+    /// The gauge of refused files of a listener's certificate.
+    #[must_use]
+    pub fn refused_certificate(&self, listener: &'static str) -> Gauge {
+        let label = ListenerLabel { listener };
+        self.certificate_refused.get_or_create(&label).clone()
     }
 
     /// Counts a refusal because the limit of this key is reached.

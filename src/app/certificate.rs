@@ -6,8 +6,10 @@ use std::time::Duration;
 
 use crate::config::Config;
 use crate::config::watch::{Found, Stamp, Watch};
+use crate::http::certificate::CertificateError;
 use crate::http::settings::TlsSettings;
-use crate::http::tls::{Number, Prepared, TlsListener};
+use crate::http::tls::{Number, Prepared, Refused, TlsListener};
+use crate::management::configuration::CertificateRefusal;
 use crate::metric::Metrics;
 
 /// Between two looks where no listener has TLS.
@@ -62,6 +64,21 @@ impl Certificates {
         self.server.apply(server);
         self.management.apply(management);
     }
+
+    /// Those whose files were refused when they were read last.
+    pub(super) fn refused(&self) -> Vec<CertificateRefusal> {
+        let refusal = |(section, listener): (&str, &TlsListener)| {
+            let Refused { at_ms, error } = listener.refused()?;
+            Some(CertificateRefusal {
+                at_ms,
+                key: format!("{section}.tls.{}", error.key),
+                file: error.file,
+                message: error.message,
+            })
+        };
+        let all = [("server", &*self.server), ("management", &*self.management)];
+        all.into_iter().filter_map(refusal).collect()
+    }
 }
 
 /// The looks at the files of one listener.
@@ -71,8 +88,6 @@ struct Looks {
     /// What was in force then.
     number: Number,
     watch: Watch<(Stamp, Stamp)>,
-    /// What was wrong at the last reading.
-    fault: String,
 }
 
 impl Looks {
@@ -86,7 +101,7 @@ impl Looks {
             *self = Self {
                 of: listener.settings(),
                 number,
-                ..Self::default()
+                watch: Watch::default(),
             };
         }
         if !self.of.is_on() {
@@ -96,31 +111,27 @@ impl Looks {
         let stamps = stamp(&self.of.certificate).zip(stamp(&self.of.key));
         match self.watch.look(stamps) {
             Found::Nothing => {}
-            Found::Missing => log::warn!(
-                "{} or {} is gone: the certificate stays in force",
-                self.of.certificate,
-                self.of.key
-            ),
+            Found::Missing => self.refuse(listener, CertificateError::gone(&self.of)),
             Found::Settled => self.read(listener),
         }
         self.watch.pause()
     }
 
-    fn read(&mut self, listener: &TlsListener) {
+    fn read(&self, listener: &TlsListener) {
         match listener.prepare(&self.of, true) {
             Ok(prepared) => {
-                self.fault.clear();
                 if listener.apply_after(self.number, prepared) {
                     log::info!("the certificate in {} is in force", self.of.certificate);
                 }
             }
-            Err(error) => {
-                let fault = error.to_string();
-                if fault != self.fault {
-                    log::warn!("the certificate before stays in force: {fault}");
-                    self.fault = fault;
-                }
-            }
+            Err(error) => self.refuse(listener, error),
+        }
+    }
+
+    fn refuse(&self, listener: &TlsListener, error: CertificateError) {
+        let fault = error.to_string();
+        if listener.refuse_after(self.number, error) {
+            log::warn!("the certificate before stays in force: {fault}");
         }
     }
 }
@@ -188,5 +199,44 @@ mod tests {
         write(folder.path());
         looks.read(&listener);
         assert_ne!(looks.number, listener.number(), "it is in force");
+    }
+
+    #[test]
+    fn refused_files_are_remembered_until_they_fit_or_others_are_in_force() {
+        let folder = tempfile::tempdir().unwrap();
+        let settings = write(folder.path());
+        let listener = TlsListener::new("server", Arc::new(Metrics::default()));
+        let reload = |settings: &TlsSettings, reads_files| {
+            listener.apply(listener.prepare(settings, reads_files).unwrap());
+        };
+        reload(&settings, true);
+        let mut looks = Looks::default();
+        looks.look(&listener);
+        let spoil = |looks: &Looks| {
+            fs::write(&settings.key, "nonsense").unwrap();
+            looks.read(&listener);
+            listener.refused().unwrap()
+        };
+        let refused = spoil(&looks);
+        let key = CertificateError {
+            key: "key",
+            file: settings.key.clone(),
+            message: "it has no private key in PEM".to_owned(),
+        };
+        assert_eq!(refused.error, key);
+        // The same fault has its first time, and a change of other keys reads no file.
+        looks.read(&listener);
+        reload(&settings, false);
+        assert_eq!(listener.refused(), Some(refused));
+        write(folder.path());
+        looks.read(&listener);
+        assert_eq!(listener.refused(), None);
+        looks.look(&listener);
+        spoil(&looks);
+        reload(&TlsSettings::default(), false);
+        assert_eq!(listener.refused(), None);
+        // What was read for settings that are not in force any more is no fault.
+        looks.read(&listener);
+        assert_eq!(listener.refused(), None);
     }
 }

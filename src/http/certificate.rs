@@ -39,19 +39,33 @@ impl fmt::Debug for Certificate {
 
 /// What is wrong with the files, and which key names the one.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{key}: {message}")]
+#[error("{key}: {file}: {message}")]
 pub struct CertificateError {
     /// The key in the section.
     pub key: &'static str,
-    message: String,
+    /// The file that it names.
+    pub file: String,
+    /// What is wrong with that.
+    pub message: String,
 }
 
 impl CertificateError {
     fn new(key: &'static str, file: &str, message: impl fmt::Display) -> Self {
         Self {
             key,
-            message: format!("{file}: {message}"),
+            file: file.to_owned(),
+            message: message.to_string(),
         }
+    }
+
+    /// One of two files is gone.
+    #[must_use]
+    pub fn gone(settings: &TlsSettings) -> Self {
+        let (key, file) = match Path::new(&settings.certificate).exists() {
+            true => ("key", &settings.key),
+            false => ("certificate", &settings.certificate),
+        };
+        Self::new(key, file, "it is gone")
     }
 }
 

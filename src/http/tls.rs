@@ -34,8 +34,9 @@ pub struct TlsListener {
     /// The listener, as metrics name it.
     name: &'static str,
     in_force: Watched<InForce>,
-    /// One changes it at a time.
-    changing: Mutex<()>,
+    /// Why the files were refused when they were read last; `None` where they are in force. One
+    /// changes what is in force at a time.
+    refused: Mutex<Option<Refused>>,
     rate: HandshakeRate,
     metrics: Arc<Metrics>,
 }
@@ -51,9 +52,23 @@ struct InForce {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Number(u64);
 
-/// What may be put in force; `None` where that is in force already.
+/// What may be put in force.
 #[derive(Debug)]
-pub struct Prepared(Option<InForce>);
+pub struct Prepared {
+    /// `None` where it is in force already.
+    next: Option<InForce>,
+    /// Whether the files were read for it.
+    is_read: bool,
+}
+
+/// Files that were refused while another certificate is in force.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Refused {
+    /// When they were first, Unix ms.
+    pub at_ms: u64,
+    /// What is wrong with them.
+    pub error: CertificateError,
+}
 
 impl TlsListener {
     /// A listener without TLS.
@@ -62,7 +77,7 @@ impl TlsListener {
         Self {
             name,
             in_force: Watched::new(InForce::default()),
-            changing: Mutex::default(),
+            refused: Mutex::default(),
             rate: HandshakeRate::default(),
             metrics,
         }
@@ -79,7 +94,10 @@ impl TlsListener {
     ) -> Result<Prepared, CertificateError> {
         let now = self.in_force.get();
         if !reads_files && now.settings == *settings {
-            return Ok(Prepared(None));
+            return Ok(Prepared {
+                next: None,
+                is_read: false,
+            });
         }
         let certificate = Certificate::read(settings)?;
         let is_same = match (&now.certificate, &certificate) {
@@ -87,37 +105,62 @@ impl TlsListener {
             (None, None) => true,
             _ => false,
         };
-        Ok(Prepared((!is_same || now.settings != *settings).then(
-            || InForce {
+        let is_new = !is_same || now.settings != *settings;
+        Ok(Prepared {
+            next: is_new.then(|| InForce {
                 settings: settings.clone(),
                 certificate,
                 number: now.number,
-            },
-        )))
+            }),
+            is_read: true,
+        })
     }
 
     /// Puts it in force for the connections that begin from now on.
-    pub fn apply(&self, Prepared(next): Prepared) {
-        let _changing = self.changing.lock();
-        if let Some(next) = next {
-            self.put(next);
-        }
+    pub fn apply(&self, prepared: Prepared) {
+        self.put(&mut self.refused.lock(), prepared);
     }
 
     /// The same where nothing else was put in force since that number was: else it would be
     /// undone. Returns whether it is in force now.
-    pub fn apply_after(&self, number: Number, Prepared(next): Prepared) -> bool {
-        let _changing = self.changing.lock();
-        let next = next.filter(|_| self.in_force.get().number == number);
-        let is_new = next.is_some();
-        if let Some(next) = next {
-            self.put(next);
+    pub fn apply_after(&self, number: Number, prepared: Prepared) -> bool {
+        let mut refused = self.refused.lock();
+        if self.number() != number {
+            return false;
         }
+        let is_new = prepared.next.is_some();
+        self.put(&mut refused, prepared);
         is_new
     }
 
-    /// Only with the lock.
-    fn put(&self, next: InForce) {
+    /// The files of the settings that are in force since that number were refused. Returns
+    /// whether that is new.
+    pub fn refuse_after(&self, number: Number, error: CertificateError) -> bool {
+        let mut refused = self.refused.lock();
+        let is_known = refused.as_ref().is_some_and(|known| known.error == error);
+        if self.number() != number || is_known {
+            return false;
+        }
+        let at_ms = clock::now_ms();
+        *refused = Some(Refused { at_ms, error });
+        self.metrics.refused_certificate(self.name).set(1);
+        true
+    }
+
+    /// Why the files are not in force, as they were read last.
+    #[must_use]
+    pub fn refused(&self) -> Option<Refused> {
+        self.refused.lock().clone()
+    }
+
+    fn put(&self, refused: &mut Option<Refused>, prepared: Prepared) {
+        if prepared.is_read {
+            *refused = None;
+            self.metrics.refused_certificate(self.name).set(0);
+        }
+        let Some(next) = prepared.next else {
+            return;
+        };
         let Number(before) = self.in_force.get().number;
         let expires_s = next.certificate.as_ref().map(Certificate::expires_s);
         self.metrics

@@ -166,6 +166,19 @@ pub struct Refusal {
     pub message: String,
 }
 
+/// Files of a certificate that were refused while the one before is in force.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct CertificateRefusal {
+    /// When they were first, Unix ms.
+    pub at_ms: u64,
+    /// The key that names the file at fault.
+    pub key: String,
+    /// That file.
+    pub file: String,
+    /// What is wrong with it.
+    pub message: String,
+}
+
 /// How the configuration is.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Status {
@@ -190,6 +203,8 @@ pub struct Status {
     pub restart: Vec<String>,
     /// What was refused since the version in force; null where nothing was.
     pub refused: Option<Refusal>,
+    /// Certificates whose files have changed and were refused; the ones before are in force.
+    pub certificates_refused: Vec<CertificateRefusal>,
     /// What an operator should know about it.
     pub warnings: Vec<String>,
 }

@@ -60,6 +60,11 @@ impl Metrics {
             "When the certificate of a listener expires, in Unix time",
             &self.certificate_expires_s,
         );
+        add(
+            "tls_certificate_refused",
+            "1 while the files of a listener's certificate are refused and the one before is in force",
+            &self.certificate_refused,
+        );
         add("connections_closed", "Connections closed", &self.closed);
         add(
             "sessions",

@@ -96,11 +96,13 @@ export function configuration({ api, route, refresh }) {
       const [shown, versions, status] = await Promise.all([api.call("config/get"), api.call("config/getHistory"), api.call("config/getStatus")]);
       known.version = shown.version;
       known.settings = Object.entries(shown.settings).map(([key, setting]) => ({ key, ...setting }));
+      const refused = /** @type {{at_ms: number, key: string, file: string, message: string}[]} */ (status.certificates_refused);
       facts.show([
         ["Version", `${status.version}, since ${moment(status.at_ms)}, by ${status.by} (${status.source})`],
         ["File", status.file ? `${status.file}${status.file_differs ? "; it differs from what is in force" : ""}` : "none"],
         ["Waits for a restart", status.restart.join(", ") || "nothing"],
-        ["Refused", status.refused ? `${moment(status.refused.at_ms)} (${status.refused.source}): ${status.refused.message}` : "nothing"],
+        ["Refused configuration", status.refused ? `${moment(status.refused.at_ms)} (${status.refused.source}): ${status.refused.message}` : "none"],
+        ["Refused certificate", refused.length === 0 ? "none" : refused.map(({ at_ms, key, file, message }) => `${moment(at_ms)}, ${key} = ${file}: ${message}; the one before is in force`)],
       ]);
       const texts = /** @type {string[]} */ (status.warnings);
       warnings.hidden = texts.length === 0;

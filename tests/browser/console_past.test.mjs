@@ -1,6 +1,11 @@
 /** The console: sessions and what happened to them, rooms, and the configuration. */
 
 import assert from "node:assert/strict";
+import { execFileSync } from "node:child_process";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { after } from "node:test";
 
 import { HOSTILE, call, client, isText, openConsole, overflow, screenshot } from "./console.mjs";
 import { scene } from "./harness.mjs";
@@ -204,6 +209,23 @@ scene("a key of the configuration is found, changed once its effect is shown, an
   const { wide } = await overflow(page);
   assert.ok(wide <= 0);
 });
+
+const FOLDER = mkdtempSync(join(tmpdir(), "turntable-"));
+const [CERTIFICATE, KEY] = ["own.pem", "own.key"].map((name) => join(FOLDER, name));
+execFileSync("openssl", ["req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2", "-subj", "/CN=localhost", "-keyout", KEY, "-out", CERTIFICATE], { stdio: "ignore" });
+after(() => rmSync(FOLDER, { recursive: true, force: true }));
+
+scene("files of a certificate that are refused are in the view of the configuration, with what is wrong, until they fit", async (stage) => {
+  const page = await openConsole(stage, "configuration");
+  const refused = page.page.locator('[data-testid="config-status"] div', { hasText: "Refused certificate" }).locator("dd");
+  await refused.filter({ hasText: /^none$/ }).waitFor();
+  const key = readFileSync(KEY);
+  writeFileSync(KEY, "nonsense");
+  await refused.filter({ hasText: `server.tls.key = ${KEY}: it has no private key in PEM` }).waitFor();
+  await screenshot(page, "certificate");
+  writeFileSync(KEY, key);
+  await refused.filter({ hasText: /^none$/ }).waitFor();
+}, { settings: { TURNTABLE_SERVER__TLS__CERTIFICATE: CERTIFICATE, TURNTABLE_SERVER__TLS__KEY: KEY } });
 
 scene("the audit view lists changes, all of them or by what is entered", async (stage) => {
   const { server } = stage;

@@ -22,6 +22,8 @@ use turntable_testkit::{DEADLINE, Server};
 const FAILED: &str = "turntable_tls_handshakes_failed_total";
 const EXPIRES: &str = "turntable_tls_certificate_expires_seconds";
 
+const REFUSED: &str = "turntable_tls_certificate_refused";
+
 /// A certificate for this machine, in files.
 struct Own {
     certificate: CertificateDer<'static>,
@@ -443,8 +445,28 @@ fn certificate_is_replaced_while_connections_stay_open() {
     link(&second, "own.pem");
     let _ = server.await_log("the certificate before stays in force");
     assert!(greets(&before));
+    let refused = || {
+        let status = server.rpc("config/getStatus", &json!({})).json();
+        status["certificates_refused"].clone()
+    };
+    let found = refused();
+    assert_eq!(found[0]["key"], "server.tls.key");
+    assert_eq!(found[0]["file"], own.path("own.key"));
+    let message = found[0]["message"].as_str().unwrap();
+    assert!(
+        message.contains("not the key of the certificate"),
+        "{found}"
+    );
+    assert!(
+        found[0]["at_ms"].as_u64() > Some(0) && found[1].is_null(),
+        "{found}"
+    );
+    let is_refused = format!("{REFUSED}{{listener=\"server\"}}");
+    assert_eq!(server.metric(&is_refused), 1.0);
     link(&second, "own.key");
     let _ = server.await_log("own.pem is in force");
+    assert_eq!(refused(), json!([]));
+    assert_eq!(server.metric(&is_refused), 0.0);
     assert!(greets(&after) && !greets(&before));
     echo.send(&Frame::text("still here"));
     assert_eq!(echo.frame().payload, b"still here");

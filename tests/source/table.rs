@@ -162,6 +162,7 @@ pub(crate) fn server_metrics() -> BTreeSet<(String, String)> {
     metrics.count_restored(1, 1);
     metrics.fail_handshake("server", label.name);
     metrics.certificate("server").set(1);
+    metrics.refused_certificate("server").set(1);
     metrics.actors(label.name).inc();
     let worker = Worker { worker: 0 };
     for lag in [&metrics.call_lag, &metrics.delivery_lag, &metrics.tick_late] {

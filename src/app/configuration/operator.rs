@@ -177,6 +177,7 @@ impl Configuration for LiveConfiguration {
             is_stored: self.saved_file.is_some(),
             restart: waiting.into_iter().map(|change| change.key).collect(),
             refused: state.refused.clone(),
+            certificates_refused: self.settings.certificates.refused(),
             warnings: state.warnings(),
         }
     }

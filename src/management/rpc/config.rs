@@ -134,7 +134,7 @@ pub(super) const METHODS: &[Method] = &[
     },
     Method {
         name: "getStatus",
-        description: "The version in force, where it comes from, what waits for a restart, and what was refused last.",
+        description: "The version in force, where it comes from, what waits for a restart, and what was refused last: a configuration, and files of certificates.",
         role: Role::Read,
         kind: Kind::Look,
         result: Shape::Object(&[
@@ -152,6 +152,15 @@ pub(super) const METHODS: &[Method] = &[
                 Shape::Nullable(&Shape::Object(&[
                     Field::new("at_ms", Shape::Count),
                     Field::new("source", Shape::Text),
+                    Field::new("message", Shape::Text),
+                ])),
+            ),
+            Field::new(
+                "certificates_refused",
+                Shape::List(&Shape::Object(&[
+                    Field::new("at_ms", Shape::Count),
+                    Field::new("key", Shape::Text),
+                    Field::new("file", Shape::Text),
                     Field::new("message", Shape::Text),
                 ])),
             ),
