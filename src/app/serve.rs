@@ -38,6 +38,7 @@ pub fn run(sources: Sources, services: LocalServices) -> anyhow::Result<()> {
     let composed = sources.compose()?;
     let program = Program::of_process(&sources)?;
     log_filter::apply(&composed.config.log);
+    log::info!("{}", sources.file_line());
     // The runtime panics where it has too few files.
     files::of_connections(files::workers(composed.config.server.workers), 0)?;
     actix::System::new().block_on(async {

@@ -13,8 +13,9 @@ use crate::restart;
 
 #[derive(Debug, Args)]
 pub(super) struct CheckArgs {
-    /// The configuration file.
-    #[arg(required_unless_present = "state_version")]
+    /// The configuration file. Without one: the file that TURNTABLE_CONFIG
+    /// names, or the embedded defaults, as serve does. Variables
+    /// TURNTABLE_SECTION__KEY override both.
     file: Option<PathBuf>,
     /// Whether this program restores sessions that were saved in this version; a server that
     /// restarts in place calls it so.
@@ -28,7 +29,11 @@ impl CheckArgs {
             let reads = restart::file::reads(version);
             ensure!(reads, "it does not restore sessions of version {version}");
         }
-        let Composed { config, origins } = Sources::read(self.file.as_deref())?.compose()?;
+        let sources = Sources::read(self.file.as_deref())?;
+        if self.file.is_none() && self.state_version.is_none() {
+            eprintln!("note: {}", sources.file_line());
+        }
+        let Composed { config, origins } = sources.compose()?;
         let mut problems = portal::problems(&config.portal)?;
         problems.extend(config::certificate_problems(&config));
         ensure!(problems.is_empty(), "{}", problems.join("\n"));

@@ -32,6 +32,7 @@ Examples:
   TURNTABLE_SERVER__LISTEN=127.0.0.1:0 turntable
                                                override one key; port 0 selects a free port
   turntable check config.toml                  report all errors of a file
+  TURNTABLE_CONFIG=config.toml turntable check the same
   turntable config > config.toml               write the configuration in effect
   turntable shard 1:12345 --slots 7            print the slot of an id
   turntable store backup users.db users.jsonl  write the stored users as lines of JSON

@@ -82,6 +82,15 @@ impl Sources {
         sources.with_saved()
     }
 
+    /// Which file it is, for the log and for messages.
+    #[must_use]
+    pub fn file_line(&self) -> String {
+        match &self.file {
+            Some(file) => format!("the configuration file is {}", file.path.display()),
+            None => "there is no configuration file: the defaults hold".to_owned(),
+        }
+    }
+
     /// Sets a variable in place of the environment's, for an option of the command line.
     pub fn set(&mut self, name: &str, value: String) {
         let others = self

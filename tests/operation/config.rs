@@ -259,6 +259,37 @@ fn environment_overrides_file_and_file_overrides_defaults() {
 }
 
 #[test]
+fn check_and_serve_find_the_same_file_and_name_it() {
+    let folder = Folder::new();
+    let file = folder.file("config.toml", "[presence]\nwatch_max = 7\n");
+    let named = ("TURNTABLE_CONFIG", text(&file));
+    let line = format!("the configuration file is {}", text(&file));
+    let output = run(&["check"], &[named]);
+    assert_eq!((code(&output), out(&output).as_str()), (0, "OK\n"));
+    assert_eq!(err(&output), format!("note: {line}\n"));
+    let mut command = turntable();
+    command.env(named.0, named.1);
+    let _ = Server::of_variables(command).await_log(&line);
+    // One with an error, one that is not there, and none.
+    let wrong = folder.file("wrong.toml", "[presence]\nwatch_max = -7\n");
+    let output = run(&["check"], &[("TURNTABLE_CONFIG", text(&wrong))]);
+    assert_eq!(code(&output), 1);
+    assert!(
+        err(&output).contains("wrong.toml:2:1: presence.watch_max"),
+        "{}",
+        err(&output)
+    );
+    let output = run(&["check"], &[("TURNTABLE_CONFIG", "/no/such.toml")]);
+    assert_eq!(code(&output), 1);
+    assert!(err(&output).contains("/no/such.toml"), "{}", err(&output));
+    let none = "there is no configuration file: the defaults hold";
+    let output = run(&["check"], &[]);
+    assert_eq!((code(&output), out(&output).as_str()), (0, "OK\n"));
+    assert_eq!(err(&output), format!("note: {none}\n"));
+    let _ = Server::start().await_log(none);
+}
+
+#[test]
 fn config_output_passes_check() {
     let folder = Folder::new();
     let printed = run(&["config"], &[("TURNTABLE_SERVER__WORKERS", "2")]);

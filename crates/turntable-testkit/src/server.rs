@@ -91,6 +91,11 @@ impl Server {
         Self::begin(command, &["--config", path.to_str().unwrap()])
     }
 
+    /// A server of this program without arguments, which has its variables.
+    pub fn of_variables(command: Command) -> Self {
+        Self::launch(command, &[], &[])
+    }
+
     /// A server with a configuration file of this content that trusts these certificates
     /// and no others.
     pub fn trusting(file: &str, certificates: &str) -> Self {
