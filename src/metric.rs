@@ -128,6 +128,8 @@ pub struct Metrics {
     pub waiting_calls: Family<Worker, Gauge>,
     /// Deliveries that wait at a worker, by worker.
     pub waiting_deliveries: Family<Worker, Gauge>,
+    /// How long workers have not answered, in ms, by worker; 0 for those that answer.
+    pub silent: Family<Worker, Gauge>,
     /// How long calls wait for a worker's directory.
     pub call_lag: LatencyBy<Worker>,
     /// How long deliveries wait for a worker's gateway.
@@ -296,6 +298,14 @@ impl Metrics {
     #[must_use]
     pub fn answers(&self, worker: WorkerId) -> Gauge {
         self.answer_bytes
+            .get_or_create(&Worker { worker: worker.0 })
+            .clone()
+    }
+
+    /// The gauge of how long a worker has not answered.
+    #[must_use]
+    pub fn silent(&self, worker: WorkerId) -> Gauge {
+        self.silent
             .get_or_create(&Worker { worker: worker.0 })
             .clone()
     }

@@ -8,7 +8,7 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use prometheus_client::metrics::gauge::Gauge;
 
@@ -16,6 +16,9 @@ use crate::cluster::probe::Probed;
 use crate::cluster::request::Requests;
 use crate::metric::Metrics;
 use turntable_core::key::WorkerId;
+
+/// A worker that has handled no probe for so long does not answer. They come once a second.
+const SILENT: Duration = Duration::from_secs(3);
 
 /// A number with a cache line of its own: senders and the receiver would otherwise
 /// take it from each other with every message.
@@ -62,7 +65,11 @@ pub struct WorkerMailboxes {
     pub deliveries: Mailbox,
     calls_gauge: Gauge,
     deliveries_gauge: Gauge,
+    silent_gauge: Gauge,
     probed: OnceLock<Probed>,
+    /// When its gateway handled the last probe, or it began, in ms since the mailboxes were made,
+    /// and 1 more; 0 before.
+    answered: AtomicU64,
 }
 
 impl WorkerMailboxes {
@@ -71,9 +78,19 @@ impl WorkerMailboxes {
     }
 }
 
+/// A worker that does not answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Silent {
+    /// Its number.
+    pub worker: WorkerId,
+    /// How long ago its last sign of life was.
+    pub time: Duration,
+}
+
 /// The mailboxes of all workers.
 #[derive(Debug)]
 pub struct Mailboxes {
+    made: Instant,
     workers: Box<[WorkerMailboxes]>,
     requests: Requests,
     /// Answers from outside that owners wait for.
@@ -99,10 +116,12 @@ impl Mailboxes {
             WorkerMailboxes {
                 calls_gauge,
                 deliveries_gauge,
+                silent_gauge: metrics.silent(WorkerId(worker as u16)),
                 ..WorkerMailboxes::default()
             }
         };
         Self {
+            made: Instant::now(),
             workers: (0..workers).map(queues).collect(),
             requests: Requests::default(),
             awaited: Arc::default(),
@@ -163,12 +182,51 @@ impl Mailboxes {
             // A worker that is started anew keeps its first ones.
             let _ = mailboxes.probed.set(probed);
         }
+        // One that hangs before its first probe does not answer either.
+        self.answers(worker, Instant::now());
     }
 
     /// Measures how long messages wait at a worker, since a probe was due.
     pub fn probe(&self, worker: WorkerId, due: Instant) {
         if let Some(probed) = self.of(worker).and_then(|of| of.probed.get()) {
             probed.post(due);
+        }
+    }
+
+    /// The gateway of a worker handles a probe at this time: it answers.
+    pub fn answers(&self, worker: WorkerId, now: Instant) {
+        if let Some(mailboxes) = self.of(worker) {
+            let ms = now.saturating_duration_since(self.made).as_millis();
+            let ms = u64::try_from(ms).unwrap_or(u64::MAX);
+            mailboxes
+                .answered
+                .store(ms.saturating_add(1), Ordering::Relaxed);
+        }
+    }
+
+    /// The workers that do not answer at this time. One that has not begun yet is none of them.
+    #[must_use]
+    pub fn silent(&self, now: Instant) -> Vec<Silent> {
+        let workers = self.workers.iter().enumerate();
+        let silent = workers.filter_map(|(number, mailboxes)| {
+            let answered = mailboxes.answered.load(Ordering::Relaxed).checked_sub(1)?;
+            let answered = self.made.checked_add(Duration::from_millis(answered))?;
+            let time = now.saturating_duration_since(answered);
+            let worker = WorkerId(number as u16);
+            (time >= SILENT).then_some(Silent { worker, time })
+        });
+        silent.collect()
+    }
+
+    /// Brings the gauges of workers that do not answer up to date. A worker cannot do it itself.
+    pub fn survey_silent(&self, now: Instant) {
+        let silent = self.silent(now);
+        for (number, mailboxes) in self.workers.iter().enumerate() {
+            let known = silent.iter().find(|one| one.worker.index() == number);
+            let ms = known.map_or(0, |one| one.time.as_millis());
+            mailboxes
+                .silent_gauge
+                .set(i64::try_from(ms).unwrap_or(i64::MAX));
         }
     }
 
@@ -195,6 +253,29 @@ mod tests {
         assert_eq!(mailboxes.awaited(), 2);
         drop(answers);
         assert_eq!(mailboxes.awaited(), 0);
+    }
+
+    #[test]
+    fn worker_that_handles_no_probe_does_not_answer() {
+        let metrics = Metrics::default();
+        let mailboxes = Mailboxes::new(3, &metrics);
+        let at = |ms| mailboxes.made + Duration::from_millis(ms);
+        assert_eq!(mailboxes.silent(at(60_000)), [], "none has begun");
+        mailboxes.answers(WorkerId(0), at(0));
+        mailboxes.answers(WorkerId(1), at(500));
+        assert_eq!(mailboxes.silent(at(2_999)), []);
+        mailboxes.answers(WorkerId(0), at(3_000));
+        let silent = Silent {
+            worker: WorkerId(1),
+            time: Duration::from_millis(3_500),
+        };
+        assert_eq!(mailboxes.silent(at(4_000)), [silent]);
+        mailboxes.survey_silent(at(4_000));
+        let shown = || [0, 1, 2].map(|worker| metrics.silent(WorkerId(worker)).get());
+        assert_eq!(shown(), [0, 3_500, 0]);
+        mailboxes.answers(WorkerId(1), at(4_100));
+        mailboxes.survey_silent(at(4_200));
+        assert_eq!(shown(), [0, 0, 0]);
     }
 
     #[test]

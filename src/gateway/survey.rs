@@ -1,6 +1,8 @@
 //! What a gateway does every few seconds: it brings gauges up to date, and gives
 //! back the memory that a burst took.
 
+use std::time::Instant;
+
 use actix::{Context, Handler};
 
 use crate::cluster::probe::Probe;
@@ -23,6 +25,8 @@ impl Handler<Probe> for Gateway {
     type Result = ();
 
     fn handle(&mut self, probe: Probe, _: &mut Context<Self>) {
+        let mailboxes = &self.shared.mailboxes;
+        mailboxes.answers(self.id.worker, Instant::now());
         let waited = probe.waited();
         self.delivery_lag.observe_duration(waited);
         slow::note(waited, slow::Kind::Wait, || {

@@ -13,12 +13,15 @@ pub(crate) mod rpc;
 pub mod settings;
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use actix_web::http::header::ALLOW;
 use actix_web::{FromRequest, Handler, HttpRequest, HttpResponse, Resource, Responder, web};
 use prometheus_client::encoding::text::encode;
 use prometheus_client::registry::Registry;
 
+use crate::clock;
+use crate::cluster::mailbox::Silent;
 use crate::gateway::Shared;
 use crate::http::pages;
 use crate::metric::Metrics;
@@ -167,6 +170,7 @@ async fn metrics(management: web::Data<Management>, request: HttpRequest) -> Htt
     if let Err(error) = management.caller(&request) {
         return rpc::refused(&error);
     }
+    management.shared.mailboxes.survey_silent(Instant::now());
     let mut text = String::new();
     match encode(&mut text, &management.registry) {
         Ok(()) => HttpResponse::Ok().content_type(OPENMETRICS).body(text),
@@ -181,25 +185,40 @@ async fn live() -> HttpResponse {
 async fn ready(management: web::Data<Management>) -> HttpResponse {
     let shared = &management.shared;
     let health = management.store.health();
-    match (refusing(shared, health), health) {
-        (Some(why), _) => {
-            HttpResponse::ServiceUnavailable().json(serde_json::json!({"status": why}))
-        }
-        (None, Health::Sound) => HttpResponse::Ok().json(serde_json::json!({"status": "ready"})),
-        (None, health) => {
-            let status = serde_json::json!({"status": "ready", "store": health.name()});
-            HttpResponse::Ok().json(status)
-        }
+    let silent = shared.mailboxes.silent(Instant::now());
+    let is_any_left = silent.len() < shared.mailboxes.workers();
+    let refusing = refusing(shared, health, is_any_left);
+    let mut status = serde_json::Map::new();
+    status.insert("status".into(), refusing.unwrap_or("ready").into());
+    if refusing.is_none() && health != Health::Sound {
+        status.insert("store".into(), health.name().into());
+    }
+    if !silent.is_empty() {
+        let silent = silent.into_iter().map(silent_worker).collect();
+        status.insert("workers_silent".into(), silent);
+    }
+    match refusing {
+        Some(_) => HttpResponse::ServiceUnavailable().json(status),
+        None => HttpResponse::Ok().json(status),
     }
 }
 
-/// Why a server takes no clients, if it takes none.
-fn refusing(shared: &Shared, health: Health) -> Option<&'static str> {
+/// A worker that does not answer, and since when, Unix ms.
+fn silent_worker(Silent { worker, time }: Silent) -> serde_json::Value {
+    let ms = u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
+    let since_ms = clock::now_ms().saturating_sub(ms);
+    serde_json::json!({"worker": worker.0, "since_ms": since_ms})
+}
+
+/// Why a server takes no clients, if it takes none. One that has workers that answer takes some:
+/// clients of these have no use of an answer that sends new ones away.
+fn refusing(shared: &Shared, health: Health, answers: bool) -> Option<&'static str> {
     match () {
         () if shared.phase.refuses_clients() => Some("draining"),
         () if !shared.gate.is_open() => Some("restoring"),
         () if shared.overload.is_refusing() => Some("overloaded"),
         () if health == Health::Closed => Some("store_closed"),
+        () if !answers => Some("workers_silent"),
         () => None,
     }
 }
@@ -233,11 +252,14 @@ mod tests {
     fn server_that_restores_sessions_is_not_ready() {
         let gateway = gateway(0, &Arc::new(Noted::default()));
         let shared = shared_of(&gateway);
-        assert_eq!(refusing(shared, Health::Sound), None);
+        assert_eq!(refusing(shared, Health::Sound, true), None);
         shared.gate.close();
-        assert_eq!(refusing(shared, Health::Sound), Some("restoring"));
+        assert_eq!(refusing(shared, Health::Sound, true), Some("restoring"));
         shared.gate.open();
-        assert_eq!(refusing(shared, Health::Sound), None);
-        assert_eq!(refusing(shared, Health::Closed), Some("store_closed"));
+        assert_eq!(refusing(shared, Health::Sound, true), None);
+        let closed = refusing(shared, Health::Closed, true);
+        assert_eq!(closed, Some("store_closed"));
+        let silent = refusing(shared, Health::Sound, false);
+        assert_eq!(silent, Some("workers_silent"));
     }
 }

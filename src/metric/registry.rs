@@ -159,6 +159,11 @@ impl Metrics {
             &self.waiting_deliveries,
         );
         add(
+            "worker_silent_ms",
+            "How long a worker has not answered; 0 while it does",
+            &self.silent,
+        );
+        add(
             "call_lag_ms",
             "How long calls wait for a worker's directory",
             &self.call_lag.0,

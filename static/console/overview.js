@@ -5,7 +5,7 @@
 
 import { element } from "./dom.js";
 import { Figure } from "./chart.js";
-import { bytes, count, number, within } from "./format.js";
+import { bytes, count, moment, number, within } from "./format.js";
 import { quantile } from "./metrics.js";
 import { link } from "./route.js";
 import { rowsOf } from "./services.js";
@@ -18,6 +18,7 @@ const MINUTE_MS = 60_000;
 const ROWS_MAX = 5;
 const DELIVERIES = "turntable_deliveries_total";
 const PINGS = "turntable_ping_round_trip_ms";
+const SILENT = "turntable_worker_silent_ms";
 const MEMORY = "turntable_resident_bytes";
 
 /** @param {import("./page.js").Page} page  @returns {import("./page.js").View} */
@@ -42,9 +43,11 @@ export function overview({ samples, api }) {
     { title: "Now", class: "number", text: ([, value]) => number(value), href: () => metric("turntable_connections_by_transport"), label: ([name, value]) => `${number(value)} now, ${name}` },
   ], { key: ([name]) => name, empty: "No connection.", label: "Connections by transport", testid: "transports" });
   const services = serviceTable();
+  const silent = silentWorkers();
 
   const node = element("div.overview", {},
     element("h1.visually-hidden", {}, "Overview"),
+    silent.node,
     element("div.figures", {}, ...Object.values(figures).map((figure) => figure.node)),
     element("div.cards", {},
       card("Services", services.node, link("services")),
@@ -70,6 +73,7 @@ export function overview({ samples, api }) {
     const pressure = ["", ", ends sessions", ", refuses clients"][last.sum("turntable_memory_pressure")] ?? "";
     figures.memory.show(bytes(last.sum(MEMORY)), `${bytes(last.sum("turntable_outbox_bytes"))} wait to be written${pressure}`, samples.series((m) => m.sum(MEMORY)));
     transports.show(Object.entries(last.by("turntable_connections_by_transport", "name")).filter(([, value]) => value > 0));
+    silent.show(last);
     for (const table of [errors, closes, limits, refused]) table.show(samples);
   };
 
@@ -96,6 +100,26 @@ export function overview({ samples, api }) {
       if (!api.method("service/listAll")) return;
       const { services: list } = await api.call("service/listAll", { limit: 100 });
       services.show(rowsOf(list, samples).slice(0, ROWS_MAX));
+    },
+  };
+}
+
+/** A line for each worker that does not answer. */
+function silentWorkers() {
+  const node = element("ul.warnings", { "data-testid": "silent-workers", role: "status", hidden: true });
+  /** Since when, by number. @type {Map<string, number>} */
+  let known = new Map();
+  return {
+    node,
+    /** @param {Metrics} metrics */
+    show(metrics) {
+      const silent = Object.entries(metrics.by(SILENT, "worker")).filter(([, ms]) => ms > 0);
+      const isSame = silent.length === known.size && silent.every(([worker]) => known.has(worker));
+      if (isSame) return;
+      known = new Map(silent.map(([worker, ms]) => [worker, known.get(worker) ?? Date.now() - ms]));
+      node.hidden = known.size === 0;
+      node.replaceChildren(...[...known].map(([worker, since]) => element("li", {},
+        element("a", { href: link("metrics", SILENT) }, `Worker ${worker} has not answered since ${moment(since)}`))));
     },
   };
 }

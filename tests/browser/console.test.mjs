@@ -32,6 +32,20 @@ scene("the numbers of the overview follow what clients do", async (stage) => {
   assert.equal(await page.page.evaluate(() => performance.getEntriesByType("navigation").length), 1);
 });
 
+scene("workers that do not answer are on the overview, with since when", async (stage) => {
+  const page = await openConsole(stage);
+  await page.reads("connections", /^0$/);
+  assert.equal(await page.see("silent-workers").isVisible(), false);
+  await page.page.route("**/metrics", async (route) => {
+    const answer = await route.fetch();
+    const text = await answer.text();
+    await route.fulfill({ response: answer, body: text.replace('worker_silent_ms{worker="0"} 0', 'worker_silent_ms{worker="0"} 65000') });
+  });
+  await page.reads("silent-workers", /^Worker 0 has not answered since \d\d:\d\d:\d\d$/);
+  await page.page.unroute("**/metrics");
+  await page.see("silent-workers").waitFor({ state: "hidden" });
+});
+
 scene("the overview is one screen, and each number links to what it counts", async (stage) => {
   const mel = await client(stage.server, "1:100");
   const page = await openConsole(stage);

@@ -3,15 +3,15 @@
 
 use std::net::SocketAddr;
 use std::sync::{Arc, Condvar, Mutex};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use turntable::app::{Extensions, Running};
 use turntable::config::Config;
 use turntable::service::{Answer, LocalService, ServiceCaller};
 use turntable_core::payload::Payload;
-use turntable_testkit::{Client, http};
+use turntable_testkit::{Client, DEADLINE, http};
 
 /// What a worker waits for.
 #[derive(Default)]
@@ -99,6 +99,21 @@ fn call_all(management: SocketAddr) -> Vec<(&'static str, http::Response)> {
     })
 }
 
+/// Asks for the health until it is as expected.
+fn await_health(management: SocketAddr, is_expected: impl Fn(&Value) -> bool) -> Value {
+    let end = Instant::now() + DEADLINE;
+    loop {
+        let answer = http::get(management, "/health/ready");
+        assert_eq!(answer.status, 200);
+        let health = answer.json();
+        if is_expected(&health) {
+            return health;
+        }
+        assert!(Instant::now() < end, "{health}");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
 #[actix_rt::test]
 async fn every_call_ends_in_time_while_a_worker_hangs() {
     let mut config = Config::default();
@@ -129,7 +144,24 @@ async fn every_call_ends_in_time_while_a_worker_hangs() {
             assert_eq!((status, &*code), (503, "unavailable"), "{method}");
             assert!(answer.text().contains("no answer of worker"), "{method}");
         }
+        // It is reported for itself, and the others take clients on.
+        let health = await_health(management, |health| health["workers_silent"].is_array());
+        assert_eq!(health["status"], "ready");
+        let silent = &health["workers_silent"];
+        assert!(
+            silent[1].is_null() && silent[0]["since_ms"].as_u64() > Some(0),
+            "{silent}"
+        );
+        let metric = format!(
+            "turntable_worker_silent_ms{{worker=\"{}\"}} ",
+            silent[0]["worker"]
+        );
+        let metrics = http::get(management, "/metrics");
+        let value = metrics.text();
+        let value = value.lines().find_map(|line| line.strip_prefix(&metric));
+        assert!(value.unwrap().parse::<u64>().unwrap() >= 3_000, "{value:?}");
         drop(opener);
+        await_health(management, |health| health["workers_silent"].is_null());
         // It was kicked, at both workers, and is banned.
         for mut client in clients {
             assert_eq!(client.close_code(), 4005);

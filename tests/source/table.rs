@@ -176,6 +176,7 @@ pub(crate) fn server_metrics() -> BTreeSet<(String, String)> {
     metrics.connections_of(label.name).inc();
     metrics.waiting(WorkerId(0)).inc();
     metrics.answers(WorkerId(0)).inc();
+    metrics.silent(WorkerId(0)).inc();
     let (calls, deliveries) = metrics.mailboxes(WorkerId(0));
     calls.inc();
     deliveries.inc();
