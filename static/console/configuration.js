@@ -55,7 +55,7 @@ export function configuration({ api, route, refresh }) {
   function rollback(version) {
     const again = async () => {
       const [{ version: expected }, { changed, warnings }] = await Promise.all([api.call("config/getStatus"), api.call("config/checkRollback", { version })]);
-      const lines = [...changed.map(line), ...warnings];
+      const lines = [...changed.map(line), ...warnings.map((/** @type {string} */ text) => `Warning: ${text}`)];
       return {
         given: { version, expected },
         effect: changed.length === 0

@@ -12,7 +12,7 @@ import { toast } from "./toast.js";
  * @property {string} method  SERVICE/METHOD
  * @property {Record<string, unknown>} [given]  parameters that are known; the others are fields
  * @property {string} title  what is done: "Kick 1:mel"
- * @property {string|string[]} effect  what that does, in a sentence or two; each entry of a list is a line
+ * @property {string|string[]} effect  what that does, in a sentence or two; of a list the first entry is one, and each other a line below it
  * @property {string} [submit]  the name of the button
  * @property {boolean} [dangerous]  whether it ends or deletes something
  * @property {string} [body]  the whole request, where a form has it already
@@ -34,8 +34,14 @@ export function confirm(api, { method, given = {}, title, effect, submit = title
     setText(request, [`POST /rpc/${method}`, ...(shown ?? fields.json(given, { masked: true })).split("\n")]);
   };
   const error = element("p.field-error", { role: "alert", hidden: true });
-  const does = element("p.name", { "data-testid": "confirm-effect" });
-  setText(does, effect);
+  const does = element("div.effect", { "data-testid": "confirm-effect" });
+  /** @param {string|string[]} effect */
+  const tell = (effect) => {
+    const [first, ...rest] = [effect].flat();
+    const list = rest.map((text) => element("li.name", {}, text));
+    does.replaceChildren(element("p.name", {}, first), ...(list.length > 0 ? [element("ul", {}, ...list)] : []));
+  };
+  tell(effect);
   const yes = /** @type {HTMLButtonElement} */ (element("button.primary", { type: "submit", "data-testid": "confirm", class: dangerous ? "primary danger" : undefined }, submit));
   const no = element("button", { type: "button", "data-testid": "cancel" }, "Cancel");
   const form = element("form.stack", { novalidate: true },
@@ -72,7 +78,7 @@ export function confirm(api, { method, given = {}, title, effect, submit = title
   const renew = async (/** @type {string} */ message) => {
     const now = await again?.();
     Object.assign(given, now?.given);
-    if (now?.effect !== undefined) setText(does, now.effect);
+    if (now?.effect !== undefined) tell(now.effect);
     preview();
     setText(error, `${message}: what is shown is new, and ${submit} carries it out`);
   };

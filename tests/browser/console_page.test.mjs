@@ -112,6 +112,8 @@ for (const [name, viewport] of Object.entries(SCREENS)) {
         const { wide } = await overflow(page);
         assert.ok(wide <= 0, `${view}: ${wide} pixels wider than the screen`);
         assert.deepEqual(await faint(page), [], view);
+        const cut = await page.page.locator(".figure .detail").evaluateAll((nodes) => nodes.filter((node) => node.scrollWidth > node.clientWidth).map((node) => node.textContent));
+        assert.deepEqual(cut, [], "second lines that are cut");
         await screenshot(page, `${name}-${dark ? "dark" : "light"}-${view.replaceAll(/[^a-z]+/gi, "-") || "overview"}`);
       }
       mel.close();
