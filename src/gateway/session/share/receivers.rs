@@ -1,7 +1,7 @@
 //! How many get what a session's client causes: each is a delivery of its address.
 //!
-//! Commands and sessions that begin are refused where the address has no more. Whoever joins or
-//! comes online can always leave, so that is paid for at once. What cannot be refused is charged
+//! Commands and sessions that begin are refused where the address has no more. Users that join or
+//! come online can always leave, so that is paid for at once. What cannot be refused is charged
 //! afterwards: what the address does next waits then.
 
 use crate::clock;
