@@ -39,6 +39,7 @@ pub(super) fn serve_operators(
         .listen("management", listener, move || {
             let operator = operator.clone();
             let (guarded, metrics) = (settings.clone(), operator.metrics());
+            let counted = metrics.clone();
             let in_force = operator.in_force();
             let app = App::new()
                 .wrap(from_fn(move |request, next| {
@@ -53,7 +54,7 @@ pub(super) fn serve_operators(
                     data.insert(connection.clone());
                 })
                 .finish(map_config(app, |()| AppConfig::default()));
-            let connections = OperatorConnections::new(tls.clone(), settings.clone());
+            let connections = OperatorConnections::new(tls.clone(), settings.clone(), counted);
             let connections = Rc::new(connections);
             fn_service(move |stream: TcpStream| connections.clone().accept(stream)).and_then(http)
         })?

@@ -3,11 +3,11 @@
 //!
 //! A program on this machine sends its request as soon as it connects. While many are
 //! connected, one that has not sent it after a moment ends, and so does one that does not
-//! read its answer.
+//! read its answer. One that takes nothing of it for `server.write_timeout_ms` ends in any case.
 
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
-use std::future::poll_fn;
+use std::future::{Future as _, poll_fn};
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::pin::Pin;
@@ -19,7 +19,7 @@ use std::time::{Duration, Instant};
 use actix_http::Protocol;
 use actix_http::error::DispatchError;
 use actix_rt::net::TcpStream;
-use actix_rt::time::sleep;
+use actix_rt::time::{Sleep, sleep};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use crate::http::network;
@@ -27,6 +27,7 @@ use crate::http::settings::HttpSettings;
 use crate::http::socket::Socket;
 use crate::http::tls::{self, TlsListener};
 use crate::http::tls_handshake::Failed;
+use crate::metric::Metrics;
 use crate::watched::Watched;
 use turntable_core::rate::BucketSettings;
 
@@ -50,6 +51,7 @@ const HANDSHAKE: Duration = Duration::from_secs(5);
 pub struct OperatorConnections {
     tls: Arc<TlsListener>,
     settings: Arc<Watched<HttpSettings>>,
+    metrics: Arc<Metrics>,
     all: RefCell<VecDeque<Weak<RefCell<Inner>>>>,
     /// Whether they are looked at until there are few again.
     is_looking: Cell<bool>,
@@ -69,6 +71,11 @@ struct Inner {
     /// Whether nothing was read of the next request.
     is_between: bool,
     waiting: Option<Waker>,
+    /// How long its client may take nothing of an answer.
+    patience: Duration,
+    /// Until when it may, while it takes nothing.
+    blocked: Option<Pin<Box<Sleep>>>,
+    metrics: Arc<Metrics>,
 }
 
 /// A connection as the HTTP server takes it.
@@ -77,10 +84,15 @@ pub type Accepted = (OperatorConnection, Protocol, Option<SocketAddr>);
 impl OperatorConnections {
     /// None yet, at a listener with this certificate.
     #[must_use]
-    pub fn new(tls: Arc<TlsListener>, settings: Arc<Watched<HttpSettings>>) -> Self {
+    pub fn new(
+        tls: Arc<TlsListener>,
+        settings: Arc<Watched<HttpSettings>>,
+        metrics: Arc<Metrics>,
+    ) -> Self {
         Self {
             tls,
             settings,
+            metrics,
             all: RefCell::default(),
             is_looking: Cell::default(),
         }
@@ -102,13 +114,10 @@ impl OperatorConnections {
         }
         let stream = Socket::new(stream, config).map_err(DispatchError::Io)?;
         let is_tls = stream.is_tls();
-        let inner = Rc::new(RefCell::new(Inner {
-            stream,
-            until: Instant::now() + moment(is_tls, MOMENT),
-            is_over: false,
-            is_between: true,
-            waiting: None,
-        }));
+        let patience = Duration::from_millis(self.settings.get().server.write_timeout_ms);
+        let mut inner = Inner::new(stream, patience, self.metrics.clone());
+        inner.until += moment(is_tls, MOMENT);
+        let inner = Rc::new(RefCell::new(inner));
         self.all.borrow_mut().push_back(Rc::downgrade(&inner));
         if self.make_room() && !self.is_looking.replace(true) {
             actix_rt::spawn(async move {
@@ -162,6 +171,20 @@ fn moment(is_tls: bool, local: Duration) -> Duration {
 }
 
 impl Inner {
+    /// A connection that may end now.
+    fn new(stream: Socket, patience: Duration, metrics: Arc<Metrics>) -> Self {
+        Self {
+            stream,
+            until: Instant::now(),
+            is_over: false,
+            is_between: true,
+            waiting: None,
+            patience,
+            blocked: None,
+            metrics,
+        }
+    }
+
     /// Has the connection end if it took too long. Returns whether it does.
     fn end(&mut self, now: Instant) -> bool {
         self.is_over = now >= self.until;
@@ -196,6 +219,29 @@ impl Inner {
         }
         self.waiting = Some(cx.waker().clone());
         Poll::Pending
+    }
+
+    /// What was polled of writing: the end of the connection, where its client takes nothing for
+    /// too long.
+    fn written<T>(
+        &mut self,
+        cx: &mut Context<'_>,
+        polled: Poll<io::Result<T>>,
+    ) -> Poll<io::Result<T>> {
+        if polled.is_ready() {
+            self.blocked = None;
+            return polled;
+        }
+        let patience = self.patience;
+        let blocked = self
+            .blocked
+            .get_or_insert_with(|| Box::pin(sleep(patience)));
+        if blocked.as_mut().poll(cx).is_ready() {
+            self.metrics.refuse("write_timeout");
+            let late = io::Error::new(io::ErrorKind::TimedOut, "the answer is not read");
+            return Poll::Ready(Err(late));
+        }
+        self.wait(cx)
     }
 }
 
@@ -245,27 +291,21 @@ impl AsyncWrite for OperatorConnection {
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
         let mut inner = self.0.borrow_mut();
-        match Pin::new(&mut inner.stream).poll_write(cx, bytes) {
-            Poll::Pending => inner.wait(cx),
-            ready => ready,
-        }
+        let polled = Pin::new(&mut inner.stream).poll_write(cx, bytes);
+        inner.written(cx, polled)
     }
 
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let mut inner = self.0.borrow_mut();
         // With TLS, records may wait that the client does not read.
-        match Pin::new(&mut inner.stream).poll_flush(cx) {
-            Poll::Pending => inner.wait(cx),
-            ready => ready,
-        }
+        let polled = Pin::new(&mut inner.stream).poll_flush(cx);
+        inner.written(cx, polled)
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let mut inner = self.0.borrow_mut();
-        match Pin::new(&mut inner.stream).poll_shutdown(cx) {
-            Poll::Pending => inner.wait(cx),
-            ready => ready,
-        }
+        let polled = Pin::new(&mut inner.stream).poll_shutdown(cx);
+        inner.written(cx, polled)
     }
 }
 
@@ -280,6 +320,7 @@ mod tests {
     use rustls::{ClientConfig, ClientConnection, RootCertStore, ServerConfig};
 
     use super::*;
+    use crate::metric::Label;
 
     fn configs() -> (Arc<ServerConfig>, Arc<ClientConfig>) {
         let own = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
@@ -298,6 +339,13 @@ mod tests {
             .with_root_certificates(roots)
             .with_no_client_auth();
         (Arc::new(server.unwrap()), Arc::new(client))
+    }
+
+    /// A connection whose client may take nothing for 100 ms.
+    fn of(stream: Socket) -> OperatorConnection {
+        let patience = Duration::from_millis(100);
+        let inner = Inner::new(stream, patience, Arc::default());
+        OperatorConnection(Rc::new(RefCell::new(inner)))
     }
 
     /// A connection after its handshake, and the client's socket, from which nothing is read.
@@ -320,15 +368,7 @@ mod tests {
         let mut stream = Socket::new(stream, Some(server)).unwrap();
         let shaken = std::future::poll_fn(|cx| stream.poll_handshake(cx)).await;
         assert_eq!(shaken, Ok(()));
-        let inner = Inner {
-            stream,
-            until: Instant::now(),
-            is_over: false,
-            is_between: true,
-            waiting: None,
-        };
-        let connection = OperatorConnection(Rc::new(RefCell::new(inner)));
-        (connection, client.join().unwrap())
+        (of(stream), client.join().unwrap())
     }
 
     /// What is read of a connection, and whether that is pending.
@@ -350,13 +390,7 @@ mod tests {
         let stream = TcpStream::from_std(stream).unwrap();
         std::io::Write::write_all(&mut client, b"GET").unwrap();
         stream.readable().await.unwrap();
-        let mut connection = OperatorConnection(Rc::new(RefCell::new(Inner {
-            stream: Socket::new(stream, None).unwrap(),
-            until: Instant::now(),
-            is_over: false,
-            is_between: true,
-            waiting: None,
-        })));
+        let mut connection = of(Socket::new(stream, None).unwrap());
         assert!(connection.0.borrow_mut().end(Instant::now()));
         assert!(matches!(read(&mut connection), Poll::Ready(Ok(3))));
         // The HTTP server reads until nothing is there, and begins with the request then.
@@ -392,5 +426,21 @@ mod tests {
         assert!(matches!(flushed, Poll::Ready(Err(_))), "{flushed:?}");
         let ended = Pin::new(&mut connection).poll_shutdown(&mut cx);
         assert!(matches!(ended, Poll::Ready(Err(_))), "{ended:?}");
+    }
+
+    #[actix::test]
+    async fn client_that_takes_nothing_of_an_answer_ends() {
+        let (mut connection, _client) = connection().await;
+        let part = [0; 16_384];
+        let error = loop {
+            let written = poll_fn(|cx| Pin::new(&mut connection).poll_write(cx, &part)).await;
+            if let Err(error) = written {
+                break error;
+            }
+        };
+        assert_eq!(error.kind(), io::ErrorKind::TimedOut);
+        let name = "write_timeout";
+        let refused = &connection.0.borrow().metrics.refused;
+        assert_eq!(refused.get_or_create(&Label { name }).get(), 1);
     }
 }

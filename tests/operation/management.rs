@@ -6,9 +6,9 @@ use std::time::{Duration, Instant};
 
 use serde_json::json;
 
-use turntable_testkit::Server;
 use turntable_testkit::http::{Response, send, text};
 use turntable_testkit::metric::{ACCEPTED, ACTORS_LOST, AVATARS, CONNECTIONS, SESSIONS};
+use turntable_testkit::{DEADLINE, Server};
 
 #[test]
 fn metrics_are_in_prometheus_format() {
@@ -206,4 +206,24 @@ fn request_that_came_while_the_server_was_stopped_is_answered() {
     let mut answer = Vec::new();
     stream.read_to_end(&mut answer).unwrap();
     assert_eq!(Response::parse(&answer).status, 200);
+}
+
+#[test]
+fn connection_whose_answers_are_not_read_ends() {
+    let server = Server::with(&[("server.write_timeout_ms", "300")]);
+    let mut stream = TcpStream::connect(server.management).unwrap();
+    let host = server.management;
+    let requests = format!("GET /openapi.json HTTP/1.1\r\nHost: {host}\r\n\r\n").repeat(100);
+    stream.write_all(requests.as_bytes()).unwrap();
+    server.await_metric(
+        "turntable_handshakes_refused_total{name=\"write_timeout\"}",
+        1.0,
+    );
+    // The kernel refuses what comes after it.
+    let begin = Instant::now();
+    while stream.write_all(b"\r\n").is_ok() {
+        assert!(begin.elapsed() < DEADLINE, "it is open");
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    assert_eq!(server.manage("/health/live").status, 200);
 }
