@@ -60,6 +60,8 @@ struct AddressCount {
     count: AtomicU32,
     /// Its sessions without a connection; changed under that lock, too.
     detached: AtomicU32,
+    /// Its connections that have a socket now ([`Permit::open_file`]).
+    files: AtomicU32,
     /// What its sessions hold ([`AddressShare`]).
     shared_units: AtomicUsize,
     bytes: SharedBucket,
@@ -74,6 +76,7 @@ impl AddressCount {
         let is_any = |count: &AtomicU32| count.load(Ordering::Relaxed) > 0;
         is_any(&self.count)
             || is_any(&self.detached)
+            || is_any(&self.files)
             || self.shared_units.load(Ordering::Relaxed) > 0
     }
 
@@ -239,6 +242,7 @@ impl ConnectionLimits {
                 users: SharedBucket::default(),
                 invites: SharedBucket::default(),
                 detached: AtomicU32::new(0),
+                files: AtomicU32::new(0),
                 shared_units: AtomicUsize::new(0),
             })
         });
@@ -267,6 +271,14 @@ impl ConnectionLimits {
         let by_address = self.by_address.lock();
         let known = by_address.known.get(&counted(address));
         known.map_or(0, |known| known.count.load(Ordering::Relaxed))
+    }
+
+    /// Connections of an address that have a socket now.
+    #[must_use]
+    pub fn files(&self, address: IpAddr) -> u32 {
+        let by_address = self.by_address.lock();
+        let known = by_address.known.get(&counted(address));
+        known.map_or(0, |known| known.files.load(Ordering::Relaxed))
     }
 
     /// Connections now.
@@ -342,6 +354,19 @@ impl Permit {
     /// How long the address owes bytes that its clients got, in ms.
     pub fn owes_bytes_ms(&self, settings: BucketSettings, now_ms: u64) -> u64 {
         self.address.bytes.owes_ms(settings, now_ms)
+    }
+
+    /// Counts a socket that the connection has from now on.
+    pub fn open_file(&self) {
+        self.address.files.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// The connection does not have the socket any more.
+    pub fn close_file(&self) {
+        let less = |files: u32| files.checked_sub(1);
+        let files = &self.address.files;
+        // It was counted.
+        let _ = files.fetch_update(Ordering::Relaxed, Ordering::Relaxed, less);
     }
 
     /// Counts one more session of this address that loses its connection, unless

@@ -87,9 +87,9 @@ impl Places {
         } else {
             settings.connections_per_address_max
         };
-        // Sessions that poll count beside their HTTP connections: this may be too many.
+        // As for all of them together: a session that polls has no file of its own.
         let has_share = || {
-            let count = self.connections.count(address) + shared.limits.count(address);
+            let count = self.connections.count(address) + shared.limits.files(address);
             is_proxy || u64::from(count) < self.share_max
         };
         let entered = if self.placed(shared) >= self.placed_max {

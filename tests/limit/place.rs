@@ -105,6 +105,46 @@ fn sessions_that_poll_take_no_files_beside_their_connections() {
 }
 
 #[test]
+fn sessions_that_poll_take_no_files_of_their_address() {
+    // About 220 connections have a place, and three quarters of them for one address.
+    let server = Server::limited_to_files(400);
+    let mut polling: Vec<_> = (0..100)
+        .map(|number| {
+            let mut connection = HttpConnection::open(&server);
+            let claim = call("$av:idme", json!(format!("1:{number}")), 1);
+            let answer = connection.post("/poll", "", &json!([claim]).to_string());
+            assert_eq!(answer.status, 200, "{number}: {}", answer.text());
+            connection
+        })
+        .collect();
+    server.await_metric(CONNECTIONS, 100.0);
+    let mut open = || {
+        let mut connection = HttpConnection::open(&server);
+        connection.send("GET /health/live HTTP/1.1\r\nHost: localhost\r\n\r\n");
+        let mut status = [0; 12];
+        let is_served = connection.0.read_exact(&mut status).is_ok() && !status.ends_with(b"429");
+        polling.push(connection);
+        is_served
+    };
+    let opened = 100 + (0..200).take_while(|_| open()).count();
+    assert!((150..190).contains(&opened), "{opened}");
+    drop(polling);
+    server.await_metric(HTTP_CONNECTIONS, 0.0);
+    // WebSockets have the same share.
+    let mut sockets = Vec::new();
+    let mut upgrade = || {
+        let mut socket = HttpConnection::open(&server);
+        socket.send(&handshake("/ws", ""));
+        let mut status = [0; 12];
+        let is_open = socket.0.read_exact(&mut status).is_ok() && status.ends_with(b"101");
+        sockets.push(socket);
+        is_open
+    };
+    let upgraded = (0..200).take_while(|_| upgrade()).count();
+    assert!((150..190).contains(&upgraded), "{upgraded}");
+}
+
+#[test]
 fn client_behind_a_trusted_proxy_is_counted_by_its_own_address() {
     let server = Server::with(&[
         ("server.trusted_proxies", "[\"127.0.0.0/8\"]"),

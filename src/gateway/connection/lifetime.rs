@@ -119,9 +119,8 @@ impl Gateway {
         if let Some(name) = name {
             self.shared.peers.put_connection(name, self.id.worker, key);
         }
+        self.count_socket(key);
         let io = self.connections.get_mut(key).and_then(|c| c.io.as_mut());
-        let sockets = u64::from(io.is_some());
-        self.shared.sockets.fetch_add(sockets, Ordering::Relaxed);
         let bytes = self.settings.send_buffer_bytes;
         let registered = io.map(|io| register(&self.registry, key, io, bytes));
         if let Some(Err(error)) = registered {
@@ -179,16 +178,31 @@ impl Gateway {
         }
         if let Some(connection) = self.connections.get_mut(key) {
             connection.io = Some(io);
-            self.shared.sockets.fetch_add(1, Ordering::Relaxed);
             connection.queue.set_blocked(false);
             connection.is_read_closed = false;
             self.lists.dirty.push(key);
+            self.count_socket(key);
+        }
+    }
+
+    /// A connection has the socket that it has now, if it has one.
+    fn count_socket(&mut self, key: ConnKey) {
+        let connection = self.connections.get_mut(key);
+        if let Some(connection) = connection.filter(|connection| connection.io.is_some()) {
+            if let Some(permit) = &connection.permit {
+                permit.open_file();
+            }
+            self.shared.sockets.fetch_add(1, Ordering::Relaxed);
         }
     }
 
     /// Parts a connection with its socket, which closes unless it is used on.
     pub(crate) fn take_socket(&mut self, key: ConnKey) -> Option<Io> {
-        let mut io = self.connections.get_mut(key)?.io.take()?;
+        let connection = self.connections.get_mut(key)?;
+        let mut io = connection.io.take()?;
+        if let Some(permit) = &connection.permit {
+            permit.close_file();
+        }
         self.shared.sockets.fetch_sub(1, Ordering::Relaxed);
         let _ = self.registry.deregister(io.source());
         Some(io)

@@ -69,6 +69,10 @@ pub(super) fn again(connection: &mut Connection, mut request: TunnelRequest, cx:
     before.stage = Stage::Ending;
     connection.encoding = Encoding::Datagrams(request.format);
     connection.queue.restart();
+    if let (Some(_), Some(before)) = (&connection.io, &connection.permit) {
+        before.close_file();
+        request.permit.open_file();
+    }
     let permit = connection.permit.replace(request.permit);
     connection.is_proxied = request.is_proxied;
     let mut ending = Connection::new(None, permit, Transport::Tunnel(Box::new(before)));
