@@ -319,11 +319,10 @@ mod tests {
             begun_now.map(|one| begun.push(one)).is_ok()
         };
         let of_two = (0..200).filter(|number| begin(*number, *number as u64 % 2));
-        // The last quarter is for those with less than a third.
+        // Of the last quarter each of the next has half of what is left.
         assert_eq!(of_two.count(), 75);
-        for number in 0..25 {
-            assert!(begin(300 + number, 7), "{number}");
-        }
+        assert_eq!((300..400).filter(|number| begin(*number, 7)).count(), 12);
+        assert_eq!((400..500).filter(|number| begin(*number, 8)).count(), 6);
     }
 
     #[test]

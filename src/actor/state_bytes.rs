@@ -184,16 +184,17 @@ mod tests {
         assert_eq!(take(&mut two, 41, near), Err(ErrorCode::TooMany));
         assert_eq!(take(&mut two, 40, near), Ok(()));
         assert_eq!(take(&mut three, 51, far), Err(ErrorCode::Unavailable));
-        assert_eq!(take(&mut three, 50, far), Ok(()));
+        assert_eq!(take(&mut three, 26, far), Err(ErrorCode::TooMany));
+        assert_eq!(take(&mut three, 25, far), Ok(()));
         // What is there can be replaced, also by another.
         assert_eq!(take(&mut one, 60, near), Ok(()));
         assert_eq!(take(&mut two, 40, far), Ok(()));
-        assert_eq!(take(&mut two, 41, far), Err(ErrorCode::Unavailable));
-        assert_eq!(metrics.state_bytes.get(), 150);
+        assert_eq!(take(&mut two, 66, far), Err(ErrorCode::Unavailable));
+        assert_eq!(metrics.state_bytes.get(), 125);
         drop(one);
-        assert_eq!(metrics.state_bytes.get(), 90);
-        assert_eq!(take(&mut two, 50, far), Ok(()));
-        assert_eq!(take(&mut two, 51, far), Err(ErrorCode::TooMany));
+        assert_eq!(metrics.state_bytes.get(), 65);
+        assert_eq!(take(&mut two, 75, far), Ok(()));
+        assert_eq!(take(&mut two, 76, far), Err(ErrorCode::TooMany));
         drop((two, three));
         assert!(all.table.lock().is_empty());
         assert_eq!(metrics.state_bytes.get(), 0);
@@ -213,7 +214,8 @@ mod tests {
         assert_eq!(take(0, 45, 1), Ok(()));
         assert_eq!(take(1, 30, 2), Ok(()));
         assert_eq!(take(2, 10, 1), Err(ErrorCode::TooMany));
-        assert_eq!(take(3, 25, 3), Ok(()));
+        assert_eq!(take(3, 13, 3), Err(ErrorCode::TooMany));
+        assert_eq!(take(3, 12, 3), Ok(()));
         assert_eq!(take(0, 45, 1), Ok(()), "it is no longer");
         assert_eq!(take(1, 10, 2), Ok(()));
         // Another one makes it longer.

@@ -38,15 +38,12 @@ pub struct ConnectionLimits {
 #[derive(Debug, Default)]
 struct Addresses {
     known: HashMap<IpAddr, Arc<AddressCount>>,
-    /// Those that have connections now.
-    connected: usize,
     /// How many there may be before those without connections are looked at.
     purge_at: usize,
 }
 
-/// So many connections an address may have whatever its share: users behind one address, and
-/// those with several tabs.
-const FEW: u32 = 16;
+/// So many connections an address may have whatever its share: of one household, with several tabs.
+pub const FEW: u32 = 16;
 
 /// The fewest addresses that are worth a look at each.
 const PURGE_MIN: usize = 1_024;
@@ -113,9 +110,7 @@ impl Full {
             Self::Address => "connections_per_address_max",
         }
     }
-}
 
-impl Full {
     /// The limit.
     #[must_use]
     pub const fn limit(self) -> Limit {
@@ -250,14 +245,12 @@ impl ConnectionLimits {
         let count = known.count.load(Ordering::Relaxed);
         // Where one address may have all, there are no shares.
         let is_bounded = count >= FEW && per_address_max < max;
-        let others = (total as usize, by_address.connected);
-        let is_beyond = is_bounded && !has_share(count as usize, 1, others, (max, max));
+        let is_beyond = is_bounded && !has_share(count as usize, 1, total as usize, max);
         let is_full = count as usize >= per_address_max;
         if is_full || is_beyond {
             self.total.fetch_sub(1, Ordering::Relaxed);
             return Err(if is_full { Full::Address } else { Full::Share });
         }
-        by_address.connected += usize::from(count == 0);
         known.count.store(count + 1, Ordering::Relaxed);
         Ok(Permit {
             address: known,
@@ -299,9 +292,6 @@ impl ConnectionLimits {
         let mut by_address = self.by_address.lock();
         let less = count.load(Ordering::Relaxed).saturating_sub(1);
         count.store(less, Ordering::Relaxed);
-        if less == 0 && std::ptr::eq(count, &raw const known.count) {
-            by_address.connected = by_address.connected.saturating_sub(1);
-        }
         if self.total() == 0 && self.detached() == 0 {
             // Nobody is left to be protected.
             by_address.known.clear();
@@ -426,15 +416,16 @@ mod tests {
         let admit = |last: u8| limits.admit([10, 0, 0, last].into(), 200, 150);
         let mut permits: Vec<_> = (0..150).map(|n| admit(n % 2).unwrap()).collect();
         assert_eq!(admit(0).unwrap_err(), Full::Share);
-        // A third, a quarter, and a few.
         permits.extend((0..50).map_while(|_| admit(2).ok()));
+        assert_eq!(permits.len(), 175);
+        assert_eq!(admit(2).unwrap_err(), Full::Share);
+        permits.extend((3..6).flat_map(|last| (0..FEW).map_while(move |_| admit(last).ok())));
         assert_eq!(permits.len(), 200);
-        assert_eq!(admit(3).unwrap_err(), Full::Connections);
+        assert_eq!(admit(7).unwrap_err(), Full::Connections);
         permits.truncate(160);
         assert_eq!((admit(1).unwrap_err(), limits.total()), (Full::Share, 160));
         permits.extend((0..FEW).map(|_| admit(3).unwrap()));
         drop(permits);
-        assert_eq!(limits.by_address.lock().connected, 0);
     }
 
     #[test]

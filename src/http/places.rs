@@ -6,8 +6,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use crate::gateway::Shared;
-use crate::gateway::admission::{ConnectionLimits, Full, Permit};
+use crate::gateway::admission::{ConnectionLimits, FEW, Full, Permit};
 use crate::http::settings::ServerSettings;
+use turntable_core::even_share::has_share;
 
 /// So many connections over the limits are answered that there is no place; more
 /// are closed unanswered.
@@ -22,8 +23,6 @@ pub struct Places {
     files_max: u64,
     /// As many of them have a place; the rest is for those that are refused.
     placed_max: u64,
-    /// As many places one address may have, so that it cannot take them all.
-    share_max: u64,
 }
 
 /// A place, or why there is none.
@@ -53,7 +52,6 @@ impl Places {
             refused: Arc::default(),
             files_max,
             placed_max,
-            share_max: (placed_max - placed_max / 4).max(1),
         }
     }
 
@@ -88,11 +86,13 @@ impl Places {
             settings.connections_per_address_max
         };
         // As for all of them together: a session that polls has no file of its own.
+        let placed = self.placed(shared);
         let has_share = || {
             let count = self.connections.count(address) + shared.limits.files(address);
-            is_proxy || u64::from(count) < self.share_max
+            let (total, total_max) = (placed as usize, self.placed_max as usize);
+            is_proxy || count < FEW || has_share(count as usize, 1, total, total_max)
         };
-        let entered = if self.placed(shared) >= self.placed_max {
+        let entered = if placed >= self.placed_max {
             Err(Full::Connections)
         } else if !has_share() {
             Err(Full::Address)

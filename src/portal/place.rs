@@ -124,7 +124,12 @@ mod tests {
         for last in [0, 1] {
             assert_eq!(take(last).unwrap_err().limit, Some(Limit::Checking));
         }
-        taken.extend((0..10).map(|_| take(3).unwrap()));
-        assert!(take(4).is_err(), "there are no more");
+        // Half of what is left, and a few.
+        taken.extend((0..5).map(|_| take(3).unwrap()));
+        assert!(take(3).is_err());
+        taken.extend((0..4).map(|_| take(4).unwrap()));
+        assert!(take(4).is_err());
+        taken.push(take(5).unwrap());
+        assert!(take(6).is_err(), "there are no more");
     }
 }

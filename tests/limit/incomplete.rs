@@ -121,7 +121,7 @@ fn half_sent_bodies_of_all_addresses_are_bounded() {
     };
     let reached = limit_reached("server.incomplete_bytes_max");
     let unfinished: Vec<HttpConnection> = (1..=12).map(half_sent).collect();
-    server.await_metric(&reached, 3.0);
+    server.await_metric(&reached, 4.0);
     let answer = half_sent(13).answer();
     assert_eq!(answer.error(), (503, "unavailable".to_owned()));
     assert!(answer.header("retry-after").is_some(), "{answer:?}");
@@ -193,7 +193,7 @@ fn half_sent_heads_of_all_addresses_are_bounded() {
     let server = bounded();
     let _half_sent: Vec<HttpConnection> =
         (1..=10).map(|host| half_sent_head(&server, host)).collect();
-    server.await_metric(&of_all(), 6.0);
+    server.await_metric(&of_all(), 7.0);
     let answer = half_sent_head(&server, 11).answer();
     assert_eq!(answer.error(), (503, "unavailable".to_owned()));
     assert!(answer.header("retry-after").is_some(), "{answer:?}");

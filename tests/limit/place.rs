@@ -79,7 +79,7 @@ fn sessions_that_poll_take_no_files_beside_their_connections() {
     let mut polling = Vec::new();
     for number in 0..180_u8 {
         let mut connection =
-            HttpConnection(connect_from(server.address, [127, 0, 0, 2 + number % 4]));
+            HttpConnection(connect_from(server.address, [127, 0, 0, 2 + number % 30]));
         let claim = call("$av:idme", json!(format!("1:{number}")), 1);
         let answer = connection.post("/poll", "", &json!([claim]).to_string());
         assert_eq!(answer.status, 200, "{number}: {}", answer.text());
@@ -91,7 +91,7 @@ fn sessions_that_poll_take_no_files_beside_their_connections() {
     // Sockets of WebSockets do have one each.
     let mut sockets = Vec::new();
     let refused = (0..300_u16).find(|number| {
-        let last = 2 + (number % 4) as u8;
+        let last = 2 + (number % 30) as u8;
         let mut socket = HttpConnection(connect_from(server.address, [127, 0, 0, last]));
         socket.send(&handshake("/ws", ""));
         let mut status = [0; 12];

@@ -1,26 +1,30 @@
 //! What the clients of each address have of something of which there may be so many.
 //!
-//! A bound for each address does not keep some addresses together from taking all. So the
-//! last quarter is for addresses that have less than an even share, one that comes later
-//! included: those that have more are refused there.
+//! A bound for each address does not keep some addresses together from taking all. So in the
+//! last quarter an address may have no more than is left then, an even share with all that come
+//! later: one takes half of the quarter, the next one a quarter of it, and so on. How many
+//! addresses there are does not matter, as one client may have thousands of them.
 
 use std::collections::HashMap;
 
 use crate::address::Address;
 use crate::spare::Spare;
 
-/// Whether an address that has `count` may have `more`, of at most `total_max` of which so many are
-/// shared, while there are so many in all, which so many addresses have.
+/// Whether an address that has `count` may have `more`, of at most `total_max`, while there are so
+/// many in all. The first one that it has needs no share.
+///
+/// ```
+/// use turntable_core::even_share::has_share;
+/// assert!(has_share(60, 15, 60, 100));
+/// assert!(has_share(0, 12, 75, 100) && !has_share(0, 13, 75, 100));
+/// assert!(has_share(0, 1, 99, 100) && !has_share(1, 1, 99, 100));
+/// ```
 #[must_use]
-pub const fn has_share(
-    count: usize,
-    more: usize,
-    (total, addresses): (usize, usize),
-    (total_max, shared): (usize, usize),
-) -> bool {
+pub const fn has_share(count: usize, more: usize, total: usize, total_max: usize) -> bool {
     let first = total_max - total_max / 4;
-    let is_near = total.saturating_add(more) > first;
-    more == 0 || !is_near || count.saturating_add(more) <= shared / (addresses + 1)
+    let after = total.saturating_add(more);
+    let wanted = count.saturating_add(more);
+    more == 0 || after <= first || wanted <= 1 || wanted <= total_max.saturating_sub(after)
 }
 
 /// Counts by address.
@@ -28,8 +32,6 @@ pub const fn has_share(
 pub struct EvenShares {
     by_address: HashMap<Address, usize>,
     total: usize,
-    /// Those of no address.
-    unowned: usize,
 }
 
 impl EvenShares {
@@ -58,15 +60,15 @@ impl EvenShares {
     /// shares.add(Some(other), 34);
     /// assert!(shares.has_room(one, 1, 100));
     /// assert!(!shares.has_room(one, 2, 100));
-    /// assert!(shares.has_room(third, 25, 100));
+    /// assert!(shares.has_room(third, 13, 100));
+    /// assert!(!shares.has_room(third, 14, 100));
     /// ```
     #[must_use]
     pub fn has_room(&self, address: Address, more: usize, total_max: usize) -> bool {
         self.has_room_beside(address, more, 0, total_max)
     }
 
-    /// The same where so many exist `beside` those that are counted. What is of no address is
-    /// shared by none.
+    /// The same where so many exist `beside` those that are counted.
     #[must_use]
     pub fn has_room_beside(
         &self,
@@ -75,18 +77,16 @@ impl EvenShares {
         beside: usize,
         total_max: usize,
     ) -> bool {
-        let others = (self.total.saturating_add(beside), self.by_address.len());
-        let shared = total_max.saturating_sub(self.unowned.saturating_add(beside));
-        has_share(self.of(address), more, others, (total_max, shared))
+        let total = self.total.saturating_add(beside);
+        has_share(self.of(address), more, total, total_max)
     }
 
     /// Counts so many more; without an address in all alone.
     pub fn add(&mut self, by: Option<Address>, count: usize) {
         self.total += count;
         match by {
-            None => self.unowned += count,
             Some(address) if count > 0 => *self.by_address.entry(address).or_default() += count,
-            Some(_) => {}
+            _ => {}
         }
     }
 
@@ -94,7 +94,6 @@ impl EvenShares {
     pub fn remove(&mut self, by: Option<Address>, count: usize) {
         self.total = self.total.saturating_sub(count);
         let Some(address) = by else {
-            self.unowned = self.unowned.saturating_sub(count);
             return;
         };
         if let Some(known) = self.by_address.get_mut(&address) {
@@ -133,9 +132,10 @@ mod tests {
             has_room
         };
         assert_eq!((0..200).filter(|number| take(number % 2)).count(), 75);
-        // A third each, and then a quarter.
-        assert_eq!((0..100).filter(|_| take(7)).count(), 25);
-        assert!(take(8) && !take(7));
+        // Half of what is left, and again.
+        assert_eq!((0..100).filter(|_| take(7)).count(), 12);
+        assert_eq!((0..100).filter(|_| take(8)).count(), 6);
+        assert!(take(9) && !take(7) && !take(0));
         let seven = Address::from_number(7);
         assert!(shares.has_room(seven, 0, 100), "it is no more than before");
     }
@@ -145,10 +145,10 @@ mod tests {
         let mut shares = EvenShares::default();
         shares.add(None, 80);
         let address = Address::from_number(1);
-        assert!(shares.has_room(address, 20, 100));
-        assert!(!shares.has_room(address, 21, 100), "of what is left");
-        assert!(shares.has_room_beside(address, 10, 10, 100));
-        assert!(!shares.has_room_beside(address, 11, 10, 100));
+        assert!(shares.has_room(address, 10, 100));
+        assert!(!shares.has_room(address, 11, 100), "of what is left");
+        assert!(shares.has_room_beside(address, 5, 10, 100));
+        assert!(!shares.has_room_beside(address, 6, 10, 100));
         shares.add(Some(address), 3);
         shares.remove(None, 80);
         assert_eq!((shares.total(), shares.of(address)), (3, 3));

@@ -205,16 +205,16 @@ mod tests {
         assert_eq!(first.set(58_000, limits), Ok(()));
         assert_eq!(beside.set(2_001, limits), Err(IncompleteFull::Address));
         assert_eq!(beside.set(2_000, limits), Ok(()));
-        assert_eq!(second.set(40_001, limits), Err(IncompleteFull::Total));
-        assert_eq!(second.set(40_000, limits), Ok(()));
-        assert_eq!(third.set(1_025, limits), Err(IncompleteFull::Total));
+        // The last quarter is for all that come: each has as much as is left behind it.
+        assert_eq!(second.set(20_001, limits), Err(IncompleteFull::Total));
+        assert_eq!(second.set(20_000, limits), Ok(()));
+        assert_eq!(third.set(10_001, limits), Err(IncompleteFull::Total));
         assert_eq!(third.set(1_024, limits), Ok(()), "it is too little");
         // More is refused, and what was counted stays.
         assert_eq!(first.set(58_001, limits), Err(IncompleteFull::Address));
         assert_eq!(first.set(20_000, limits), Ok(()));
-        // The last quarter is for addresses with less than an even share.
-        assert_eq!(third.set(33_334, limits), Err(IncompleteFull::Total));
-        assert_eq!(third.set(33_333, limits), Ok(()));
+        assert_eq!(third.set(33_001, limits), Err(IncompleteFull::Total));
+        assert_eq!(third.set(33_000, limits), Ok(()));
         drop((first, beside, third));
         second.clear();
         assert!(all.0.lock().is_empty());

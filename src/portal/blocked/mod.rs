@@ -430,11 +430,11 @@ mod tests {
         // Nine of twelve are three quarters.
         assert!((0..5).all(|of| block(of, 1, 1)) && (5..9).all(|of| block(of, 1, 2)));
         assert!(!block(9, 1, 1) && !block(9, 1, 2));
-        assert!(block(9, 1, 3) && block(10, 1, 3));
+        assert!(block(9, 1, 3) && !block(10, 1, 3) && block(10, 1, 4));
         // Those that exist may be longer, up to three quarters of all users.
         assert!(block(0, 90, 1) && block(5, 90, 2) && block(6, 60, 2) && block(9, 50, 3));
         assert!(!block(6, 70, 2));
-        assert!(block(9, 90, 3));
+        assert!(!block(9, 90, 3) && block(9, 60, 3));
     }
 
     #[test]

@@ -200,8 +200,9 @@ mod tests {
         assert_eq!(add((mel, near), 8, 0), Ok(()));
         assert_eq!(add((tom, near), 7, 0), Ok(()));
         assert_eq!(add((eve, near), 1, 0), Err(LedgerFull::Share));
-        assert_eq!(add((eve, far), 5, 50), Ok(()));
-        assert_eq!(add((eve, far), 1, 50), Err(LedgerFull::Total));
+        assert_eq!(add((eve, far), 6, 50), Err(LedgerFull::Total));
+        assert_eq!(add((eve, far), 2, 50), Ok(()));
+        assert_eq!(add((eve, far), 1, 50), Err(LedgerFull::Share));
         assert_eq!(add((eve, near), 1, 100), Ok(()), "those of others are over");
         ledger.expire(1_000);
         assert!(ledger.shares.is_empty());
