@@ -13,7 +13,7 @@ use actix_rt::time::timeout;
 use rustls::ServerConfig;
 
 use crate::gateway::Shared;
-use crate::gateway::admission::IncompleteShare;
+use crate::gateway::admission::{IncompleteShare, counted};
 use crate::http::flow::FlowLimits;
 use crate::http::handshake_turn::in_turns;
 use crate::http::network;
@@ -149,7 +149,11 @@ impl Acceptor {
         share: &mut IncompleteShare,
     ) -> Result<Socket, DispatchError> {
         let mut socket = Socket::new(stream, Some(config)).map_err(DispatchError::Io)?;
-        let work = in_turns(|cx| {
+        let work = in_turns(counted(peer), |cx| {
+            // A signature is work, and nobody would read it.
+            if socket.has_hung_up() {
+                return Poll::Ready(Err(Failed::Closed));
+            }
             let polled = socket.poll_handshake(cx);
             if polled.is_pending() {
                 // What has come is in the session's buffer, or has become a part of it.

@@ -5,6 +5,7 @@
 //! its session, and with all that waits in it.
 
 use std::io::{self, ErrorKind, Read, Write};
+use std::os::fd::AsFd as _;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
@@ -84,6 +85,16 @@ impl Socket {
             Self::Plain(_) => 0,
             Self::Tls(tls) => tls.handshake_bytes(),
         }
+    }
+
+    /// Whether the peer has closed its side before the handshake of TLS was over.
+    #[must_use]
+    pub fn has_hung_up(&mut self) -> bool {
+        let stream = match self {
+            Self::Plain(stream) => stream,
+            Self::Tls(tls) => &tls.source().0,
+        };
+        turntable_sys::has_hung_up(stream.as_fd())
     }
 
     /// Goes on with the handshake of TLS. There is nothing to do without TLS.

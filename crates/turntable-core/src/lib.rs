@@ -28,3 +28,4 @@ pub mod relief;
 mod serial;
 pub mod session;
 pub mod spare;
+pub mod turns;

@@ -6,6 +6,7 @@
 
 mod descriptors;
 mod disposition;
+mod hung_up;
 mod memory;
 mod program_pages;
 mod round_trip;
@@ -15,6 +16,7 @@ mod suspended;
 
 pub use descriptors::{OPEN_WITHOUT_WAITING, hand_over};
 pub use disposition::{end_by_signals, ignore_restart_signals};
+pub use hung_up::has_hung_up;
 pub use memory::release_free_memory;
 pub use program_pages::release_program_pages;
 pub use round_trip::{TcpRoundTrip, tcp_info};

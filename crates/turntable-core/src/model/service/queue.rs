@@ -6,10 +6,11 @@
 
 mod displacement;
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 
 use crate::address::Address;
 use crate::id::UserId;
+use crate::turns::Turns;
 use displacement::Displacement;
 
 /// Whose turn it is.
@@ -64,67 +65,6 @@ impl Load {
             Measure::Calls => self.calls,
             Measure::Bytes => self.bytes,
         }
-    }
-}
-
-/// Lanes that take turns.
-#[derive(Debug, Clone, PartialEq)]
-struct Turns<K, L> {
-    lanes: BTreeMap<K, (u64, L)>,
-    order: BTreeMap<u64, K>,
-    last: u64,
-}
-
-impl<K, L> Default for Turns<K, L> {
-    fn default() -> Self {
-        Self {
-            lanes: BTreeMap::new(),
-            order: BTreeMap::new(),
-            last: 0,
-        }
-    }
-}
-
-impl<K: Ord + Clone, L: Default> Turns<K, L> {
-    fn get(&self, key: &K) -> Option<&L> {
-        self.lanes.get(key).map(|(_, lane)| lane)
-    }
-
-    fn get_mut(&mut self, key: &K) -> Option<&mut L> {
-        self.lanes.get_mut(key).map(|(_, lane)| lane)
-    }
-
-    /// The lane of a key; a new one has its turn behind the others.
-    fn begin(&mut self, key: &K) -> &mut L {
-        if !self.lanes.contains_key(key) {
-            self.last += 1;
-            self.order.insert(self.last, key.clone());
-        }
-        let turn = self.last;
-        let lane = self.lanes.entry(key.clone());
-        &mut lane.or_insert_with(|| (turn, L::default())).1
-    }
-
-    /// A lane had its turn.
-    fn served(&mut self, key: &K) {
-        if let Some((turn, _)) = self.lanes.get_mut(key) {
-            self.order.remove(turn);
-            self.last += 1;
-            *turn = self.last;
-            self.order.insert(self.last, key.clone());
-        }
-    }
-
-    fn end(&mut self, key: &K) {
-        if let Some((turn, _)) = self.lanes.remove(key) {
-            self.order.remove(&turn);
-        }
-    }
-
-    fn in_turn(&self) -> impl Iterator<Item = (&K, &L)> {
-        self.order
-            .values()
-            .filter_map(|key| Some((key, self.get(key)?)))
     }
 }
 
@@ -234,6 +174,8 @@ impl Queue {
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
+    use std::collections::BTreeMap;
+
     use proptest::prelude::*;
 
     use super::*;
@@ -258,16 +200,8 @@ mod tests {
             queue.remove(from, number);
             order.push(number);
         }
-        assert_eq!(
-            *queue,
-            Queue {
-                addresses: Turns {
-                    last: queue.addresses.last,
-                    ..Turns::default()
-                },
-                load: Load::default()
-            }
-        );
+        assert_eq!(queue.load, Load::default());
+        assert_eq!(queue.addresses.by_key().count(), 0);
         order
     }
 

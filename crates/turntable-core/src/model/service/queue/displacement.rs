@@ -51,8 +51,7 @@ type Fullest = BinaryHeap<(usize, usize)>;
 impl OfAddress<'_> {
     fn open(&mut self) {
         if self.users.is_empty() {
-            let lanes = self.callers.users.lanes.values();
-            let users = lanes.map(|(_, calls)| OfUser {
+            let users = self.callers.users.by_key().map(|(_, calls)| OfUser {
                 load: calls.load,
                 newest: calls.calls.iter().rev(),
             });
@@ -153,7 +152,7 @@ impl<'q> Displacement<'q> {
         if !self.addresses.is_empty() {
             return;
         }
-        for (address, (_, callers)) in &self.queue.addresses.lanes {
+        for (address, callers) in self.queue.addresses.by_key() {
             if *address == self.from.address {
                 self.own = Some(self.addresses.len());
             }
