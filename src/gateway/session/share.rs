@@ -73,7 +73,7 @@ impl Gateway {
             return Ok(());
         };
         let bytes = published_bytes(packet, &entry.session.user);
-        let deliveries = self.receivers(&entry.session.user, packet);
+        let deliveries = self.receivers(&entry.session, packet);
         let Some(rates) = self.rates(session).filter(|_| bytes + deliveries > 0) else {
             return Ok(());
         };

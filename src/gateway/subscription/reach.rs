@@ -18,6 +18,9 @@ use turntable_core::delivery::Topic;
 use turntable_core::id::{ChannelId, UserId};
 use turntable_core::spare::Spare;
 
+/// Others decide to watch a user: more of them cost its address nothing, or they could keep it from
+/// doing anything. What they get has a bound, as each gets the changes of all its users together.
+const WATCHERS_MAX: usize = 1_000;
 /// Parts of the table, each with its own lock.
 const PARTS: usize = 64;
 
@@ -89,9 +92,9 @@ impl Reach {
         self.remove(Kind::User(user.as_str()));
     }
 
-    /// How many sessions watch a user.
+    /// How many sessions that watch a user are paid for.
     pub(crate) fn of_user(&self, user: &UserId) -> usize {
-        self.on(Kind::User(user.as_str()))
+        self.on(Kind::User(user.as_str())).min(WATCHERS_MAX)
     }
 
     /// How many sessions joined this very path.

@@ -6,9 +6,11 @@
 
 use crate::clock;
 use crate::gateway::Gateway;
+use crate::gateway::delivery::frame::Frame;
 use turntable_core::id::UserId;
 use turntable_core::key::{ConnKey, SessionSlot};
 use turntable_core::packet::{ClientPacket, ErrorBody};
+use turntable_core::session::Session;
 
 use super::cost;
 
@@ -16,11 +18,14 @@ use super::cost;
 const BOTH: usize = 2;
 
 impl Gateway {
-    /// How many get something of a command of `user`.
-    pub(super) fn receivers(&self, user: &UserId, packet: &ClientPacket) -> usize {
+    /// How many get something of a command of a session's client.
+    pub(super) fn receivers(&self, session: &Session<Frame>, packet: &ClientPacket) -> usize {
+        let user = &session.user;
         let (reach, settings) = (&self.shared.reach, &self.settings);
         match packet {
             ClientPacket::Publish { channel, .. } => reach.of_channel(channel),
+            // It is refused elsewhere.
+            ClientPacket::Game { channel, .. } if !session.rooms().any(|room| room == channel) => 0,
             ClientPacket::Game { channel, .. } => reach.of_room(channel),
             ClientPacket::Status { .. } => reach.of_user(user),
             ClientPacket::Set(changes) => {
