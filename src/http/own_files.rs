@@ -33,10 +33,16 @@ pub fn configure(config: &mut web::ServiceConfig, folder: &str) {
     if folder.is_empty() {
         return;
     }
+    // It was there when the configuration was checked. Without it there is nothing to be within.
+    let root: Arc<Path> = match Path::new(folder).canonicalize() {
+        Ok(root) => root.into(),
+        Err(error) => {
+            return log::warn!("server.static_dir = {folder:?}: {error}; it is not served");
+        }
+    };
     for path in LIBRARY {
         config.route(path, web::to(pages::page));
     }
-    let root: Arc<Path> = Path::new(folder).canonicalize().unwrap_or_default().into();
     let serve = move |request: HttpRequest| file(request, root.clone());
     config.route("/{file:.*}", web::to(serve));
 }

@@ -19,6 +19,7 @@ const ONCE: &[&str] = &[
     "cluster/mod.rs",
     "gateway/mod.rs",
     "gateway/saving.rs",
+    "http/own_files.rs",
     "portal/checkers.rs",
     "restart/file.rs",
     "restart/gather.rs",
