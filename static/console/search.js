@@ -36,7 +36,8 @@ export class Search {
     this.input.addEventListener("input", () => this.later());
     this.input.addEventListener("keydown", (event) => this.key(event));
     this.input.addEventListener("focus", () => this.later());
-    this.input.addEventListener("blur", () => setTimeout(() => this.close(), 200));
+    // A click on a result comes first. Meanwhile the focus may be here again.
+    this.input.addEventListener("blur", () => setTimeout(() => document.activeElement === this.input || this.close(), 200));
     document.addEventListener("keydown", (event) => {
       const target = /** @type {HTMLElement} */ (event.target);
       const types = target.closest("input, textarea, select, dialog");
