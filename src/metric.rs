@@ -120,7 +120,7 @@ pub struct Metrics {
     pub answer_bytes: Family<Worker, Gauge>,
     /// Resident memory of the process, in bytes; updated every second.
     pub resident_bytes: Gauge,
-    /// Memory of the kernel for clients that do not read; updated every few seconds.
+    /// Memory of the kernel for what clients have not acknowledged; updated every few seconds.
     pub send_buffer_bytes: Gauge,
     /// About memory: 0 nothing, 1 sessions are removed, 2 new clients are refused, too.
     pub memory_pressure: Gauge,

@@ -67,6 +67,7 @@ use crate::cluster::mailbox::Mailboxes;
 use crate::cluster::owners::Owners;
 use crate::cluster::probe::Schedule;
 use crate::gateway::session::ended::EndedSessions;
+use crate::gateway::survey::Unblocked;
 use crate::metric::{Label, Latency, Metrics, Worker};
 use crate::portal::Portal;
 use crate::portal::ban::Bans;
@@ -280,8 +281,9 @@ pub struct Gateway {
     probes: Schedule,
     /// How long the machine had slept at the last look, in ms.
     suspended_ms: u64,
-    /// What the kernel used for clients that do not read, at the last look.
+    /// What the kernel used for what clients had not acknowledged, at the last look.
     send_buffer_bytes: i64,
+    unblocked: Unblocked,
     waiting_gauge: Gauge,
     answers_gauge: Gauge,
     /// By name: the counter of a command, and its number.
@@ -354,6 +356,7 @@ impl Gateway {
             probes: Schedule::default(),
             suspended_ms: turntable_sys::suspended_ms(),
             send_buffer_bytes: 0,
+            unblocked: Unblocked::default(),
             commands,
             drain: None,
             saving: Saving::default(),

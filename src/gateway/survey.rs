@@ -35,20 +35,79 @@ impl Handler<Probe> for Gateway {
     }
 }
 
+/// What the kernel uses for connections that are not blocked. A system call for each of many
+/// thousands would hold the worker up, so each survey counts so many of them.
+#[derive(Debug, Default)]
+pub(crate) struct Unblocked {
+    /// How many were counted since the first one.
+    counted: usize,
+    /// What the kernel uses for these, in bytes.
+    bytes: i64,
+    /// The same for all of them, when they were counted last.
+    all_bytes: i64,
+}
+
+const PART: usize = 2_048;
+
+/// The connections of one survey.
+struct PartCount {
+    /// So many are passed over.
+    skipped: usize,
+    left: usize,
+    bytes: i64,
+}
+
+impl PartCount {
+    const fn of(unblocked: &Unblocked) -> Self {
+        Self {
+            skipped: unblocked.counted,
+            left: PART,
+            bytes: 0,
+        }
+    }
+
+    /// There is another connection, for which the kernel uses so many bytes.
+    fn count(&mut self, bytes: impl FnOnce() -> i64) {
+        if self.skipped > 0 {
+            self.skipped -= 1;
+        } else if self.left > 0 {
+            self.left -= 1;
+            self.bytes += bytes();
+        }
+    }
+}
+
+impl Unblocked {
+    /// A part was counted. Returns what the kernel uses for all, as far as is known.
+    fn add(&mut self, part: PartCount) -> i64 {
+        self.counted += PART - part.left;
+        self.bytes += part.bytes;
+        if part.left > 0 || part.skipped > 0 {
+            // There were no more.
+            self.all_bytes = std::mem::take(&mut self.bytes);
+            self.counted = 0;
+        }
+        self.all_bytes.max(self.bytes)
+    }
+}
+
 impl Gateway {
-    /// Counts what the kernel uses for clients that do not read: those whose sockets take
-    /// nothing, and those that are closed and have not taken their last bytes. Others use
-    /// little, and need no system call.
+    /// Counts what the kernel uses for what clients have not acknowledged: of those whose sockets
+    /// take nothing, or that are closed and have not taken their last bytes, and of a part of the
+    /// others, whose sockets take all as long as it fits the kernel's buffer.
     pub(crate) fn survey_send_buffers(&mut self) {
-        let blocked = self
-            .connections
-            .iter()
-            .filter(|(_, connection)| connection.queue.is_blocked() || connection.is_closing());
-        let sockets = blocked.filter_map(|(_, connection)| connection.io.as_ref());
-        let bytes: i64 = sockets
-            .filter_map(|io| io.unsent_bytes().ok())
-            .map(i64::from)
-            .sum();
+        let (mut blocked_bytes, mut part) = (0, PartCount::of(&self.unblocked));
+        for (_, connection) in self.connections.iter() {
+            let Some(io) = &connection.io else {
+                continue;
+            };
+            let bytes = || io.unsent_bytes().map_or(0, i64::from);
+            match connection.queue.is_blocked() || connection.is_closing() {
+                true => blocked_bytes += bytes(),
+                false => part.count(bytes),
+            }
+        }
+        let bytes = blocked_bytes + self.unblocked.add(part);
         let before = std::mem::replace(&mut self.send_buffer_bytes, bytes);
         let total = &self.shared.metrics.send_buffer_bytes;
         total.inc_by(bytes - before);
@@ -68,5 +127,34 @@ impl Gateway {
         self.due.give_back();
         self.hook_effects.give_back();
         self.lists.give_back();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Surveys so many connections, for each of which the kernel uses as much.
+    fn survey(unblocked: &mut Unblocked, connections: usize, each: i64) -> i64 {
+        let mut part = PartCount::of(unblocked);
+        (0..connections).for_each(|_| part.count(|| each));
+        unblocked.add(part)
+    }
+
+    #[test]
+    fn connections_that_are_not_blocked_are_counted_in_parts() {
+        let mut unblocked = Unblocked::default();
+        assert_eq!(survey(&mut unblocked, 10, 100), 1_000);
+        assert_eq!(survey(&mut unblocked, 10, 0), 0);
+        let two_parts = PART + 10;
+        assert_eq!(survey(&mut unblocked, two_parts, 1), 2_048);
+        assert_eq!(survey(&mut unblocked, two_parts, 1), 2_058);
+        // What is known of all holds until all were counted again.
+        assert_eq!(survey(&mut unblocked, two_parts, 0), 2_058);
+        assert_eq!(survey(&mut unblocked, two_parts, 0), 0);
+        // Fewer than were counted are left.
+        assert_eq!(survey(&mut unblocked, two_parts, 1), 2_048);
+        assert_eq!(survey(&mut unblocked, 3, 1), 2_048);
+        assert_eq!(survey(&mut unblocked, 3, 1), 3);
     }
 }

@@ -140,7 +140,7 @@ impl Metrics {
         );
         add(
             "send_buffer_bytes",
-            "Memory of the kernel for clients that do not read",
+            "Memory of the kernel for what clients have not acknowledged",
             &self.send_buffer_bytes,
         );
         add(

@@ -192,6 +192,22 @@ fn kernel_holds_little_for_stalled_reader() {
 }
 
 #[test]
+fn what_fits_the_buffer_of_the_kernel_counts_too() {
+    let server = Server::start();
+    let mut publisher = server.user("1:1");
+    let stalled = stalled_on_channel(&server, "2:1");
+    // Less than the kernel takes: no outbox is behind.
+    publish(&mut publisher, 0, 4);
+    let until = Instant::now() + DEADLINE;
+    while server.metric("turntable_send_buffer_bytes") < 60_000.0 {
+        assert!(Instant::now() < until, "nothing is counted");
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    drop(stalled);
+    server.await_metric("turntable_send_buffer_bytes", 0.0);
+}
+
+#[test]
 fn presence_is_merged_while_reader_is_blocked() {
     let server = Server::with(&[
         ("limits.publish.per_second", "0"),

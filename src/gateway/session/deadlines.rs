@@ -1,7 +1,8 @@
-//! When answers are given up that wait equally long, in the order in which they began to.
+//! The deadlines of answers that may take equally long, in the order of their requests.
 //!
-//! Nearly all come within a moment. A timer of its own would be there until its time for each
-//! of them; here those that came go at once, and one timer does for all.
+//! Nearly all answers come within a moment. A timer for each would stay until its time; here one
+//! timer does for all, and answers that came are forgotten with the first ones. One that is late
+//! keeps those behind it until its deadline.
 
 use std::collections::VecDeque;
 
