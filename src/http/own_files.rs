@@ -77,7 +77,7 @@ async fn file(request: HttpRequest, root: Arc<Path>) -> HttpResponse {
             answer
         }
         Ok(Found::Folder) => {
-            // One slash at the begin: two would name another server.
+            // One slash at the beginning: two would name another server.
             let path = request.path().trim_start_matches('/');
             let place = match request.query_string() {
                 "" => format!("/{path}/"),

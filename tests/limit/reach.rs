@@ -139,17 +139,53 @@ fn session_that_was_offline_returns_when_its_address_has_deliveries() {
     assert_eq!(client.next()["data"]["resumed"], true);
 }
 
+/// Members of other addresses in a room.
+fn members(server: &Server) -> Vec<Client> {
+    let join = |n: u8| {
+        let user = format!("3:{n}");
+        let mut member = from(server, 10 + n, &user);
+        member.send(json!({"command": "joingame", "data": {"channel": "r/1", "self": user}}));
+        member.await_command("joined");
+        member
+    };
+    (0..10).map(join).collect()
+}
+
+#[test]
+fn member_that_drops_again_and_again_waits_while_its_address_owes_deliveries() {
+    let server = Server::with(&[LIMIT]);
+    let mut members = members(&server);
+    let mut session = Session::begin(&server, "2:1");
+    let join = json!({"channel": "r/1", "self": "2:1"});
+    session
+        .client
+        .send(json!({"command": "joingame", "data": join}));
+    session.expect("joined");
+    let mut refused = None;
+    for _ in 0..20 {
+        session.cut();
+        while members[0].expect("memberchange")["members"] != json!({"2:1": "away"}) {}
+        let (client, answer) = resume(&server, &session.secret, session.received);
+        if answer["command"] == "error" {
+            refused = Some((client, answer["data"].clone()));
+            break;
+        }
+        session.client = client;
+    }
+    let (mut client, error) = refused.unwrap();
+    assert_eq!(error["code"], "rate_limited", "{error}");
+    assert_eq!(error["command"], "resume", "{error}");
+    // It has its seat, and it comes back when it has waited.
+    wait(&mut client, &error["details"]);
+    let from = json!({"session": session.secret, "received": session.received});
+    client.command("resume", from);
+    assert_eq!(client.next()["data"]["resumed"], true);
+}
+
 #[test]
 fn joins_of_rooms_are_paid_for_with_their_leaves() {
     let server = Server::with(&[LIMIT]);
-    let mut members: Vec<_> = (0..10)
-        .map(|n| from(&server, 10 + n, &format!("3:{n}")))
-        .collect();
-    for (number, member) in members.iter_mut().enumerate() {
-        let user = format!("3:{number}");
-        member.send(json!({"command": "joingame", "data": {"channel": "r/1", "self": user}}));
-        member.await_command("joined");
-    }
+    let _members = members(&server);
     let mut user = server.user("2:1");
     let join = json!({"channel": "r/1", "self": "2:1"});
     let leave = json!({"channel": "r/1"});

@@ -138,6 +138,11 @@ impl AddressRates<'_> {
         self.0.deliveries.pay(count, settings, now_ms);
     }
 
+    /// How long the address owes such messages, in ms.
+    pub fn owes_deliveries_ms(self, settings: BucketSettings, now_ms: u64) -> u64 {
+        self.0.deliveries.owes_ms(settings, now_ms)
+    }
+
     /// Takes so many bytes of what clients of the address may send and receive, or none.
     ///
     /// # Errors

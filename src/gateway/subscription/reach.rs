@@ -189,6 +189,7 @@ mod tests {
         }
         assert_eq!((reach.of_channel(&path("a/b")), reach.len()), (0, 0));
     }
+
     #[test]
     fn watchers_of_a_user_are_counted() {
         let reach = Reach::default();

@@ -147,12 +147,29 @@ pub(super) fn take_deliveries(
     now_ms: u64,
 ) -> Result<(), ErrorBody> {
     let taken = rates.take_deliveries(count, limit, now_ms);
-    taken.map_err(|retry_ms| {
-        let message = "too many get what the clients of your address send; wait retry_ms";
-        ErrorBody::new(ErrorCode::RateLimited, message)
-            .with("retry_ms", retry_ms)
-            .by(Limit::AddressDeliveries)
-    })
+    taken.map_err(too_many_receivers)
+}
+
+/// Whether the address owes no deliveries that could not be refused.
+///
+/// # Errors
+/// `rate_limited`, until it does not.
+pub(super) fn check_deliveries(
+    rates: AddressRates<'_>,
+    limit: BucketSettings,
+    now_ms: u64,
+) -> Result<(), ErrorBody> {
+    match rates.owes_deliveries_ms(limit, now_ms) {
+        0 => Ok(()),
+        retry_ms => Err(too_many_receivers(retry_ms)),
+    }
+}
+
+fn too_many_receivers(retry_ms: u64) -> ErrorBody {
+    let message = "too many get what the clients of your address send; wait retry_ms";
+    ErrorBody::new(ErrorCode::RateLimited, message)
+        .with("retry_ms", retry_ms)
+        .by(Limit::AddressDeliveries)
 }
 
 #[cfg(test)]

@@ -58,6 +58,7 @@ impl Gateway {
     }
 
     /// Takes what a session's user reaches that comes back after its grace, when it was offline.
+    /// That it is back in its rooms is charged afterwards: it waits while something is owed.
     ///
     /// # Errors
     /// `rate_limited`, where the address of its client has no more.
@@ -69,14 +70,18 @@ impl Gateway {
         let now_ms = clock::now_ms();
         let grace_ms = self.settings.presence.grace_ms;
         let entry = self.sessions.get(session);
-        let late = entry.filter(|entry| entry.dropped_for(now_ms).is_some_and(|ms| ms >= grace_ms));
-        let permit = self.connections.permit(connection);
-        let (Some(entry), Some(permit)) = (late, permit) else {
+        let (Some(entry), Some(permit)) = (entry, self.connections.permit(connection)) else {
             return Ok(());
         };
-        let count = self.visitors(&entry.session.user);
-        let limit = self.settings.limits.address_deliveries;
-        cost::take_deliveries(permit.rates(), count, limit, now_ms)
+        let dropped_ms = entry.dropped_for(now_ms);
+        let (rates, limit) = (permit.rates(), self.settings.limits.address_deliveries);
+        if dropped_ms.is_some() && entry.session.has_rooms() {
+            cost::check_deliveries(rates, limit, now_ms)?;
+        }
+        match dropped_ms.is_some_and(|ms| ms >= grace_ms) {
+            true => cost::take_deliveries(rates, self.visitors(&entry.session.user), limit, now_ms),
+            false => Ok(()),
+        }
     }
 
     /// Charges the address of a session's client for so many that get what cannot be refused.
