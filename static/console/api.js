@@ -7,6 +7,15 @@
 import { parse } from "./metrics.js";
 
 const TOKEN = "turntable.console.token";
+/** How long the metrics and the health may take, ms. */
+const LOOK_MS = 5_000;
+/** The same for other answers, ms: the server reports what it waits for within 12 s. */
+const ANSWER_MS = 20_000;
+
+/** Whether a call failed because there was no answer: `fetch` fails with a TypeError, and after its deadline. @param {unknown} error */
+export function isUnanswered(error) {
+  return error instanceof TypeError || (error instanceof DOMException && error.name === "TimeoutError");
+}
 
 /** A call that was refused, with the code of the server. */
 export class CallError extends Error {
@@ -78,24 +87,24 @@ export class Api {
 
   /** The metrics of now. */
   async metrics() {
-    return parse(await (await this.fetch("metrics")).text());
+    return parse(await (await this.fetch("metrics", { signal: AbortSignal.timeout(LOOK_MS) })).text());
   }
 
   /** Whether the server takes clients: `ready`, `draining`, ...; with a store that is not well, its state too. */
   async health() {
-    const answer = await fetch(address("health"), { cache: "no-store" });
+    const answer = await fetch(address("health"), { cache: "no-store", signal: AbortSignal.timeout(LOOK_MS) });
     const { status, store } = await answer.json();
     return store ? `${status}, store ${store}` : String(status);
   }
 
   /**
    * @param {string} path
-   * @param {{method?: string, body?: string, headers?: Record<string, string>}} [init]
+   * @param {{method?: string, body?: string, headers?: Record<string, string>, signal?: AbortSignal}} [init]
    */
-  async fetch(path, { headers, ...init } = {}) {
+  async fetch(path, { headers, signal = AbortSignal.timeout(ANSWER_MS), ...init } = {}) {
     const sent = new Headers(headers);
     if (this.token) sent.set("authorization", `Bearer ${this.token}`);
-    const answer = await fetch(address(path), { ...init, headers: sent, cache: "no-store", redirect: "error" });
+    const answer = await fetch(address(path), { ...init, signal, headers: sent, cache: "no-store", redirect: "error" });
     if (answer.ok) return answer;
     const body = await answer.json().catch(() => undefined);
     const error = new CallError(body?.error ?? { code: String(answer.status), message: answer.statusText }, answer.status);

@@ -6,7 +6,7 @@
 
 import { byId, setText } from "./dom.js";
 import { access } from "./access.js";
-import { Api } from "./api.js";
+import { Api, isUnanswered } from "./api.js";
 import { audit } from "./audit.js";
 import { channel } from "./channel.js";
 import { channels } from "./channels.js";
@@ -107,8 +107,7 @@ async function refresh() {
 /** @param {any} error */
 function report(error) {
   if (error.code === "unauthorized") return;
-  // fetch fails with a TypeError where there is no answer.
-  problem(error instanceof TypeError ? "The server does not answer. What is shown is what it was before." : error.message);
+  problem(isUnanswered(error) ? "The server does not answer. What is shown is what it was before." : error.message);
 }
 
 /** @param {string} text  empty: there is none */
@@ -131,7 +130,7 @@ async function look() {
       await refresh();
     } catch (/** @type {any} */ error) {
       if (error.code === "unauthorized") return;
-      if (error instanceof TypeError) healthy("no answer", "closed");
+      if (isUnanswered(error)) healthy("no answer", "closed");
       report(error);
     }
   }

@@ -150,6 +150,18 @@ scene("keys open the search, move in it and leave it; a dialog takes them and gi
   mel.close();
 });
 
+scene("a server that hangs is reported, and the page goes on when it answers again", async (stage) => {
+  const page = await openConsole(stage);
+  await page.reads("health", "ready");
+  page.allow(/TimeoutError|signal timed out|Failed to load|net::/);
+  stage.server.child.kill("SIGSTOP");
+  await page.reads("health", "no answer");
+  await page.reads("problem", "The server does not answer. What is shown is what it was before.");
+  stage.server.child.kill("SIGCONT");
+  await page.reads("health", "ready");
+  await page.see("problem").waitFor({ state: "hidden" });
+});
+
 scene("a server that does not answer is reported, and the page goes on with the next one", async (stage) => {
   const page = await openConsole(stage);
   await page.reads("health", "ready");
