@@ -18,7 +18,7 @@ use anyhow::{Context as _, bail, ensure};
 use super::listeners::{self, HandedOver};
 use crate::config::source::Sources;
 use crate::gateway::restarts::RestartRequest;
-use crate::restart::file;
+use crate::restart::{CHECK_OK, file};
 
 /// How long the check of the next program may take.
 const CHECK_MAX: Duration = Duration::from_secs(10);
@@ -91,6 +91,11 @@ impl Program {
             }
         );
         let output = text(&output).unwrap_or_default();
+        // Any program may end without an error.
+        ensure!(
+            output.lines().last() == Some(CHECK_OK),
+            "the new program: its check did not end with {CHECK_OK}; is it a turntable?"
+        );
         let listens = |name: &str| {
             let mut lines = output.lines();
             lines.find_map(|line| {

@@ -27,6 +27,9 @@ use crate::gateway::session::export::SavedSessions;
 pub use gather::gather;
 use turntable_core::key::WorkerId;
 
+/// The last line of `turntable check` where nothing is wrong; a program that restarts looks for it.
+pub const CHECK_OK: &str = "OK";
+
 /// What the file is called, behind the path of the store.
 const SUFFIX: &str = ".state";
 

@@ -135,6 +135,27 @@ fn signals_are_handled_while_the_next_program_is_checked() {
 }
 
 #[test]
+fn program_that_is_no_server_is_not_started() {
+    let own = Own::new();
+    own.configure(any());
+    let program = own.path("turntable");
+    if fs::hard_link(built(), &program).is_err() {
+        fs::copy(built(), &program).unwrap();
+    }
+    let server = own.server_of(Command::new(&program));
+    // Its check ends well, whatever it is called with.
+    own.install("exit 0");
+    let answer = server.rpc("node/restart", &json!({}));
+    assert_eq!(answer.status, 409, "{}", answer.text());
+    assert!(
+        answer.text().contains("is it a turntable?"),
+        "{}",
+        answer.text()
+    );
+    server.user("1:1").expect_nothing_pending();
+}
+
+#[test]
 fn signals_do_not_end_the_next_program_before_it_handles_them() {
     let server = Server::with(&[("server.workers", "1")]);
     for _ in 0..80 {
