@@ -49,6 +49,9 @@ static FAILED: LogLimit = LogLimit::new();
 /// Each event may have no room.
 static DROPPED: LogLimit = LogLimit::new();
 
+/// What is counted, as the metric names it.
+const COUNTED: [&str; 4] = ["delivered", "failed", "given_up", "dropped"];
+
 /// How much of an answer is read, in bytes; only its status counts.
 const ANSWER_BYTES_MAX: usize = 65_536;
 
@@ -130,10 +133,14 @@ impl Webhooks {
         self.wake.notify_one();
     }
 
-    /// Begins the thread that sends, once there is something to send to.
+    /// Begins the thread that sends, once there is something to send to. What it counts begins
+    /// with 0: an alert on the increase of a series does not see the value that it begins with.
     fn begin(self: &Arc<Self>) {
         if self.target.get().endpoint.is_none() || self.has_thread.swap(true, Ordering::Relaxed) {
             return;
+        }
+        for name in COUNTED {
+            self.count(name);
         }
         let webhooks = self.clone();
         let run = move || -> anyhow::Result<()> {

@@ -52,6 +52,12 @@ pub(crate) fn event(request: &Request) -> Value {
 fn backend_hears_of_users_and_rooms() {
     let backend = Backend::start(|_| Some((204, String::new())));
     let server = server(&backend, &[("webhooks.in_flight_max", "1")]);
+    // An alert on the increase of a series needs its beginning.
+    let metrics = server.manage("/metrics");
+    for name in ["delivered", "failed", "given_up", "dropped"] {
+        let line = format!("turntable_webhooks_total{{name=\"{name}\"}} 0\n");
+        assert!(metrics.text().contains(&line), "{line}");
+    }
     let expect = |kind: &str, data: Value| {
         let event = event(&backend.next());
         assert_eq!(event["type"], kind, "{event}");
