@@ -9,7 +9,7 @@ use crate::config::source::{Composed, Sources};
 use crate::config::{self, diff, key};
 use crate::management::configuration::Layer;
 use crate::portal;
-use crate::restart;
+use crate::restart::{self, CHECK_OK};
 
 #[derive(Debug, Args)]
 pub(super) struct CheckArgs {
@@ -32,6 +32,13 @@ impl CheckArgs {
         let sources = Sources::read(self.file.as_deref())?;
         if self.file.is_none() && self.state_version.is_none() {
             eprintln!("note: {}", sources.file_line());
+        }
+        if let Some(file) = sources.file.as_ref().filter(|file| file.is_empty()) {
+            eprintln!(
+                "warning: {} is empty: a server starts with the defaults, and one that runs \
+                 refuses it; a comment in it says that the defaults are meant",
+                file.path.display()
+            );
         }
         let Composed { config, origins } = sources.compose()?;
         let mut problems = portal::problems(&config.portal)?;
@@ -56,6 +63,6 @@ impl CheckArgs {
                 super::print(&format!("{name}.listen = {address}\n"))?;
             }
         }
-        super::print("OK\n")
+        super::print(&format!("{CHECK_OK}\n"))
     }
 }

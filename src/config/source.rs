@@ -25,6 +25,14 @@ pub struct SourceFile {
     pub text: Arc<str>,
 }
 
+impl SourceFile {
+    /// Whether it says nothing, not even in a comment.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.text.trim().is_empty()
+    }
+}
+
 /// All layers.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Sources {

@@ -102,14 +102,16 @@ fn help_lists_commands_and_version_matches_package() {
 }
 
 #[test]
-fn check_accepts_shipped_and_empty_files() {
+fn check_accepts_the_shipped_file_and_warns_of_an_empty_one() {
     let folder = Folder::new();
-    let empty = folder.file("empty.toml", "");
     let shipped = root().join("config.toml");
-    for file in [text(&shipped), text(&empty)] {
-        let output = run(&["check", file], &[]);
-        assert_eq!(err(&output), "");
+    let comment = folder.file("comment.toml", "# The defaults.\n");
+    let empty = folder.file("empty.toml", " \n");
+    for (file, warning) in [(&shipped, ""), (&comment, ""), (&empty, "is empty")] {
+        let output = run(&["check", text(file)], &[]);
         assert_eq!((code(&output), out(&output).as_str()), (0, "OK\n"));
+        assert_eq!(err(&output).is_empty(), warning.is_empty());
+        assert!(err(&output).contains(warning), "{}", err(&output));
     }
 }
 

@@ -124,9 +124,8 @@ impl State {
     /// The content of a file, unless it is empty: some editors empty a file before they
     /// write it, and a server without a configuration is rarely what its operator wants.
     fn accept(&self, text: String) -> io::Result<Arc<str>> {
-        let is_empty = |text: &str| text.trim().is_empty();
         let before = self.sources.file.as_ref();
-        if is_empty(&text) && before.is_none_or(|file| !is_empty(&file.text)) {
+        if text.trim().is_empty() && before.is_none_or(|file| !file.is_empty()) {
             let message = "it is empty: a comment in it says that the defaults are meant";
             return Err(io::Error::new(io::ErrorKind::InvalidData, message));
         }
