@@ -13,7 +13,6 @@ mod control;
 mod deadline;
 mod deliveries;
 mod front;
-mod handshake;
 mod incomplete;
 mod input;
 mod listener;

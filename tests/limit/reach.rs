@@ -113,23 +113,33 @@ fn user_that_comes_and_goes_is_refused_when_its_address_has_no_more_deliveries()
     third.identify("2:1");
 }
 
+/// Drops and resumes a session until that is refused; `is_seen` waits until others know of each
+/// drop. Returns the connection of the refusal, and its error.
+fn dropped_until_refused(
+    server: &Server,
+    session: &mut Session<'_>,
+    mut is_seen: impl FnMut(),
+) -> (Client, Value) {
+    for _ in 0..20 {
+        session.cut();
+        is_seen();
+        let (client, mut answer) = resume(server, &session.secret, session.received);
+        if answer["command"] == "error" {
+            return (client, answer["data"].take());
+        }
+        session.client = client;
+    }
+    panic!("no resume was refused");
+}
+
 #[test]
 fn session_that_was_offline_returns_when_its_address_has_deliveries() {
     let server = Server::with(&[LIMIT, ("presence.grace_ms", "0")]);
     let mut watchers = watchers(&server);
     let mut session = Session::begin(&server, "2:1");
-    let mut refused = None;
-    for _ in 0..4 {
-        session.cut();
+    let (mut client, error) = dropped_until_refused(&server, &mut session, || {
         while watchers[0].expect("userchange")["2:1"] != "offline" {}
-        let (client, answer) = resume(&server, &session.secret, session.received);
-        if answer["command"] == "error" {
-            refused = Some((client, answer["data"].clone()));
-            break;
-        }
-        session.client = client;
-    }
-    let (mut client, error) = refused.unwrap();
+    });
     assert_eq!(error["code"], "rate_limited", "{error}");
     wait(&mut client, &error["details"]);
     client.command(
@@ -161,18 +171,9 @@ fn member_that_drops_again_and_again_waits_while_its_address_owes_deliveries() {
         .client
         .send(json!({"command": "joingame", "data": join}));
     session.expect("joined");
-    let mut refused = None;
-    for _ in 0..20 {
-        session.cut();
+    let (mut client, error) = dropped_until_refused(&server, &mut session, || {
         while members[0].expect("memberchange")["members"] != json!({"2:1": "away"}) {}
-        let (client, answer) = resume(&server, &session.secret, session.received);
-        if answer["command"] == "error" {
-            refused = Some((client, answer["data"].clone()));
-            break;
-        }
-        session.client = client;
-    }
-    let (mut client, error) = refused.unwrap();
+    });
     assert_eq!(error["code"], "rate_limited", "{error}");
     assert_eq!(error["command"], "resume", "{error}");
     // It has its seat, and it comes back when it has waited.
