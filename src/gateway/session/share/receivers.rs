@@ -24,7 +24,7 @@ impl Gateway {
         let (reach, settings) = (&self.shared.reach, &self.settings);
         match packet {
             ClientPacket::Publish { channel, .. } => reach.of_channel(channel),
-            // It is refused elsewhere.
+            // Its room refuses it.
             ClientPacket::Game { channel, .. } if !session.rooms().any(|room| room == channel) => 0,
             ClientPacket::Game { channel, .. } => reach.of_room(channel),
             ClientPacket::Status { .. } => reach.of_user(user),
