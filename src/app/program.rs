@@ -26,8 +26,8 @@ const CHECK_MAX: Duration = Duration::from_secs(10);
 const LOOK: Duration = Duration::from_millis(5);
 /// How long what it wrote may be on its way.
 const OUTPUT_MAX: Duration = Duration::from_secs(1);
-/// So much of it is retained.
-const OUTPUT_BYTES_MAX: u64 = 64 * 1024;
+/// So much of its beginning is retained, and as much of its end.
+const OUTPUT_BYTES_MAX: usize = 64 * 1024;
 
 /// Where the listeners of the next program are; `None` where it does not say so.
 pub(super) type Addresses = [Option<SocketAddr>; 2];
@@ -141,7 +141,8 @@ impl Program {
     }
 }
 
-/// What a process writes, once it has closed the pipe or written as much as is retained.
+/// What a process writes, once it has closed the pipe. Of more than is retained, the middle is
+/// left out.
 fn written(pipe: Option<impl Read + Send + 'static>) -> mpsc::Receiver<String> {
     let (sender, receiver) = mpsc::channel();
     // A process of the child's may have the pipe open for longer, so nothing waits for the end.
@@ -150,11 +151,16 @@ fn written(pipe: Option<impl Read + Send + 'static>) -> mpsc::Receiver<String> {
             return;
         };
         let mut bytes = Vec::new();
-        let _ = pipe.by_ref().take(OUTPUT_BYTES_MAX).read_to_end(&mut bytes);
+        // A pipe that is closed would end a process that writes more.
+        let mut part = [0; 4096];
+        while let Ok(count @ 1..) = pipe.read(&mut part) {
+            bytes.extend_from_slice(&part[..count]);
+            if let Some(surplus) = bytes.len().checked_sub(2 * OUTPUT_BYTES_MAX) {
+                bytes.drain(OUTPUT_BYTES_MAX..OUTPUT_BYTES_MAX + surplus);
+            }
+        }
         // Nobody may wait any more.
         let _ = sender.send(String::from_utf8_lossy(&bytes).into_owned());
-        // A pipe that is closed would end a process that writes more.
-        let _ = std::io::copy(&mut pipe, &mut std::io::sink());
     });
     receiver
 }
@@ -250,10 +256,14 @@ mod tests {
     #[test]
     fn program_says_where_it_would_listen() {
         let long = Duration::from_secs(10);
-        let text = "echo OK; echo server.listen = 127.0.0.1:80; echo management.listen = none";
+        let text = "echo server.listen = 127.0.0.1:80; echo management.listen = none; echo OK";
         let server = "127.0.0.1:80".parse().ok();
         assert_eq!(check(text, long), Ok([server, None]));
         assert_eq!(check("echo OK", long), Ok([None, None]));
+        for other in ["true", "echo OK; echo more"] {
+            let refused = check(other, long).unwrap_err();
+            assert!(refused.ends_with("is it a turntable?"), "{refused}");
+        }
         let refused = check("echo why >&2; exit 1", long).unwrap_err();
         assert_eq!(refused, "the new program: why");
         let silent = check("exit 3", long).unwrap_err();
@@ -262,7 +272,7 @@ mod tests {
 
     #[test]
     fn program_may_write_more_than_is_read() {
-        let text = "yes | head -c 1000000 || exit 3; yes why | head -c 1000000 >&2";
+        let text = "yes | head -c 1000000 || exit 3; yes why | head -c 1000000 >&2; echo OK";
         assert_eq!(check(text, Duration::from_secs(10)), Ok([None, None]));
     }
 
