@@ -52,7 +52,7 @@ impl Gateway {
             .collect();
         for (session, names) in found {
             if names.is_empty() {
-                self.end_session(session, &Ending::Revoked);
+                self.end_session(session, &Ending::Revoked, None);
             } else {
                 self.withdraw_providing(session, &names);
             }

@@ -12,6 +12,7 @@ use subtle::ConstantTimeEq as _;
 
 use super::role::Role;
 use super::settings::ManagementSettings;
+use crate::portal::operator_call::PROGRAM;
 use turntable_core::packet::ErrorBody;
 use turntable_core::reason::ErrorCode;
 
@@ -20,8 +21,6 @@ pub const CHALLENGE: &str = "Bearer realm=\"turntable management\"";
 
 /// The name of a caller without a token, in the log.
 pub const LOCAL: &str = "local";
-/// The name of a program that embeds the server.
-const PROGRAM: &str = "program";
 
 /// A caller.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -1,8 +1,11 @@
 //! Users: what they are sent, what they have, and the end of their sessions.
 
+use std::sync::Arc;
+
 use crate::gateway::Shared;
 use crate::gateway::question::unexpected;
 use crate::gateway::session::ending::Ending;
+use crate::portal::operator_call::OperatorCall;
 use crate::portal::{NotSet, SESSION_ID_BYTES_MAX};
 use turntable_core::call::{AvatarCall, Call, Requester};
 use turntable_core::delivery::Answer;
@@ -85,12 +88,9 @@ impl Shared {
     ///
     /// # Errors
     /// `unavailable` where a worker does not answer.
-    pub(crate) async fn kick(
-        &self,
-        user: &UserId,
-        reason: Option<Box<str>>,
-    ) -> Result<usize, ErrorBody> {
-        self.end_user(user, Ending::Kicked(reason)).await
+    pub(crate) async fn kick(&self, user: &UserId, call: OperatorCall) -> Result<usize, ErrorBody> {
+        let ending = Ending::Kicked(call.reason.clone());
+        self.end_user(user, ending, Arc::new(call)).await
     }
 
     /// Ends all sessions of a user, whose clients may identify again. Returns how many
@@ -98,8 +98,12 @@ impl Shared {
     ///
     /// # Errors
     /// `unavailable` where a worker does not answer.
-    pub(crate) async fn remove_user(&self, user: &UserId) -> Result<usize, ErrorBody> {
-        self.end_user(user, Ending::Removed).await
+    pub(crate) async fn remove_user(
+        &self,
+        user: &UserId,
+        call: OperatorCall,
+    ) -> Result<usize, ErrorBody> {
+        self.end_user(user, Ending::Removed, Arc::new(call)).await
     }
 
     /// From now on the client that has this session of your own site is the user.
@@ -111,6 +115,7 @@ impl Shared {
         &self,
         user: &UserId,
         session_id: &str,
+        call: OperatorCall,
     ) -> Result<(), ErrorBody> {
         if !(1..=SESSION_ID_BYTES_MAX).contains(&session_id.len()) {
             let message = format!("a sessionId has 1 to {SESSION_ID_BYTES_MAX} bytes");
@@ -125,7 +130,10 @@ impl Shared {
             NotSet::Taken => ErrorBody::new(ErrorCode::Conflict, "another user has this sessionId"),
         })?;
         let ended = match was_free {
-            true => self.end_provisional(user, Ending::Revoked).await,
+            true => {
+                self.end_provisional(user, Ending::Revoked, Arc::new(call))
+                    .await
+            }
             false => Ok(0),
         };
         self.portal.keep_session(user).await?;
@@ -137,10 +145,14 @@ impl Shared {
     ///
     /// # Errors
     /// `unavailable` where the store cannot be written.
-    pub(crate) async fn remove_session(&self, user: &UserId) -> Result<bool, ErrorBody> {
+    pub(crate) async fn remove_session(
+        &self,
+        user: &UserId,
+        call: OperatorCall,
+    ) -> Result<bool, ErrorBody> {
         let was_there = self.portal.remove_session(user);
         let ended = match was_there {
-            true => self.end_user(user, Ending::Revoked).await,
+            true => self.end_user(user, Ending::Revoked, Arc::new(call)).await,
             false => Ok(0),
         };
         // Also behind a removal that could not be written.
@@ -152,10 +164,14 @@ impl Shared {
     ///
     /// # Errors
     /// `unavailable` where the store cannot be written.
-    pub(crate) async fn remove_password(&self, user: &UserId) -> Result<bool, ErrorBody> {
+    pub(crate) async fn remove_password(
+        &self,
+        user: &UserId,
+        call: OperatorCall,
+    ) -> Result<bool, ErrorBody> {
         let (was_there, stored) = self.portal.remove_password(user);
         let ended = match was_there {
-            true => self.end_user(user, Ending::Revoked).await,
+            true => self.end_user(user, Ending::Revoked, Arc::new(call)).await,
             false => Ok(0),
         };
         // Also behind a removal that could not be written.

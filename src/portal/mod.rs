@@ -22,6 +22,7 @@ mod http;
 mod in_force;
 mod jwt;
 mod key;
+pub mod operator_call;
 pub(crate) mod password;
 pub mod permission;
 mod place;

@@ -9,11 +9,12 @@
 
 use std::collections::VecDeque;
 use std::fmt;
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 
 use parking_lot::Mutex;
 
 use crate::portal::checker::Identity;
+use crate::portal::operator_call::OperatorCall;
 use turntable_core::id::UserId;
 use turntable_core::key::SessionKey;
 
@@ -29,6 +30,8 @@ pub struct Revocation {
     pub is_provisional: bool,
     /// The one that stays.
     pub except: Option<SessionKey>,
+    /// The call of an operator that ends them.
+    pub operator: Option<Arc<OperatorCall>>,
 }
 
 impl Revocation {
@@ -39,6 +42,7 @@ impl Revocation {
             user,
             is_provisional: false,
             except: None,
+            operator: None,
         }
     }
 
@@ -84,7 +88,11 @@ impl Revocations {
     pub(super) fn note(&self, revocation: Revocation) {
         let recent = &mut *self.recent.lock();
         recent.last += 1;
-        recent.revocations.push_back(revocation);
+        // Claims do not need the call.
+        recent.revocations.push_back(Revocation {
+            operator: None,
+            ..revocation
+        });
         if recent.revocations.len() > REMEMBERED_MAX {
             recent.revocations.pop_front();
         }
@@ -183,6 +191,7 @@ mod tests {
             user: user(1),
             is_provisional: true,
             except: None,
+            operator: None,
         });
         assert_eq!(revocations.since(0, &shown, None), Since::Nothing);
         assert_eq!(revocations.since(0, &provisional, None), Since::Revoked);
@@ -190,6 +199,7 @@ mod tests {
             user: user(1),
             is_provisional: false,
             except: own,
+            operator: None,
         });
         assert_eq!(revocations.since(1, &shown, own), Since::Nothing);
         for session in [other, None] {

@@ -8,6 +8,7 @@ import { Table } from "./table.js";
 /**
  * @typedef {{code: number, reason: string}} Close
  * @typedef {{at_ms: number, code: string, command?: string, message: string}} NotedError
+ * @typedef {{method: string, by: string, reason?: string}} OperatorCall
  * @typedef {object} Ended
  * @property {string} session
  * @property {string} user
@@ -15,6 +16,7 @@ import { Table } from "./table.js";
  * @property {number} since_ms
  * @property {number} duration_ms
  * @property {string} cause
+ * @property {OperatorCall} [operator]
  * @property {Close} [close]
  * @property {Close} [dropped]
  * @property {boolean} [detached]
@@ -34,6 +36,7 @@ import { Table } from "./table.js";
  * @property {string} [channel]
  * @property {Close} [close]
  * @property {string} [cause]
+ * @property {OperatorCall} [operator]
  * @property {NotedError} [error]
  * @property {number} [repeated]
  */
@@ -44,7 +47,7 @@ const MESSAGE_BYTES = 200;
 /** Who or what ended a session. @type {Record<string, string>} */
 const CAUSES = {
   client: "its client left, with bye",
-  operator: "an operator ended it: a kick, a ban, a close",
+  operator: "an operator ended it",
   portal: "its credentials expired or were withdrawn",
   replaced: "a newer session of the user took its place",
   expired: "it lost its connection, and was not resumed within session.resume_ms",
@@ -55,9 +58,22 @@ const CAUSES = {
   server: "the server ended it",
 };
 
-/** @param {string} [cause] */
-export function causeText(cause = "") {
-  return Object.hasOwn(CAUSES, cause) ? CAUSES[cause] : cause;
+/** What a call of an operator does to a session. @type {Record<string, string>} */
+const CALLS = {
+  "user/kick": "kicked",
+  "user/ban": "banned",
+  "user/remove": "ended",
+  "user/erase": "erased with its user",
+  "session/close": "closed",
+};
+
+/** Who or what ended a session: an operator by its name. @param {{cause?: string, operator?: OperatorCall}} ended */
+function causeText({ cause = "", operator }) {
+  const text = Object.hasOwn(CAUSES, cause) ? CAUSES[cause] : cause;
+  if (!operator) return text;
+  const { method, by, reason } = operator;
+  const did = Object.hasOwn(CALLS, method) ? `${CALLS[method]} by ${by}` : `its credentials were withdrawn by ${by}, with ${method}`;
+  return reason ? `${did}: ${reason}` : did;
 }
 
 /** @param {Close} close */
@@ -72,8 +88,8 @@ export function errorText({ code, command, message }) {
 }
 
 /** Why a session ended, in a sentence. @param {Ended} ended */
-export function why({ cause, close, dropped, detached, last_error: error }) {
-  const parts = [causeText(cause)];
+export function why({ cause, operator, close, dropped, detached, last_error: error }) {
+  const parts = [causeText({ cause, operator })];
   if (close) parts.push(`closed with ${closeText(close)}`);
   if (detached) parts.push(dropped ? `the server had closed its connection with ${closeText(dropped)}` : "it had lost its connection before");
   if (error) parts.push(`its last error was ${errorText(error)}`);
@@ -104,7 +120,7 @@ export function timeline(testid) {
 }
 
 /** @param {Happened} happened */
-function what({ event, transport, address, room, channel, close, cause, error, repeated }) {
+function what({ event, transport, address, room, channel, close, cause, operator, error, repeated }) {
   switch (event) {
     case "began":
     case "resumed": return [transport, address].filter(Boolean).join(", ");
@@ -112,8 +128,8 @@ function what({ event, transport, address, room, channel, close, cause, error, r
     case "joined":
     case "left": return room ?? channel ?? "";
     case "error": return (error ? errorText(error) : "") + (repeated ? `; the error before came ${count(repeated, "time")} more` : "");
-    case "ended": return causeText(cause) + (close ? `; closed with ${closeText(close)}` : "");
-    default: return JSON.stringify({ transport, address, room, channel, close, cause, error });
+    case "ended": return causeText({ cause, operator }) + (close ? `; closed with ${closeText(close)}` : "");
+    default: return JSON.stringify({ transport, address, room, channel, close, cause, operator, error });
   }
 }
 

@@ -37,10 +37,15 @@ scene("why a user was disconnected is two clicks away, with what happened before
   await page.see("field-reason").fill("rude");
   await page.see("confirm").click();
   await page.reads("session-state", "ended");
-  await page.reads("session-ended", "an operator ended it");
-  await page.reads("session-events", "ended");
+  await page.reads("session-ended", "closed by local: rude; closed with 4005 kicked");
+  await page.reads("session-events", "closed by local: rude; closed with 4005 kicked");
   await page.page.goto(`${server.management_url}/#/users/1%3Amel`);
-  await page.reads("user-ended", "an operator ended it: a kick, a ban, a close; closed with 4005 kicked");
+  await page.reads("user-ended", "closed by local: rude; closed with 4005 kicked; its last error was not_found to call");
+  const again = await client(server, "1:mel");
+  await call(server, "user/kick", { userId: "1:mel", reason: HOSTILE });
+  await page.reads("user-ended", 'kicked by local: "><img src=x');
+  await isText(page);
+  again.close();
   await screenshot(page, "ended");
   await page.page.goto(`${server.management_url}/#/sessions`);
   await page.reads("ended-table", "1:mel");

@@ -4,7 +4,10 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
+use turntable_testkit::http::send;
 use turntable_testkit::{Client, DEADLINE, Server, channel, room};
+
+const AUTHORIZATION: &str = "Authorization: Bearer operates-0123456789\r\n";
 
 /// The number of the only session of a user.
 fn number(server: &Server, user: &str) -> Value {
@@ -116,6 +119,7 @@ fn ended_session_says_who_ended_it() {
         (&ended["cause"], &ended["detached"]),
         (&json!("client"), &json!(false))
     );
+    assert_eq!(ended.get("operator"), None, "{ended}");
     assert_eq!(
         (&ended["transport"], &ended["address"]),
         (&json!("websocket"), &json!("127.0.0.1"))
@@ -134,6 +138,7 @@ fn ended_session_says_who_ended_it() {
     let ended = await_ended(&server, "1:2");
     assert_eq!(ended["cause"], "operator");
     assert_eq!(ended["close"], json!({"code": 4005, "reason": "kicked"}));
+    assert_eq!(ended.get("last_error"), None, "{ended}");
 
     let mut client = server.user("1:3");
     server.rpc("auth/set", &json!({"userId": "1:3", "sessionId": "s"}));
@@ -163,6 +168,64 @@ fn ended_session_says_who_ended_it() {
         json!({"code": 4006, "reason": "too_many_errors"})
     );
     assert_eq!(ended["last_error"]["code"], "bad_json");
+}
+
+#[test]
+fn session_that_an_operator_ended_has_the_call_its_caller_and_the_reason() {
+    let server = Server::with(&[
+        ("server.workers", "2"),
+        ("portal.checkers", r#"["password", "session", "anonymous"]"#),
+        (
+            "management.tokens.ops",
+            r#"{ token = "operates-0123456789", role = "admin" }"#,
+        ),
+    ]);
+    let calls = [
+        ("user/kick", json!({"reason": "rude"}), "operator"),
+        (
+            "user/ban",
+            json!({"seconds": 9, "reason": "rude"}),
+            "operator",
+        ),
+        ("user/remove", json!({}), "operator"),
+        ("session/close", json!({"reason": "rude"}), "operator"),
+        ("session/close", json!({}), "operator"),
+        ("auth/set", json!({"sessionId": "secret-1"}), "portal"),
+        (
+            "user/setPassword",
+            json!({"password": "open sesame"}),
+            "portal",
+        ),
+    ];
+    for (at, (method, mut arguments, cause)) in calls.into_iter().enumerate() {
+        let user = format!("1:{}", at + 1);
+        let mut client = server.user(&user);
+        client.command("subscribe", json!(7));
+        client.expect_error("bad_message");
+        let number = number(&server, &user);
+        match method {
+            "session/close" => arguments["session"] = number.clone(),
+            _ => arguments["userId"] = json!(user),
+        }
+        let path = format!("/rpc/{method}");
+        let body = arguments.to_string();
+        let answer = send(server.management, "POST", &path, AUTHORIZATION, &body);
+        assert_eq!(answer.status, 200, "{method}: {}", answer.text());
+        let ended = await_ended(&server, &user);
+        let mut expected = json!({"method": method, "by": "ops"});
+        if let Some(reason) = arguments.get("reason") {
+            expected["reason"] = reason.clone();
+        }
+        assert_eq!(
+            (&ended["operator"], &ended["cause"]),
+            (&expected, &json!(cause))
+        );
+        // The end is no error of the session.
+        assert_eq!(ended["last_error"]["code"], "bad_message", "{ended}");
+        let events = events(&server, &number);
+        assert_eq!(names(&events), ["began", "error", "ended"], "{events:?}");
+        assert_eq!(events[2]["operator"], expected);
+    }
 }
 
 #[test]

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::Avatar;
+use crate::portal::operator_call::OperatorCall;
 use turntable_core::id::UserId;
 use turntable_core::packet::ErrorBody;
 
@@ -13,7 +14,8 @@ impl Avatar {
     /// # Errors
     /// `unavailable` where a worker does not answer.
     pub async fn kick(&self, reason: Option<&str>) -> Result<usize, ErrorBody> {
-        self.shared.kick(&self.user, reason.map(Into::into)).await
+        let call = OperatorCall::of_program("user/kick", reason);
+        self.shared.kick(&self.user, call).await
     }
 
     /// Ends all sessions with 4004: the clients may identify again. Returns how many there
@@ -22,7 +24,8 @@ impl Avatar {
     /// # Errors
     /// `unavailable` where a worker does not answer.
     pub async fn remove(&self) -> Result<usize, ErrorBody> {
-        self.shared.remove_user(&self.user).await
+        let call = OperatorCall::of_program("user/remove", None);
+        self.shared.remove_user(&self.user, call).await
     }
 
     /// Bans the user for some time, or until [`Self::unban`]: it is refused, and its
@@ -37,8 +40,8 @@ impl Avatar {
         reason: Option<&str>,
     ) -> Result<usize, ErrorBody> {
         let seconds = time.map(|time| time.as_secs());
-        let reason = reason.map(Into::into);
-        self.shared.ban(&self.user, seconds, reason).await
+        let call = OperatorCall::of_program("user/ban", reason);
+        self.shared.ban(&self.user, seconds, call).await
     }
 
     /// Lifts the ban. Returns whether there was one.
@@ -57,7 +60,8 @@ impl Avatar {
     /// `unavailable` where the store cannot be read or written: then the sessions are
     /// ended, and some of the rest may be left.
     pub async fn erase(&self) -> Result<usize, ErrorBody> {
-        self.shared.erase(&self.user).await
+        let call = OperatorCall::of_program("user/erase", None);
+        self.shared.erase(&self.user, call).await
     }
 
     /// The users that this one blocks, in order.
@@ -83,7 +87,8 @@ impl Avatar {
     /// that of another user, `too_many` at `portal.sessions_max`, `unavailable` where the
     /// store cannot be written.
     pub async fn set_session(&self, session_id: &str) -> Result<(), ErrorBody> {
-        self.shared.set_session(&self.user, session_id).await
+        let call = OperatorCall::of_program("auth/set", None);
+        self.shared.set_session(&self.user, session_id, call).await
     }
 
     /// The user has no session of your own site any more. Returns whether it had one: then
@@ -92,7 +97,8 @@ impl Avatar {
     /// # Errors
     /// `unavailable` where the store cannot be written.
     pub async fn remove_session(&self) -> Result<bool, ErrorBody> {
-        self.shared.remove_session(&self.user).await
+        let call = OperatorCall::of_program("auth/remove", None);
+        self.shared.remove_session(&self.user, call).await
     }
 
     /// Sets the password, which `password` among the checkers accepts from then on; done
@@ -105,7 +111,8 @@ impl Avatar {
     /// was so too often, `too_many`, `conflict`, `unavailable`.
     pub async fn set_password(&self, password: &str, old: Option<&str>) -> Result<(), ErrorBody> {
         let portal = &self.shared.portal;
-        portal.set_password(&self.user, password, old).await
+        let call = OperatorCall::of_program("user/setPassword", None);
+        portal.set_password(&self.user, password, old, call).await
     }
 
     /// Removes the password. Returns whether there was one: then the sessions end with 4009.
@@ -113,6 +120,7 @@ impl Avatar {
     /// # Errors
     /// `unavailable` where the store cannot be written.
     pub async fn remove_password(&self) -> Result<bool, ErrorBody> {
-        self.shared.remove_password(&self.user).await
+        let call = OperatorCall::of_program("user/removePassword", None);
+        self.shared.remove_password(&self.user, call).await
     }
 }

@@ -339,8 +339,18 @@ impl Gateway {
         error: ErrorBody,
         id: Option<RequestId>,
     ) {
-        self.shared.metrics.error(error.code, error.limit);
         self.note_error(session, &error);
+        self.send_unnoted(session, error, id);
+    }
+
+    /// The same for one that is not remembered as the session's.
+    pub(in crate::gateway) fn send_unnoted(
+        &mut self,
+        session: SessionSlot,
+        error: ErrorBody,
+        id: Option<RequestId>,
+    ) {
+        self.shared.metrics.error(error.code, error.limit);
         let packet = ServerPacket::Error(Box::new(error));
         self.send(session, &packet, id.as_ref());
     }

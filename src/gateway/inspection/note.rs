@@ -4,6 +4,7 @@ use super::past::{Cause, Client, EndedSession, Happening, Peer};
 use super::settings::InspectionSettings;
 use crate::clock;
 use crate::gateway::Gateway;
+use crate::gateway::session::life::Details;
 use turntable_core::delivery::Topic;
 use turntable_core::key::{ConnKey, SessionSlot};
 use turntable_core::packet::ErrorBody;
@@ -143,14 +144,15 @@ impl Gateway {
         session: SessionSlot,
         before: Life,
         input: Input,
-        known: Option<Cause>,
+        details: &Details,
     ) {
         // Its client was never welcomed.
         if !before.is_admitted() {
             return;
         }
         let (found, close) = cause(input);
-        let cause = known.unwrap_or(found);
+        let cause = details.cause.unwrap_or(found);
+        let operator = details.operator.clone();
         let now_ms = clock::now_ms();
         let connection = before.connection();
         let peer = connection.map(|connection| Peer {
@@ -171,6 +173,7 @@ impl Gateway {
             session: pure.key,
             user: pure.user.clone(),
             cause,
+            operator: operator.clone(),
             close,
             since_ms: entry.began_ms,
             is_detached: connection.is_none(),
@@ -182,7 +185,8 @@ impl Gateway {
             received: pure.accepted(),
             sent: pure.outbox.messages_written(),
         };
-        self.note_at(session, Happening::Ended(cause, close), connection);
+        let over = Happening::Ended(cause, close, operator);
+        self.note_at(session, over, connection);
         let limits = self.inspection();
         self.past.note_end(ended, &limits);
     }

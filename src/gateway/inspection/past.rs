@@ -3,11 +3,13 @@
 //! delivered to a session is no event.
 
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use super::events::{EventLimits, Events};
 use super::ring::{Measured, Ring, RingLimits};
 use super::settings::InspectionSettings;
 use super::shown::{ErrorReport, EventReport};
+use crate::portal::operator_call::OperatorCall;
 use turntable_core::delivery::Topic;
 use turntable_core::id::UserId;
 use turntable_core::key::SessionKey;
@@ -173,8 +175,8 @@ pub(crate) enum Happening {
     Left(Topic),
     /// Its client got an error.
     Error(Box<NotedError>),
-    /// It ended.
-    Ended(Cause, Option<CloseReason>),
+    /// It ended, by a call of an operator if one did it.
+    Ended(Cause, Option<CloseReason>, Option<Arc<OperatorCall>>),
 }
 
 /// Something that happened to a session.
@@ -195,6 +197,7 @@ impl Measured for Event {
                 let command = error.command.as_ref().map_or(0, |command| command.len());
                 size_of::<NotedError>() + error.message.len() + command
             }
+            Happening::Ended(_, _, Some(call)) => call.text_bytes(),
             _ => 0,
         }
     }
@@ -214,6 +217,8 @@ pub(crate) struct EndedSession {
     pub(super) session: SessionKey,
     pub(super) user: UserId,
     pub(super) cause: Cause,
+    /// The call of an operator that ended it.
+    pub(super) operator: Option<Arc<OperatorCall>>,
     /// The close reason that its client got, or gets when it comes back.
     pub(super) close: Option<CloseReason>,
     /// Unix ms when it began.
@@ -235,7 +240,8 @@ impl Measured for EndedSession {
         let error = error.map_or(0, |error| {
             error.message.len() + error.command.as_ref().map_or(0, |command| command.len())
         });
-        self.user.as_str().len() + error
+        let call = self.operator.as_ref();
+        self.user.as_str().len() + error + call.map_or(0, |call| call.text_bytes())
     }
 }
 
@@ -347,6 +353,7 @@ mod tests {
             session: key(session),
             user: user(name),
             cause: Cause::Client,
+            operator: None,
             close: Some(CloseReason::Bye),
             since_ms: 0,
             is_detached: false,

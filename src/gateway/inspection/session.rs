@@ -2,6 +2,7 @@
 //! use, and the end of one.
 
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use actix::{Context, Handler, Message, MessageResult};
 use serde::Serialize;
@@ -11,6 +12,7 @@ use super::report::{InspectSession, SessionReport};
 use crate::gateway::session::SessionEntry;
 use crate::gateway::session::ending::Ending;
 use crate::gateway::{Gateway, Shared};
+use crate::portal::operator_call::OperatorCall;
 use turntable_core::key::{ConnKey, SessionKey, SessionSlot};
 use turntable_core::session::life::Life;
 
@@ -121,7 +123,7 @@ impl Handler<ListSessions> for Gateway {
 #[rtype(result = "bool")]
 struct EndSession {
     key: SessionKey,
-    ending: Ending,
+    call: Arc<OperatorCall>,
 }
 
 impl Handler<EndSession> for Gateway {
@@ -131,7 +133,8 @@ impl Handler<EndSession> for Gateway {
         let Some(session) = self.session_of_key(end.key) else {
             return false;
         };
-        self.end_session(session, &end.ending);
+        let ending = Ending::Kicked(end.call.reason.clone());
+        self.end_session(session, &ending, Some(&end.call));
         self.run();
         true
     }
@@ -212,15 +215,11 @@ impl Shared {
 
     /// Ends a session, whose client does not come back by itself. Returns whether there was
     /// one of this key.
-    pub async fn close_session(
-        &self,
-        key: SessionKey,
-        reason: Option<Box<str>>,
-    ) -> (bool, Vec<u16>) {
-        let ending = Ending::Kicked(reason);
+    pub async fn close_session(&self, key: SessionKey, call: OperatorCall) -> (bool, Vec<u16>) {
+        let call = Arc::new(call);
         let asked = self.ask_gateways(|| EndSession {
             key,
-            ending: ending.clone(),
+            call: call.clone(),
         });
         let asked = asked.await;
         (asked.answers.contains(&true), asked.unanswered)

@@ -1,11 +1,13 @@
 //! The past of sessions as an operator sees it.
 
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use serde::Serialize;
 
 use super::past::{Client, EndedSession, Event, Happening, NotedError};
 use super::session::number;
+use crate::portal::operator_call::OperatorCall;
 use turntable_core::delivery::Topic;
 use turntable_core::reason::CloseReason;
 
@@ -41,6 +43,28 @@ impl From<CloseReason> for Close {
     }
 }
 
+/// The call of an operator that ended a session.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct CallReport {
+    /// The service and the method, with a slash.
+    pub method: Box<str>,
+    /// The name of the caller.
+    pub by: Arc<str>,
+    /// What the clients were sent as the reason.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reason: Option<Box<str>>,
+}
+
+impl From<&Arc<OperatorCall>> for CallReport {
+    fn from(call: &Arc<OperatorCall>) -> Self {
+        Self {
+            method: call.method.clone(),
+            by: call.by.clone(),
+            reason: call.reason.clone(),
+        }
+    }
+}
+
 /// An event as an operator sees it.
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct EventReport {
@@ -66,6 +90,9 @@ pub struct EventReport {
     /// Who or what ended the session.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cause: Option<&'static str>,
+    /// The call of an operator that ended it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub operator: Option<CallReport>,
     /// The error.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub error: Option<ErrorReport>,
@@ -117,8 +144,9 @@ impl EventReport {
                 error: Some(error.report()),
                 ..of("error")
             },
-            Happening::Ended(cause, close) => Self {
+            Happening::Ended(cause, close, call) => Self {
                 cause: Some(cause.name()),
+                operator: call.as_ref().map(CallReport::from),
                 close: close.map(Close::from),
                 ..of("ended")
             },
@@ -141,6 +169,9 @@ pub struct EndedReport {
     pub duration_ms: u64,
     /// Who or what ended it.
     pub cause: &'static str,
+    /// The call of an operator that ended it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub operator: Option<CallReport>,
     /// How its client was closed, or is when it comes back.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub close: Option<Close>,
@@ -177,6 +208,7 @@ impl From<&EndedSession> for EndedReport {
             since_ms: ended.since_ms,
             duration_ms: ended.at_ms.saturating_sub(ended.since_ms),
             cause: ended.cause.name(),
+            operator: ended.operator.as_ref().map(CallReport::from),
             close: ended.close.map(Close::from),
             detached: ended.is_detached,
             dropped: ended.dropped.map(Close::from),

@@ -202,7 +202,7 @@ impl Gateway {
     pub(crate) fn not_changed(&mut self, session: SessionSlot) {
         let entry = self.sessions.get(session);
         if entry.is_some_and(|entry| entry.is_changing) {
-            self.end_session(session, &Ending::Removed);
+            self.end_session(session, &Ending::Removed, None);
         }
     }
 }

@@ -12,6 +12,7 @@ use crate::gateway::session::ending::Ending;
 use crate::gateway::session::pending::Awaited;
 use crate::gateway::{Gateway, Shared};
 use crate::portal::blocked::{BlockedChange, BlockedMaxima, ChangedBy};
+use crate::portal::operator_call::OperatorCall;
 use turntable_core::call::{AvatarCall, Call};
 use turntable_core::id::UserId;
 use turntable_core::key::SessionSlot;
@@ -235,10 +236,11 @@ impl Shared {
     /// # Errors
     /// `unavailable` where the store cannot be read or written: then the sessions are
     /// ended, and some of the rest may be left.
-    pub async fn erase(&self, user: &UserId) -> Result<usize, ErrorBody> {
+    pub async fn erase(&self, user: &UserId, call: OperatorCall) -> Result<usize, ErrorBody> {
+        let call = Arc::new(call);
         // First: with its credentials the user would be back in the middle.
         let forgotten = self.portal.forget(user).await;
-        let ended = self.end_user(user, Ending::Removed).await;
+        let ended = self.end_user(user, Ending::Removed, call.clone()).await;
         let erased = match forgotten {
             Ok(()) => self.erase_stored(user).await,
             error => error,
@@ -252,7 +254,7 @@ impl Shared {
             self.enable_service_of(user, &service);
         }
         // Where claims need no credentials, it may be back.
-        let back = self.end_user(user, Ending::Removed).await;
+        let back = self.end_user(user, Ending::Removed, call).await;
         self.forget_past(user).await;
         left?;
         Ok(ended? + back?)

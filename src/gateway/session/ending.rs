@@ -1,5 +1,7 @@
 //! Sessions of a user that an operator ends.
 
+use std::sync::Arc;
+
 use actix::{Context, Handler, Message};
 
 use crate::clock;
@@ -7,6 +9,7 @@ use crate::gateway::inspection::past::Cause;
 use crate::gateway::session::life::Details;
 use crate::gateway::{Gateway, Shared};
 use crate::portal::ban::{Ban, SECONDS_MAX};
+use crate::portal::operator_call::OperatorCall;
 use crate::portal::revocation::Revocation;
 use turntable_core::id::UserId;
 use turntable_core::key::SessionSlot;
@@ -38,9 +41,11 @@ impl Ending {
         }
     }
 
-    const fn cause(&self) -> Cause {
+    const fn cause(&self, is_by_operator: bool) -> Cause {
         match self {
-            Self::Kicked(_) | Self::Banned(_) | Self::Removed => Cause::Operator,
+            Self::Kicked(_) | Self::Banned(_) => Cause::Operator,
+            Self::Removed if is_by_operator => Cause::Operator,
+            Self::Removed => Cause::Server,
             Self::Revoked | Self::Expired => Cause::Portal,
         }
     }
@@ -91,7 +96,7 @@ impl Handler<EndUser> for Gateway {
         });
         let sessions: Vec<SessionSlot> = of_user.map(|(session, _)| session).collect();
         for session in &sessions {
-            self.end_session(*session, &end.ending);
+            self.end_session(*session, &end.ending, end.of.operator.as_ref());
             self.run();
         }
         sessions.len()
@@ -99,10 +104,19 @@ impl Handler<EndUser> for Gateway {
 }
 
 impl Gateway {
-    /// Ends a session and says why.
-    pub(in crate::gateway) fn end_session(&mut self, session: SessionSlot, ending: &Ending) {
+    /// Ends a session, for this call if an operator does, and says why.
+    pub(in crate::gateway) fn end_session(
+        &mut self,
+        session: SessionSlot,
+        ending: &Ending,
+        operator: Option<&Arc<OperatorCall>>,
+    ) {
         self.note_end(session, ending.close(), Some(ending.error()));
-        self.send_error(session, ending.error(), None);
+        match operator {
+            None => self.send_error(session, ending.error(), None),
+            // The call is what is remembered.
+            Some(_) => self.send_unnoted(session, ending.error(), None),
+        }
         // What was sent before the end is still to arrive.
         if let Some(entry) = self.sessions.get(session)
             && let Some(connection) = entry.session.connection()
@@ -110,7 +124,8 @@ impl Gateway {
             self.flush_connection(connection);
         }
         let details = Details {
-            cause: Some(ending.cause()),
+            cause: Some(ending.cause(operator.is_some())),
+            operator: operator.cloned(),
             ..Details::default()
         };
         self.step(session, Input::End(ending.close()), details);
@@ -122,9 +137,17 @@ impl Shared {
     ///
     /// # Errors
     /// `unavailable` where a worker does not answer.
-    pub async fn end_user(&self, user: &UserId, ending: Ending) -> Result<usize, ErrorBody> {
+    pub async fn end_user(
+        &self,
+        user: &UserId,
+        ending: Ending,
+        call: Arc<OperatorCall>,
+    ) -> Result<usize, ErrorBody> {
         self.end(EndUser {
-            of: Revocation::all(user.clone()),
+            of: Revocation {
+                operator: Some(call),
+                ..Revocation::all(user.clone())
+            },
             ending,
         })
         .await
@@ -134,10 +157,16 @@ impl Shared {
     ///
     /// # Errors
     /// `unavailable` where a worker does not answer.
-    pub async fn end_provisional(&self, user: &UserId, ending: Ending) -> Result<usize, ErrorBody> {
+    pub async fn end_provisional(
+        &self,
+        user: &UserId,
+        ending: Ending,
+        call: Arc<OperatorCall>,
+    ) -> Result<usize, ErrorBody> {
         self.end(EndUser {
             of: Revocation {
                 is_provisional: true,
+                operator: Some(call),
                 ..Revocation::all(user.clone())
             },
             ending,
@@ -172,7 +201,7 @@ impl Shared {
         &self,
         user: &UserId,
         seconds: Option<u64>,
-        reason: Option<Box<str>>,
+        call: OperatorCall,
     ) -> Result<usize, ErrorBody> {
         if seconds.is_some_and(|seconds| seconds > SECONDS_MAX) {
             let message = format!("a ban has at most {SECONDS_MAX} seconds; 0: until it is lifted");
@@ -180,12 +209,15 @@ impl Shared {
         }
         let now_ms = clock::now_ms();
         let until_ms = seconds.map(|seconds| now_ms.saturating_add(seconds.saturating_mul(1_000)));
-        let ban = Ban { until_ms, reason };
+        let ban = Ban {
+            until_ms,
+            reason: call.reason.clone(),
+        };
         let ending = Ending::Banned(ban.error(now_ms));
         let max = self.portal.settings().bans_max;
         self.bans.put(user.clone(), ban, max, now_ms)?;
         // Nobody else of this user comes in from here on.
-        let ended = self.end_user(user, ending).await;
+        let ended = self.end_user(user, ending, Arc::new(call)).await;
         self.bans.keep(user).await?;
         ended
     }

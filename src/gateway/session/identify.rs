@@ -167,7 +167,7 @@ impl Gateway {
             return;
         };
         if expires_ms.saturating_add(self.renewal_grace_ms()) <= clock::now_ms() {
-            self.end_session(session, &Ending::Expired);
+            self.end_session(session, &Ending::Expired, None);
         } else {
             // They were renewed.
             self.await_expiry(session, expires_ms);

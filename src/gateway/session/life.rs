@@ -3,6 +3,7 @@
 use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::rc::Rc;
+use std::sync::Arc;
 
 use rustc_hash::FxHashSet;
 
@@ -18,6 +19,7 @@ use crate::gateway::transport::notice::Notice;
 use crate::gateway::transport::{Attachment, Dispatch, Hooks};
 use crate::gateway::turn::Timer;
 use crate::gateway::work::Effect;
+use crate::portal::operator_call::OperatorCall;
 use turntable_core::call::{AvatarCall, RoomCall};
 use turntable_core::id::SessionId;
 use turntable_core::key::{ConnKey, SessionSlot, UserNumber, WorkerId};
@@ -45,6 +47,8 @@ pub(crate) struct Details {
     pub(crate) is_welcomed: bool,
     /// Who ends the session, where the input does not say it.
     pub(crate) cause: Option<Cause>,
+    /// The call of an operator that ends it.
+    pub(crate) operator: Option<Arc<OperatorCall>>,
     /// Messages that the connection before never wrote.
     pub(crate) unwritten: RefCell<Vec<Frame>>,
 }
@@ -60,7 +64,7 @@ impl Gateway {
             .session
             .step(input, clock::now_ms(), &self.settings.session);
         if entry.session.life() == Life::Ended && before != Life::Ended {
-            self.note_over(session, before, input, details.cause);
+            self.note_over(session, before, input, &details);
         }
         let details = Rc::new(details);
         self.push_effects(

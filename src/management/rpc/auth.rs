@@ -66,7 +66,9 @@ fn session_id(arguments: &mut Arguments) -> Result<String, ErrorBody> {
 fn set(management: &Management, mut arguments: Arguments) -> Call<'_> {
     Box::pin(async move {
         let (user, session_id) = (arguments.user()?, session_id(&mut arguments)?);
-        management.shared.set_session(&user, &session_id).await?;
+        let call = arguments.operator_call(None);
+        let set = management.shared.set_session(&user, &session_id, call);
+        set.await?;
         result(true)
     })
 }
@@ -82,7 +84,8 @@ fn check(management: &Management, mut arguments: Arguments) -> Call<'_> {
 fn remove(management: &Management, mut arguments: Arguments) -> Call<'_> {
     Box::pin(async move {
         let user = arguments.user()?;
-        result(management.shared.remove_session(&user).await?)
+        let call = arguments.operator_call(None);
+        result(management.shared.remove_session(&user, call).await?)
     })
 }
 

@@ -16,6 +16,7 @@ use super::shape::Shape;
 use crate::management::Management;
 use crate::management::access::{Caller, LOCAL};
 use crate::management::role::Role;
+use crate::portal::operator_call::OperatorCall;
 use turntable_core::duplicate_key;
 use turntable_core::id::{ChannelId, UserId};
 use turntable_core::packet::ErrorBody;
@@ -105,16 +106,21 @@ pub(crate) enum Argument {
     Object(Vec<(Box<str>, Payload)>),
 }
 
-/// The arguments of a call, in the order of the parameters, and who calls.
+/// The arguments of a call, in the order of the parameters, and who calls which method.
 #[derive(Debug, PartialEq)]
-pub(crate) struct Arguments(VecDeque<Argument>, Caller);
+pub(crate) struct Arguments {
+    given: VecDeque<Argument>,
+    caller: Caller,
+    /// The service and the method, with a slash.
+    method: Box<str>,
+}
 
 /// Takes the next argument as one of this type.
 macro_rules! takes {
     ($(#[$doc:meta])* $name:ident, $variant:ident, $of:ty) => {
         $(#[$doc])*
         pub(super) fn $name(&mut self) -> Result<$of, ErrorBody> {
-            match self.0.pop_front() {
+            match self.given.pop_front() {
                 Some(Argument::$variant(value)) => Ok(value),
                 _ => Err(differs()),
             }
@@ -128,27 +134,44 @@ impl Arguments {
             name: LOCAL.into(),
             role: Role::Admin,
         };
-        Self(arguments.into(), local)
+        Self {
+            given: arguments.into(),
+            caller: local,
+            method: Box::default(),
+        }
     }
 
-    /// The same, of this caller.
-    pub(super) fn of_caller(self, caller: Caller) -> Self {
-        Self(self.0, caller)
+    /// The same, of this caller and for this method.
+    pub(super) fn of_call(self, caller: Caller, service: &str, method: &Method) -> Self {
+        Self {
+            given: self.given,
+            caller,
+            method: format!("{service}/{}", method.name).into(),
+        }
+    }
+
+    /// The call, as it is remembered with the sessions that it ends.
+    pub(super) fn operator_call(&self, reason: Option<String>) -> OperatorCall {
+        OperatorCall {
+            method: self.method.clone(),
+            by: self.caller(),
+            reason: reason.map(Into::into),
+        }
     }
 
     /// The name of the caller.
     pub(super) fn caller(&self) -> Arc<str> {
-        self.1.name.clone()
+        self.caller.name.clone()
     }
 
     /// What the caller may do.
     pub(super) const fn role(&self) -> Role {
-        self.1.role
+        self.caller.role
     }
 
     /// Those that were not taken yet.
     pub(super) fn iter(&self) -> impl Iterator<Item = &Argument> {
-        self.0.iter()
+        self.given.iter()
     }
 
     takes! {
@@ -186,8 +209,8 @@ impl Arguments {
 
     /// The next one, a user, where it is given.
     pub(super) fn optional_user(&mut self) -> Result<Option<UserId>, ErrorBody> {
-        if self.0.front() == Some(&Argument::None) {
-            self.0.pop_front();
+        if self.given.front() == Some(&Argument::None) {
+            self.given.pop_front();
             return Ok(None);
         }
         self.user().map(Some)
@@ -195,8 +218,8 @@ impl Arguments {
 
     /// The next one, any JSON, where it is given.
     pub(super) fn optional_value(&mut self) -> Result<Option<Payload>, ErrorBody> {
-        if self.0.front() == Some(&Argument::None) {
-            self.0.pop_front();
+        if self.given.front() == Some(&Argument::None) {
+            self.given.pop_front();
             return Ok(None);
         }
         self.value().map(Some)
@@ -204,8 +227,8 @@ impl Arguments {
 
     /// The next one, a number of seconds, where it is given.
     pub(super) fn optional_seconds(&mut self) -> Result<Option<u64>, ErrorBody> {
-        if self.0.front() == Some(&Argument::None) {
-            self.0.pop_front();
+        if self.given.front() == Some(&Argument::None) {
+            self.given.pop_front();
             return Ok(None);
         }
         self.seconds().map(Some)
@@ -213,8 +236,8 @@ impl Arguments {
 
     /// The next one, a whole number, where it is given.
     pub(super) fn optional_count(&mut self) -> Result<Option<u64>, ErrorBody> {
-        if self.0.front() == Some(&Argument::None) {
-            self.0.pop_front();
+        if self.given.front() == Some(&Argument::None) {
+            self.given.pop_front();
             return Ok(None);
         }
         self.count().map(Some)
@@ -222,8 +245,8 @@ impl Arguments {
 
     /// The next one, a string, where it is given.
     pub(super) fn optional_text(&mut self) -> Result<Option<String>, ErrorBody> {
-        if self.0.front() == Some(&Argument::None) {
-            self.0.pop_front();
+        if self.given.front() == Some(&Argument::None) {
+            self.given.pop_front();
             return Ok(None);
         }
         self.text().map(Some)

@@ -275,7 +275,7 @@ async fn carry_out(
     let entry = audit::Entry::of(management, &caller, peer, (service, method), &arguments);
     let since = slow::begin();
     let now = management.now();
-    let run = (method.run)(&now, arguments.of_caller(caller));
+    let run = (method.run)(&now, arguments.of_call(caller, service, method));
     let answer = match (service, method.name) {
         // Clients answer, and files and programs are read: these have deadlines of their own.
         ("user", "call") | ("config" | "node", _) => run.await,

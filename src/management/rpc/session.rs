@@ -5,12 +5,12 @@ use serde::Serialize;
 use super::method::{Answer, Arguments, Call, Kind, Method, Parameter, Type, result, wrong};
 use super::page::{LIMIT, Page};
 use super::shape::{Field, Shape};
+use super::user::call_with_reason;
 use crate::gateway::inspection::past::EndedAt;
 use crate::gateway::inspection::session::{SessionOrder, SessionSummary, parse_number};
 use crate::gateway::inspection::shown::EndedReport;
 use crate::management::Management;
 use crate::management::role::Role;
-use crate::portal::ban::REASON_BYTES_MAX;
 use turntable_core::key::SessionKey;
 use turntable_core::packet::ErrorBody;
 use turntable_core::reason::ErrorCode;
@@ -94,6 +94,12 @@ const CLOSE: Shape = Shape::Object(&[
     Field::new("code", Shape::Count),
     Field::new("reason", Shape::Text),
 ]);
+/// The call of an operator.
+const OPERATOR: Shape = Shape::Object(&[
+    Field::new("method", Shape::Text),
+    Field::new("by", Shape::Text),
+    Field::optional("reason", Shape::Text),
+]);
 const EVENT: Shape = Shape::Object(&[
     Field::new("at_ms", Shape::Count),
     Field::new("event", Shape::Text),
@@ -103,6 +109,7 @@ const EVENT: Shape = Shape::Object(&[
     Field::optional("channel", Shape::Text),
     Field::optional("close", CLOSE),
     Field::optional("cause", Shape::Text),
+    Field::optional("operator", OPERATOR),
     Field::optional("error", ERROR),
     Field::optional("repeated", Shape::Count),
 ]);
@@ -113,6 +120,7 @@ const ENDED: Shape = Shape::Object(&[
     Field::new("since_ms", Shape::Count),
     Field::new("duration_ms", Shape::Count),
     Field::new("cause", Shape::Text),
+    Field::optional("operator", OPERATOR),
     Field::optional("close", CLOSE),
     Field::new("detached", Shape::Boolean),
     Field::optional("dropped", CLOSE),
@@ -313,15 +321,8 @@ fn get(management: &Management, mut arguments: Arguments) -> Call<'_> {
 fn close(management: &Management, mut arguments: Arguments) -> Call<'_> {
     Box::pin(async move {
         let key = session(&mut arguments)?;
-        let reason = arguments.optional_text()?;
-        if reason
-            .as_ref()
-            .is_some_and(|text| text.len() > REASON_BYTES_MAX)
-        {
-            let message = format!("a reason has at most {REASON_BYTES_MAX} bytes");
-            return Err(wrong(message));
-        }
-        let closed = management.shared.close_session(key, reason.map(Into::into));
+        let call = call_with_reason(&mut arguments)?;
+        let closed = management.shared.close_session(key, call);
         match closed.await {
             (true, _) => result(true),
             (false, unanswered) => Err(not_found(&unanswered)),

@@ -14,6 +14,7 @@ use crate::gateway::question::unexpected;
 use crate::management::Management;
 use crate::management::role::Role;
 use crate::portal::ban::{Ban, REASON_BYTES_MAX};
+use crate::portal::operator_call::OperatorCall;
 use turntable_core::id::UserId;
 use turntable_core::packet::{ErrorBody, ReplyData, ServerPacket};
 use turntable_core::payload::Payload;
@@ -301,18 +302,19 @@ fn call_function(management: &Management, mut arguments: Arguments) -> Call<'_> 
 
 fn kick(management: &Management, mut arguments: Arguments) -> Call<'_> {
     Box::pin(async move {
-        let (user, reason) = (arguments.user()?, reason(&mut arguments)?);
-        result(management.shared.kick(&user, reason).await?)
+        let user = arguments.user()?;
+        let call = call_with_reason(&mut arguments)?;
+        result(management.shared.kick(&user, call).await?)
     })
 }
 
-/// A sentence for the clients.
-fn reason(arguments: &mut Arguments) -> Result<Option<Box<str>>, ErrorBody> {
+/// The call, with the next argument, a sentence for the clients.
+pub(super) fn call_with_reason(arguments: &mut Arguments) -> Result<OperatorCall, ErrorBody> {
     match arguments.optional_text()? {
         Some(text) if text.len() > REASON_BYTES_MAX => Err(wrong(format!(
             "a reason has at most {REASON_BYTES_MAX} bytes"
         ))),
-        text => Ok(text.map(Into::into)),
+        text => Ok(arguments.operator_call(text)),
     }
 }
 
@@ -320,9 +322,9 @@ fn reason(arguments: &mut Arguments) -> Result<Option<Box<str>>, ErrorBody> {
 fn ban(management: &Management, mut arguments: Arguments) -> Call<'_> {
     Box::pin(async move {
         let (user, seconds) = (arguments.user()?, arguments.seconds()?);
-        let reason = reason(&mut arguments)?;
+        let call = call_with_reason(&mut arguments)?;
         let seconds = Some(seconds).filter(|seconds| *seconds > 0);
-        result(management.shared.ban(&user, seconds, reason).await?)
+        result(management.shared.ban(&user, seconds, call).await?)
     })
 }
 
@@ -386,9 +388,10 @@ fn set_password(management: &Management, mut arguments: Arguments) -> Call<'_> {
     Box::pin(async move {
         let (user, password) = (arguments.user()?, arguments.text()?);
         let old = arguments.optional_text()?;
+        let call = arguments.operator_call(None);
         let portal = &management.shared.portal;
         portal
-            .set_password(&user, &password, old.as_deref())
+            .set_password(&user, &password, old.as_deref(), call)
             .await?;
         result(true)
     })
@@ -398,7 +401,8 @@ fn set_password(management: &Management, mut arguments: Arguments) -> Call<'_> {
 fn remove_password(management: &Management, mut arguments: Arguments) -> Call<'_> {
     Box::pin(async move {
         let user = arguments.user()?;
-        result(management.shared.remove_password(&user).await?)
+        let call = arguments.operator_call(None);
+        result(management.shared.remove_password(&user, call).await?)
     })
 }
 
@@ -406,7 +410,8 @@ fn remove_password(management: &Management, mut arguments: Arguments) -> Call<'_
 fn erase(management: &Management, mut arguments: Arguments) -> Call<'_> {
     Box::pin(async move {
         let user = arguments.user()?;
-        result(management.shared.erase(&user).await?)
+        let call = arguments.operator_call(None);
+        result(management.shared.erase(&user, call).await?)
     })
 }
 
@@ -414,7 +419,8 @@ fn erase(management: &Management, mut arguments: Arguments) -> Call<'_> {
 fn remove(management: &Management, mut arguments: Arguments) -> Call<'_> {
     Box::pin(async move {
         let user = arguments.user()?;
-        result(management.shared.remove_user(&user).await?)
+        let call = arguments.operator_call(None);
+        result(management.shared.remove_user(&user, call).await?)
     })
 }
 

@@ -16,9 +16,10 @@ use crate::portal::attempts;
 use crate::portal::auth_table::AuthTable;
 use crate::portal::checker::{Checking, CredentialChecker, Identity, Verdict};
 use crate::portal::claim::Claim;
+use crate::portal::operator_call::OperatorCall;
 use crate::portal::settings::PasswordSettings;
 use hash::{Hasher, PASSWORD_BYTES_MAX};
-use table::{NotMade, Passwords, Whose};
+use table::{NotMade, Passwords, Setter, Whose};
 use turntable_core::id::UserId;
 use turntable_core::key::SessionKey;
 use turntable_core::limit::Limit;
@@ -117,7 +118,8 @@ impl PasswordChecker {
         }
         self.accept_new(new).map_err(NotRight::Denied)?;
         let before = self.verify(user, old).await?;
-        let put = self.put(user, new, Whose::With(&before), session).await;
+        let setter = Setter::Client(session);
+        let put = self.put(user, new, Whose::With(&before), setter).await;
         put.map_err(NotRight::Denied)
     }
 
@@ -131,10 +133,12 @@ impl PasswordChecker {
         user: &UserId,
         password: &str,
         old: Option<&str>,
+        call: Arc<OperatorCall>,
     ) -> Result<(), ErrorBody> {
         self.accept_new(password)?;
+        let setter = Setter::Operator(call);
         let Some(old) = old else {
-            return self.put(user, password, Whose::Any, None).await;
+            return self.put(user, password, Whose::Any, setter).await;
         };
         let before = self.verify(user, old).await.map_err(|why| match why {
             NotRight::Unknown(_) => unavailable(),
@@ -144,7 +148,7 @@ impl PasswordChecker {
                 ErrorBody::new(ErrorCode::Unauthorized, message).because(Reason::Invalid)
             }
         })?;
-        self.put(user, password, Whose::With(&before), None).await
+        self.put(user, password, Whose::With(&before), setter).await
     }
 
     fn accept_new(&self, password: &str) -> Result<(), ErrorBody> {
@@ -159,12 +163,12 @@ impl PasswordChecker {
         user: &UserId,
         password: &str,
         whose: Whose<'_>,
-        session: Option<SessionKey>,
+        setter: Setter,
     ) -> Result<(), ErrorBody> {
         let hash = self.hasher.hash(password).await;
         let hash = hash.map_err(|_| unavailable())?;
         let (passwords, max) = (&self.users.passwords, self.settings.users_max);
-        let put = passwords.put(user, hash, whose, max, session);
+        let put = passwords.put(user, hash, whose, max, setter);
         put.await.map_err(|why| match (why, whose) {
             (NotMade::Known, Whose::New) => known(),
             (NotMade::Known | NotMade::Changing, _) => {
@@ -184,7 +188,8 @@ impl PasswordChecker {
     async fn sign_up(&self, user: &UserId, password: &str, claim: &Claim) -> Result<(), NotRight> {
         self.may_sign_up(user, password, claim.address())
             .map_err(NotRight::Denied)?;
-        let put = self.put(user, password, Whose::New, claim.session());
+        let setter = Setter::Client(claim.session());
+        let put = self.put(user, password, Whose::New, setter);
         put.await.map_err(NotRight::Denied)
     }
 

@@ -1,6 +1,9 @@
 //! What the operator does with the passwords of users.
 
+use std::sync::Arc;
+
 use crate::clock;
+use crate::portal::operator_call::OperatorCall;
 use crate::portal::{Portal, accept_realm};
 use turntable_core::id::UserId;
 use turntable_core::packet::ErrorBody;
@@ -21,6 +24,7 @@ impl Portal {
         user: &UserId,
         password: &str,
         old: Option<&str>,
+        call: OperatorCall,
     ) -> Result<(), ErrorBody> {
         let checkers = self.checkers();
         let Some(checker) = &checkers.password else {
@@ -29,12 +33,13 @@ impl Portal {
         };
         let settings = self.settings();
         accept_realm(&settings, user)?;
+        let call = Arc::new(call);
         if old.is_none() {
-            return checker.set(user, password, old).await;
+            return checker.set(user, password, old, call).await;
         }
         // A page of the operator has one address for all its users, so this counts by user.
         let guess = self.attempts.guess(user, &settings, clock::now_ms())?;
-        let set = checker.set(user, password, old).await;
+        let set = checker.set(user, password, old, call).await;
         match &set {
             Ok(()) => self.attempts.was_right(guess),
             // It counts, as one does whose caller does not wait for the answer.

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use parking_lot::{Mutex, RwLock};
 use tokio::sync::oneshot;
 
+use crate::portal::operator_call::OperatorCall;
 use crate::portal::revocation::{Revocation, Revocations};
 use crate::store::{Fact, Store, Unavailable, fact};
 use turntable_core::id::UserId;
@@ -28,6 +29,15 @@ pub(super) enum Whose<'h> {
     With(&'h str),
     /// All.
     Any,
+}
+
+/// Who gives a user a password.
+#[derive(Debug, Clone)]
+pub(super) enum Setter {
+    /// A client, in this session, which stays.
+    Client(Option<SessionKey>),
+    /// An operator.
+    Operator(Arc<OperatorCall>),
 }
 
 /// A password that is being stored, with the store's answer to it.
@@ -154,15 +164,15 @@ impl Passwords {
     }
 
     /// Gives a user a password; done when it is durable. Then sessions of the user end
-    /// that were begun without it, but for `except`: if it is the user's first, those
-    /// whose clients have shown nothing that says who they are, else all.
+    /// that were begun without it, but for that of its setter: if it is the user's first,
+    /// those whose clients have shown nothing that says who they are, else all.
     pub(super) async fn put(
         self: &Arc<Self>,
         user: &UserId,
         hash: Box<str>,
         whose: Whose<'_>,
         max: usize,
-        except: Option<SessionKey>,
+        setter: Setter,
     ) -> Result<(), NotMade> {
         let (done, made) = oneshot::channel();
         let (table, of, is_put) = (self.clone(), user.clone(), hash.clone());
@@ -175,10 +185,15 @@ impl Passwords {
             });
             let is_made = before.is_some();
             if let Some(before) = before {
+                let (except, operator) = match setter {
+                    Setter::Client(session) => (session, None),
+                    Setter::Operator(call) => (None, Some(call)),
+                };
                 table.revocations.end(Revocation {
                     user: of,
                     is_provisional: before.is_none(),
                     except,
+                    operator,
                 });
             }
             // Nobody may wait.
@@ -218,7 +233,11 @@ mod tests {
         let table = table();
         let make = |number, hash: &str, max| {
             let (table, hash) = (table.clone(), hash.into());
-            async move { table.put(&user(number), hash, Whose::New, max, None).await }
+            async move {
+                table
+                    .put(&user(number), hash, Whose::New, max, Setter::Client(None))
+                    .await
+            }
         };
         assert_eq!(make(1, "a", 1).await, Ok(()));
         assert!(table.has(&user(1)) && !table.has(&user(2)));
@@ -232,7 +251,11 @@ mod tests {
         let table = table();
         let put = |hash: &str, whose| {
             let (table, hash) = (table.clone(), hash.into());
-            async move { table.put(&user(1), hash, whose, 1, None).await }
+            async move {
+                table
+                    .put(&user(1), hash, whose, 1, Setter::Client(None))
+                    .await
+            }
         };
         assert_eq!(put("a", Whose::With("a")).await, Err(NotMade::Known));
         assert_eq!(put("a", Whose::Any).await, Ok(()));
@@ -289,16 +312,25 @@ mod tests {
         let table = Arc::new(Passwords::new(store, revocations).unwrap());
         let (user, own) = (user(1), Some(SessionKey::from_number(7)));
         for (hash, whose) in [("a", Whose::New), ("b", Whose::With("a"))] {
-            let put = table.put(&user, hash.into(), whose, 1, own);
+            let put = table.put(&user, hash.into(), whose, 1, Setter::Client(own));
             put.await.unwrap();
             let expected = Revocation {
-                user: user.clone(),
                 is_provisional: whose == Whose::New,
                 except: own,
+                ..Revocation::all(user.clone())
             };
             assert_eq!(ended.lock().pop(), Some(expected));
         }
-        let known = table.put(&user, "c".into(), Whose::New, 1, None);
+        let call = Arc::new(OperatorCall::of_program("user/setPassword", None));
+        let setter = Setter::Operator(call.clone());
+        let put = table.put(&user, "c".into(), Whose::Any, 1, setter);
+        put.await.unwrap();
+        let expected = Revocation {
+            operator: Some(call),
+            ..Revocation::all(user.clone())
+        };
+        assert_eq!(ended.lock().pop(), Some(expected));
+        let known = table.put(&user, "c".into(), Whose::New, 1, Setter::Client(None));
         assert_eq!(known.await, Err(NotMade::Known));
         assert_eq!(ended.lock().pop(), None);
     }
@@ -313,7 +345,7 @@ mod tests {
         let store = crate::store::open(&settings, 0, None, &Default::default()).unwrap();
         let table = Arc::new(Passwords::new(store.clone(), Arc::default()).unwrap());
         let user = user(1);
-        let put = table.put(&user, "a".into(), Whose::New, 1, None);
+        let put = table.put(&user, "a".into(), Whose::New, 1, Setter::Client(None));
         put.await.unwrap();
         store.stop();
         let (was_there, stored) = table.remove(&user);
