@@ -30,7 +30,7 @@ export function configuration({ api, route, refresh }) {
     { title: "Value", class: "name wide", text: ({ value }) => JSON.stringify(value) },
     { title: "From", class: "name", text: ({ layer, origin }) => (origin ? `${layer}, ${origin}` : layer) },
     { title: "Takes effect", text: ({ restart }) => (restart ? "at a restart" : "at once") },
-    { title: "", class: "number", node: ({ key }) => editButton(key) },
+    { title: "", class: "number action", node: ({ key }) => editButton(key) },
   ]), { key: ({ key }) => key, empty: "No key is like that.", label: "Configuration", testid: "config-table" });
   const history = new Table(/** @type {import("./table.js").Column<Version>[]} */ ([
     { title: "Version", class: "number", text: ({ version }) => version },
@@ -38,7 +38,7 @@ export function configuration({ api, route, refresh }) {
     { title: "Who", class: "name", text: ({ by }) => by },
     { title: "How", text: ({ source, of }) => (of === undefined ? source : `${source} to ${of}`) },
     { title: "What changed", class: "name wide", text: ({ changed }) => (changed.length === 0 ? "nothing" : changed.map(line)) },
-    { title: "", class: "number", node: ({ version }) => rollback(version) },
+    { title: "", class: "number action", node: ({ version }) => rollback(version) },
   ]), { key: ({ version }) => String(version), empty: "No version is remembered.", label: "Versions", testid: "config-history" });
 
   /** @param {string} key */

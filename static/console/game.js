@@ -26,7 +26,7 @@ export function game({ api, route, refresh }) {
     { title: "Credit", class: "number", text: ({ lag }) => (lag === undefined ? undefined : `${lag.credit_ms} ms`) },
     { title: "Last action", text: ({ last_action_ms }) => (last_action_ms === undefined ? undefined : moment(last_action_ms)) },
     { title: "Session", class: "name mono", text: ({ sessions }) => sessions[0]?.session, href: ({ sessions }) => (sessions.length > 0 ? link("sessions", sessions[0].session) : undefined) },
-    { title: "", class: "number", node: ({ user }) => kick(user) },
+    { title: "", class: "number action", node: ({ user }) => kick(user) },
   ]), { key: ({ user }) => user, empty: "Nobody is in it.", label: "Members", testid: "game-members" });
   const actions = new Table(/** @type {import("./table.js").Column<any>[]} */ ([
     { title: "Number", class: "number", text: ({ number }) => number },

@@ -215,6 +215,32 @@ scene("a key of the configuration is found, changed once its effect is shown, an
   assert.ok(wide <= 0);
 });
 
+scene("what can be done with a row is in sight on small screens", async (stage) => {
+  const { server } = stage;
+  const users = ["1:100", `1:${"a-very-long-name-of-a-user".repeat(2)}`];
+  const clients = [];
+  for (const user of users) {
+    const tt = await client(server, user);
+    await tt.join("strike/yard", { game: "strike" });
+    clients.push(tt);
+  }
+  await call(server, "config/set", { config: { "presence.watch_max": 77 } });
+  for (const [width, height] of [[740, 360], [900, 600], [360, 640]]) {
+    const page = await openConsole(stage, "games/strike%2Fyard", { viewport: { width, height }, touch: true });
+    for (const [view, testid] of [["games/strike%2Fyard", `kick-${users[1]}`], ["configuration", "rollback-1"], ["configuration", "edit-presence.watch_max"]]) {
+      await page.page.goto(`${server.management_url}/#/${view}`);
+      const button = page.see(testid);
+      await button.waitFor();
+      const { left, right } = await button.evaluate((node) => node.getBoundingClientRect().toJSON());
+      assert.ok(left >= 0 && right <= width, `${view}, ${testid} at ${width}: ${left} to ${right}`);
+    }
+    await page.page.goto(`${server.management_url}/#/games/strike%2Fyard`);
+    await page.see(`kick-${users[0]}`).waitFor();
+    await screenshot(page, `room-${width}`);
+  }
+  for (const tt of clients) tt.close();
+});
+
 const FOLDER = mkdtempSync(join(tmpdir(), "turntable-"));
 const [CERTIFICATE, KEY] = ["own.pem", "own.key"].map((name) => join(FOLDER, name));
 execFileSync("openssl", ["req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2", "-subj", "/CN=localhost", "-keyout", KEY, "-out", CERTIFICATE], { stdio: "ignore" });
