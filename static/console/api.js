@@ -34,12 +34,17 @@ export class CallError extends Error {
  * @typedef {{description: string, role: "read"|"operate"|"admin", kind: "look"|"message"|"change", params: Parameter[], result: any}} Method
  */
 
+/** Each may do what those before it may. */
+const ROLES = ["read", "operate", "admin"];
+
 export class Api {
   /** @param {() => void} need  called when a call is refused for want of a token */
   constructor(need) {
     this.need = need;
     /** @type {Record<string, Record<string, Method>>} */
     this.definitions = {};
+    /** Who calls; undefined where the server does not say. @type {{name: string, role: string}|undefined} */
+    this.caller = undefined;
   }
 
   /** The token of this tab. It is in no address, and goes with the tab. */
@@ -52,9 +57,10 @@ export class Api {
     else sessionStorage.removeItem(TOKEN);
   }
 
-  /** Loads the definitions of all methods. */
+  /** Loads the definitions of all methods, and who calls them. */
   async load() {
     this.definitions = await (await this.fetch("api")).json();
+    this.caller = this.method("audit/getCaller") ? await this.call("audit/getCaller") : undefined;
   }
 
   /** @param {string} name  SERVICE/METHOD  @returns {Method|undefined} */
@@ -62,6 +68,17 @@ export class Api {
     const [service, method] = name.split("/");
     return Object.hasOwn(this.definitions, service) && Object.hasOwn(this.definitions[service], method)
       ? this.definitions[service][method] : undefined;
+  }
+
+  /**
+   * Why the caller cannot call a method: the server has none of this name, or its role may not; undefined if it can.
+   * @param {string} name  SERVICE/METHOD
+   */
+  obstacle(name) {
+    const method = this.method(name);
+    if (!method) return `This server has no ${name}.`;
+    if (!this.caller || ROLES.indexOf(this.caller.role) >= ROLES.indexOf(method.role)) return undefined;
+    return `This needs the role ${method.role}; yours is ${this.caller.role}.`;
   }
 
   /**

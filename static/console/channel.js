@@ -21,21 +21,25 @@ export function channel({ api, route, refresh }) {
   ]), { key: ({ id, offset }) => `${offset} ${id}`, empty: "No message is retained.", label: "Retained messages", testid: "channel-history" });
   const given = { channelId: path };
   const actions = [
-    changeButton(api, "Publish", "publish", () => ({
-      method: "channel/publish", given, title: `Publish on ${path}`, submit: "Publish",
-      effect: `${count(known.users, "user")} on ${path} get this message, from the operator. Later subscribers get it too where the channel retains messages.`,
+    changeButton(api, "Publish", "publish", "channel/publish", () => ({
+      given, title: `Publish on ${path}`, submit: "Publish",
+      effect: `${count(known.users, `user on ${path} gets`, `users on ${path} get`)} this message, from the operator. Later subscribers get it too where the channel retains messages.`,
+      outcome: ({ offset }) => `published, with the offset ${offset}`,
     }), refresh),
-    changeButton(api, "Clear history", "clear-history", () => ({
-      method: "channel/clearHistory", given, title: `Clear the history of ${path}`, submit: "Clear history", dangerous: true,
-      effect: `Deletes ${count(known.messages, "retained message")} of ${path}. They cannot be restored.`,
+    changeButton(api, "Clear history", "clear-history", "channel/clearHistory", () => ({
+      given, title: `Clear the history of ${path}`, submit: "Clear history", dangerous: true,
+      effect: `Deletes ${count(known.messages, "retained message")} of ${path} for good.`,
+      outcome: () => "nothing is retained any more",
     }), refresh),
-    changeButton(api, "Subscribe a user", "subscribe", () => ({
-      method: "channel/subscribe", given, title: `Subscribe a user to ${path}`, submit: "Subscribe",
+    changeButton(api, "Subscribe a user", "subscribe", "channel/subscribe", () => ({
+      given, title: `Subscribe a user to ${path}`, submit: "Subscribe",
       effect: `All sessions of the user are subscribed to ${path}, later ones too.`,
+      outcome: (sessions) => `${count(sessions, "session")} now`,
     }), refresh),
-    changeButton(api, "Unsubscribe a user", "unsubscribe", () => ({
-      method: "channel/unsubscribe", given, title: `Unsubscribe a user from ${path}`, submit: "Unsubscribe", dangerous: true,
+    changeButton(api, "Unsubscribe a user", "unsubscribe", "channel/unsubscribe", () => ({
+      given, title: `Unsubscribe a user from ${path}`, submit: "Unsubscribe", dangerous: true,
       effect: `Ends the subscription of a user to ${path} that the operator made.`,
+      outcome: (was) => (was ? "done" : "there was no such subscription"),
     }), refresh),
   ];
   return {

@@ -1,7 +1,8 @@
 /** Changes one key of the configuration: what would change is checked while it is entered, and applied once it is confirmed. */
 
-import { element, setText } from "./dom.js";
+import { element } from "./dom.js";
 import { closesOnNavigation } from "./confirm.js";
+import { Outcome, line } from "./config-outcome.js";
 import { argument } from "./form.js";
 import { toast } from "./toast.js";
 
@@ -19,15 +20,14 @@ export function edit(api, { key, value, layer }, version) {
   const input = /** @type {HTMLTextAreaElement} */ (element("textarea", { id: "config-value", rows: "4", spellcheck: "false", "data-testid": "config-value" }));
   // A secret is not shown, and has to be entered again.
   input.value = value === HIDDEN ? "" : JSON.stringify(value, null, 2);
-  const diff = element("pre.request", { role: "status", "data-testid": "config-diff" });
-  const error = element("p.field-error.name", { role: "alert", hidden: true, "data-testid": "config-error" });
+  const outcome = new Outcome();
   const apply = /** @type {HTMLButtonElement} */ (element("button.primary", { type: "submit", disabled: true, "data-testid": "config-apply" }, "Apply"));
   const cancel = element("button", { type: "button" }, "Cancel");
   const reset = element("button", { type: "button", hidden: layer !== "api" }, "Remove what was set here");
   const form = element("form.stack", { novalidate: true },
     element("h2.name", { id: "edit-title" }, `Change ${key}`),
     element("div.field", {}, element("label", { for: "config-value" }, "Value (JSON; what is no JSON is a text)"), input),
-    element("p.small.muted", {}, "What changes:"), diff, error,
+    outcome.node,
     element("div.row.end", {}, reset, cancel, apply));
   const dialog = /** @type {HTMLDialogElement} */ (element("dialog.confirm", { "aria-labelledby": "edit-title", "data-testid": "config-dialog" }, form));
   document.body.append(dialog);
@@ -37,8 +37,7 @@ export function edit(api, { key, value, layer }, version) {
   /** @type {number|undefined} */
   let timer;
   const fail = (/** @type {any} */ failure) => {
-    error.hidden = false;
-    setText(error, failure.message);
+    outcome.tell(failure.message);
     apply.disabled = true;
   };
   const check = async () => {
@@ -47,16 +46,13 @@ export function edit(api, { key, value, layer }, version) {
     try {
       const text = await api.send("config/check", `{"config": ${body()}}`);
       if (own !== checks) return;
-      /** @type {{changed: import("./configuration.js").Changed[], warnings: string[]}} */
-      const { changed, warnings } = JSON.parse(text);
-      const lines = [...changed.map(line), ...warnings];
-      setText(diff, lines.length === 0 ? "nothing" : lines);
-      error.hidden = true;
-      apply.disabled = changed.length === 0;
-    } catch (failure) {
+      const preview = JSON.parse(text);
+      outcome.show(preview);
+      apply.disabled = preview.changed.length === 0;
+    } catch (/** @type {any} */ failure) {
       if (own !== checks) return;
-      diff.textContent = "nothing: it would be refused";
-      fail(failure);
+      outcome.refuse(failure);
+      apply.disabled = true;
     }
   };
   input.addEventListener("input", () => {
@@ -85,8 +81,7 @@ export function edit(api, { key, value, layer }, version) {
   const renew = async (/** @type {any} */ failure) => {
     version = (await api.call("config/getStatus")).version;
     await check();
-    error.hidden = false;
-    setText(error, `${failure.message}: what changes is shown for version ${version} now`);
+    outcome.tell(`${failure.message}: what changes is shown for version ${version} now`);
   };
   const closing = closesOnNavigation(dialog);
   cancel.addEventListener("click", () => dialog.close());
@@ -101,10 +96,4 @@ export function edit(api, { key, value, layer }, version) {
       resolve(done);
     });
   });
-}
-
-/** A change of a key in a line. @param {import("./configuration.js").Changed} changed */
-export function line({ key, from, to, layer, restart }) {
-  const value = (/** @type {unknown} */ of) => (of === null ? "not set" : JSON.stringify(of));
-  return `${key}: ${value(from)} → ${value(to)} (${layer}${restart ? ", at a restart" : ""})`;
 }

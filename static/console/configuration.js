@@ -1,11 +1,13 @@
 /** The configuration in force: each key with its value and where that comes from; the versions, and who made them. */
 
 import { element } from "./dom.js";
-import { changeButton } from "./confirm.js";
-import { edit, line } from "./config-edit.js";
+import { changeButton, permitted } from "./confirm.js";
+import { checkFile } from "./config-check.js";
+import { edit } from "./config-edit.js";
+import { line } from "./config-outcome.js";
 import { count, moment } from "./format.js";
 import { heading } from "./page.js";
-import { change, link } from "./route.js";
+import { change } from "./route.js";
 import { Facts, Table } from "./table.js";
 
 /**
@@ -38,12 +40,12 @@ export function configuration({ api, route, refresh }) {
     { title: "Who", class: "name", text: ({ by }) => by },
     { title: "How", text: ({ source, of }) => (of === undefined ? source : `${source} to ${of}`) },
     { title: "What changed", class: "name wide", text: ({ changed }) => (changed.length === 0 ? "nothing" : changed.map(line)) },
-    { title: "", class: "number action", node: ({ version }) => rollback(version) },
-  ]), { key: ({ version }) => String(version), empty: "No version is remembered.", label: "Versions", testid: "config-history" });
+    { title: "", class: "number action", node: ({ version }) => (version === known.version ? element("span.muted", {}, "in force") : rollback(version)) },
+  ]), { key: ({ version }) => (version === known.version ? `${version} in force` : String(version)), empty: "No version is remembered.", label: "Versions", testid: "config-history" });
 
   /** @param {string} key */
   function editButton(key) {
-    const button = element("button.compact.quiet", { type: "button", "aria-label": `Change ${key}`, "data-testid": `edit-${key}`, disabled: api.method("config/set") === undefined }, "Change");
+    const button = element("button.compact.quiet", { type: "button", "aria-label": `Change ${key}`, "data-testid": `edit-${key}`, ...permitted(api, "config/set") }, "Change");
     button.addEventListener("click", async () => {
       const setting = known.settings.find((setting) => setting.key === key);
       if (setting && await edit(api, setting, known.version)) await refresh();
@@ -55,16 +57,15 @@ export function configuration({ api, route, refresh }) {
   function rollback(version) {
     const again = async () => {
       const [{ version: expected }, { changed, warnings }] = await Promise.all([api.call("config/getStatus"), api.call("config/checkRollback", { version })]);
-      const lines = [...changed.map(line), ...warnings.map((/** @type {string} */ text) => `Warning: ${text}`)];
       return {
-        given: { version, expected },
+        given: { version, expected }, warnings,
         effect: changed.length === 0
           ? [`Version ${version} has the values that are in force: nothing changes.`]
-          : [`Puts version ${version} in force again, as a new version, and changes ${count(changed.length, "key")}:`, ...lines],
+          : [`Puts version ${version} in force again, as a new version, and changes ${count(changed.length, "key")}:`, ...changed.map(line)],
       };
     };
-    return changeButton(api, "Roll back", `rollback-${version}`, async () => ({
-      method: "config/rollback", title: `Roll back to version ${version}`, submit: "Roll back", dangerous: true, again, ...await again(),
+    return changeButton(api, "Roll back", `rollback-${version}`, "config/rollback", async () => ({
+      title: `Roll back to version ${version}`, submit: "Roll back", dangerous: true, again, outcome: applied, ...await again(),
     }), refresh);
   }
 
@@ -79,15 +80,19 @@ export function configuration({ api, route, refresh }) {
       show();
     });
   }
-  const reload = changeButton(api, "Reload the file", "config-reload", () => ({
-    method: "config/reload", title: "Reload the file", submit: "Reload",
+  const reload = changeButton(api, "Reload the file", "config-reload", "config/reload", () => ({
+    title: "Reload the file", submit: "Reload",
     effect: "Reads the configuration file again, and files with keys and schemas, and puts them in force. A file with an error changes nothing.",
+    outcome: applied,
   }), refresh);
+
+  const check = element("button.compact", { type: "button", "data-testid": "config-check", ...permitted(api, "config/check") }, "Check a file");
+  check.addEventListener("click", () => checkFile(api));
 
   return {
     title: "Configuration",
     node: element("div.stack.wide", {},
-      heading("Configuration", element("a", { href: link("methods", "config", "check") }, "Check a file"), reload),
+      heading("Configuration", check, reload),
       element("section.card.stack", {}, facts.node, warnings),
       element("section.card.stack", {}, element("h2", {}, "What was changed, by whom"), history.node),
       element("section.card.stack", {}, element("h2", {}, "In force"),
@@ -111,4 +116,9 @@ export function configuration({ api, route, refresh }) {
       show();
     },
   };
+}
+
+/** What was put in force. @param {{version: number, changed: Changed[]}} result */
+function applied({ version, changed }) {
+  return changed.length === 0 ? "nothing changed" : `version ${version} is in force, with ${count(changed.length, "other value")}`;
 }

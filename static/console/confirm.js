@@ -13,6 +13,9 @@ import { toast } from "./toast.js";
  * @property {Record<string, unknown>} [given]  parameters that are known; the others are fields
  * @property {string} title  what is done: "Kick 1:mel"
  * @property {string|string[]} effect  what that does, in a sentence or two; of a list the first entry is one, and each other a line below it
+ * @property {string[]} [warnings]  of the configuration that is in force then
+ * @property {Record<string, string>} [texts]  what fields begin with
+ * @property {(result: any, params: any) => string|undefined} [outcome]  what the result says, in words: "1 session ended"
  * @property {string} [submit]  the name of the button
  * @property {boolean} [dangerous]  whether it ends or deletes something
  * @property {string} [body]  the whole request, where a form has it already
@@ -26,22 +29,23 @@ import { toast } from "./toast.js";
  * @param {Change} change
  * @returns {Promise<string|undefined>}  the result as JSON; undefined if it was cancelled
  */
-export function confirm(api, { method, given = {}, title, effect, submit = title, dangerous = false, body, shown, again }) {
+export function confirm(api, { method, given = {}, title, effect, submit = title, dangerous = false, warnings = [], texts = {}, outcome, body, shown, again }) {
   const params = body === undefined ? (api.method(method)?.params ?? []).filter((param) => !Object.hasOwn(given, param.name)) : [];
   const fields = new Fields(params);
+  for (const [name, text] of Object.entries(texts)) fields.set(name, text);
   const request = element("pre.request", { "data-testid": "confirm-request" });
   const preview = () => {
     setText(request, [`POST /rpc/${method}`, ...(shown ?? fields.json(given, { masked: true })).split("\n")]);
   };
   const error = element("p.field-error", { role: "alert", hidden: true });
   const does = element("div.effect", { "data-testid": "confirm-effect" });
-  /** @param {string|string[]} effect */
-  const tell = (effect) => {
+  /** @param {string|string[]} effect  @param {string[]} warnings */
+  const tell = (effect, warnings) => {
     const [first, ...rest] = [effect].flat();
     const list = rest.map((text) => element("li.name", {}, text));
-    does.replaceChildren(element("p.name", {}, first), ...(list.length > 0 ? [element("ul", {}, ...list)] : []));
+    does.replaceChildren(element("p.name", {}, first), ...(list.length > 0 ? [element("ul", {}, ...list)] : []), ...warningPart(warnings));
   };
-  tell(effect);
+  tell(effect, warnings);
   const yes = /** @type {HTMLButtonElement} */ (element("button.primary", { type: "submit", "data-testid": "confirm", class: dangerous ? "primary danger" : undefined }, submit));
   const no = element("button", { type: "button", "data-testid": "cancel" }, "Cancel");
   const form = element("form.stack", { novalidate: true },
@@ -65,9 +69,10 @@ export function confirm(api, { method, given = {}, title, effect, submit = title
     if (missing !== undefined) return fields.focus();
     yes.disabled = true;
     try {
-      result = await api.send(method, body ?? fields.json(given));
+      const sent = body ?? fields.json(given);
+      result = await api.send(method, sent);
       dialog.close();
-      toast(`${title}: done, the server answered ${result.length > 200 ? "at length" : result}`);
+      toast(`${title}: ${outcome?.(JSON.parse(result), JSON.parse(sent)) ?? "done"}`);
     } catch (/** @type {any} */ failure) {
       error.hidden = false;
       setText(error, failure.message);
@@ -78,7 +83,7 @@ export function confirm(api, { method, given = {}, title, effect, submit = title
   const renew = async (/** @type {string} */ message) => {
     const now = await again?.();
     Object.assign(given, now?.given);
-    if (now?.effect !== undefined) tell(now.effect);
+    if (now?.effect !== undefined) tell(now.effect, now.warnings ?? []);
     preview();
     setText(error, `${message}: what is shown is new, and ${submit} carries it out`);
   };
@@ -100,6 +105,16 @@ export function confirm(api, { method, given = {}, title, effect, submit = title
 }
 
 /**
+ * The attributes of a button that leads to a call: where the caller cannot call the method, it is disabled and says why.
+ * @param {import("./api.js").Api} api
+ * @param {string} method  SERVICE/METHOD
+ */
+export function permitted(api, method) {
+  const obstacle = api.obstacle(method);
+  return { disabled: obstacle !== undefined, title: obstacle };
+}
+
+/**
  * Another view takes the place of the one that a dialog belongs to: the dialog closes. Returns what ends that.
  * @param {HTMLDialogElement} dialog
  */
@@ -109,21 +124,28 @@ export function closesOnNavigation(dialog) {
   return () => removeEventListener("hashchange", close);
 }
 
+/** The warnings of a configuration below a heading of their own. @param {string[]} warnings */
+export function warningPart(warnings) {
+  if (warnings.length === 0) return [];
+  return [element("h3", {}, "Warnings"), element("ul.warnings", { "data-testid": "warnings" }, ...warnings.map((text) => element("li.name", {}, text)))];
+}
+
 /**
- * A button that opens a confirmation. It is disabled where the server has no such method.
+ * A button that opens a confirmation. It is disabled where the caller cannot call the method.
  * @param {import("./api.js").Api} api
  * @param {string} text
  * @param {string} testid
- * @param {() => Change|Promise<Change>} change
+ * @param {string} method  SERVICE/METHOD
+ * @param {() => Omit<Change, "method">|Promise<Omit<Change, "method">>} change
  * @param {() => unknown} [done]  called after the change
  */
-export function changeButton(api, text, testid, change, done) {
-  const button = element("button.compact", { type: "button", "data-testid": testid }, text);
+export function changeButton(api, text, testid, method, change, done) {
+  const button = element("button.compact", { type: "button", "data-testid": testid, ...permitted(api, method) }, text);
   button.addEventListener("click", async () => {
     const at = location.hash;
-    const made = await Promise.resolve(change()).catch((/** @type {any} */ failure) => void toast(failure.message));
+    const made = await Promise.resolve(change()).catch((/** @type {any} */ failure) => void toast(failure.message, "bad"));
     if (!made || location.hash !== at) return;
-    const result = await confirm(api, made);
+    const result = await confirm(api, { ...made, method });
     if (result !== undefined) await done?.();
   });
   return button;

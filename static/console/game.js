@@ -37,13 +37,13 @@ export function game({ api, route, refresh }) {
 
   /** @param {string} userId */
   function kick(userId) {
-    return changeButton(api, "Kick", `kick-${userId}`, () => ({
-      method: "game/kick", given: { channelId, userId }, title: `Kick ${userId} from ${channelId}`, submit: "Kick", dangerous: true,
+    return changeButton(api, "Kick", `kick-${userId}`, "game/kick", () => ({
+      given: { channelId, userId }, title: `Kick ${userId} from ${channelId}`, submit: "Kick", dangerous: true,
       effect: `${userId} leaves the room, and the other members see it. Its sessions stay, and it may join again.`,
     }), refresh);
   }
-  const end = changeButton(api, "End", "end-game", () => ({
-    method: "game/end", given: { channelId }, title: `End ${channelId}`, submit: "End", dangerous: true,
+  const end = changeButton(api, "End", "end-game", "game/end", () => ({
+    given: { channelId }, title: `End ${channelId}`, submit: "End", dangerous: true,
     effect: `The room ends for its ${count(known.members, "member")}, and its state is deleted. The reason is for the log. The next user that joins begins another room.`,
   }), refresh);
   const part = (/** @type {string} */ title, /** @type {...Node} */ ...nodes) => element("section.card.stack.full", {}, element("h2", {}, title), ...nodes);
@@ -75,7 +75,7 @@ export function game({ api, route, refresh }) {
       members.show(report.members);
       const recent = await api.call("game/getActions", known.seen > 0 ? { channelId, since: known.seen } : { channelId });
       known.gap ||= !recent.complete;
-      if (known.gap) setText(gaps, `Of ${number(recent.total)} actions the room retains the last ones alone.`);
+      if (known.gap) setText(gaps, `Of ${count(recent.total, "action")} the room retains the last ones alone.`);
       known.seen = recent.total;
       known.actions = [...known.actions, ...recent.actions].slice(-ACTIONS_MAX);
       actions.show([...known.actions].reverse());

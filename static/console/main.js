@@ -17,7 +17,7 @@ import { games } from "./games.js";
 import { methods } from "./methods.js";
 import { metricList } from "./metric-list.js";
 import { overview } from "./overview.js";
-import { absent } from "./page.js";
+import { absent, denied, wrong } from "./page.js";
 import { parse } from "./route.js";
 import { Samples } from "./samples.js";
 import { Search } from "./search.js";
@@ -56,6 +56,8 @@ const samples = new Samples();
 const api = new Api(needToken);
 /** @type {import("./page.js").View|undefined} */
 let shown;
+/** Whether the view is that of an id in the address. */
+let named = false;
 /** Counts the views, so that what a view of before answers late is not shown. */
 let generation = 0;
 /** The look that is under way. @type {Promise<void>|undefined} */
@@ -72,9 +74,13 @@ function show() {
   const view = Object.hasOwn(VIEWS, name) ? VIEWS[name] : undefined;
   shown?.close?.();
   const missing = view?.needs.filter((method) => !api.method(method)) ?? [];
+  const obstacle = view?.needs.map((method) => api.obstacle(method)).find((text) => text !== undefined);
+  const isOne = view?.one !== undefined && route.path.length > 1;
   if (!view) shown = absent(name, [`view ${name}`]);
   else if (missing.length > 0) shown = absent(view.title, missing);
-  else shown = (view.one && route.path.length > 1 ? view.one : view.list)({ api, samples, route, refresh });
+  else if (obstacle !== undefined) shown = denied(view.title, obstacle);
+  else shown = (view.one && isOne ? view.one : view.list)({ api, samples, route, refresh });
+  named = isOne;
   byId("view").replaceChildren(shown.node);
   document.title = `${visible(shown.title)} · turntable console`;
   for (const link of document.querySelectorAll("#nav a")) {
@@ -100,8 +106,17 @@ async function refresh() {
     await looking;
     if (own === generation) problem("");
   } catch (/** @type {any} */ error) {
-    if (own === generation) report(error);
+    if (own !== generation) return;
+    if (named && error.status === 400) refuse(error.message);
+    else report(error);
   }
+}
+
+/** The address has an id that none can have: that is shown in place of the view, and nothing asks for it again. @param {string} message */
+function refuse(message) {
+  shown?.close?.();
+  shown = wrong(shown?.title ?? "", message);
+  byId("view").replaceChildren(shown.node);
 }
 
 /** @param {any} error */
@@ -147,9 +162,9 @@ function healthy(text, state) {
 async function load() {
   await api.load();
   const caller = byId("caller");
-  caller.hidden = api.method("audit/getCaller") === undefined;
-  if (caller.hidden) return;
-  const { name, role } = await api.call("audit/getCaller");
+  caller.hidden = api.caller === undefined;
+  if (!api.caller) return;
+  const { name, role } = api.caller;
   setText(caller, role);
   caller.title = `You act as ${visible(name)}, with the role ${role}. Replace or forget the token.`;
 }

@@ -1,7 +1,7 @@
 /** Every method of the server as a form, made from its definition (`GET /api`). */
 
 import { element, setText } from "./dom.js";
-import { confirm } from "./confirm.js";
+import { confirm, permitted } from "./confirm.js";
 import { Fields } from "./form.js";
 import { pretty } from "./format.js";
 import { heading } from "./page.js";
@@ -36,16 +36,17 @@ const KINDS = { look: "it changes nothing", message: "it sends something, and as
  */
 function form(api, name, method, texts) {
   const looks = method.kind === "look";
+  const obstacle = api.obstacle(name) === undefined ? "" : ` Yours is ${api.caller?.role}.`;
   const fields = new Fields(method.params);
   for (const [field, text] of Object.entries(texts)) fields.set(field, text);
   const status = element("p.small.muted", { role: "status", "data-testid": "call-status" });
   const result = element("pre.result", { tabindex: "0", "data-testid": "result", "aria-label": "Result" });
   const request = element("pre.request", { "data-testid": "request", "aria-label": "Request" });
   const error = element("p.field-error.name", { role: "alert", hidden: true, "data-testid": "call-error" });
-  const submit = element("button.primary", { type: "submit", "data-testid": "call" }, looks ? name : `${name} …`);
+  const submit = element("button.primary", { type: "submit", "data-testid": "call", ...permitted(api, name) }, looks ? name : `${name} …`);
   const node = element("form.card.stack", { novalidate: true, "data-testid": "method-form" },
     element("p", {}, method.description),
-    element("p.small.muted", {}, `Needs the role ${method.role}: ${KINDS[method.kind]}.`),
+    element("p.small.muted", {}, `Needs the role ${method.role}: ${KINDS[method.kind]}.${obstacle}`),
     fields.node, element("div.row", {}, submit), error, status, result,
     element("details", {}, element("summary", {}, "The same call by a program"), request));
   const preview = () => {

@@ -64,8 +64,8 @@ export function overview({ samples, api }) {
     if (!last) return;
     const detached = last.sum("turntable_sessions_detached");
     gauge("connections", `${count(last.sum("turntable_sessions"), "session")}, ${number(detached)} without a connection`, (m) => m.sum("turntable_connections"));
-    gauge("users", `${number(last.sum("turntable_absent_watched"))} absent ones watched`, (m) => m.sum("turntable_actors", { name: "avatar" }));
-    gauge("rooms", `${number(last.sum("turntable_invites"))} open invites`, (m) => m.sum("turntable_actors", { name: "room" }));
+    gauge("users", `${count(last.sum("turntable_absent_watched"), "absent one")} watched`, (m) => m.sum("turntable_actors", { name: "avatar" }));
+    gauge("rooms", count(last.sum("turntable_invites"), "open invite"), (m) => m.sum("turntable_actors", { name: "room" }));
     gauge("channels", `${bytes(last.sum("turntable_history_bytes"))} retained`, (m) => m.sum("turntable_actors", { name: "channel" }));
     rate("messages", `${bytes(samples.rate((m) => m.sum("turntable_sent_bytes_total")))}/s sent`, (m) => m.sum(DELIVERIES));
     rate("commands", `${bytes(samples.rate((m) => m.sum("turntable_received_bytes_total")))}/s received`, (m) => m.sum("turntable_commands_total"));

@@ -35,6 +35,26 @@ export function absent(title, methods) {
   return { title, node };
 }
 
+/**
+ * A view that the caller may not have.
+ * @param {string} title
+ * @param {string} obstacle
+ * @returns {View}
+ */
+export function denied(title, obstacle) {
+  return { title, node: element("section.card.stack", {}, element("h1", { "data-testid": "title" }, title), element("p.empty", { "data-testid": "denied" }, obstacle)) };
+}
+
+/**
+ * The view of an id that there cannot be.
+ * @param {string} title
+ * @param {string} message
+ * @returns {View}
+ */
+export function wrong(title, message) {
+  return { title, node: element("div.stack.wide", {}, heading(title), element("p.field-error.name", { role: "alert", "data-testid": "wrong" }, message)) };
+}
+
 /** A part of a view with a heading. @param {string} title  @param {...(Node|string)} content */
 export function card(title, ...content) {
   return element("section.card.stack", {}, element("h2", {}, title), ...content);

@@ -49,19 +49,20 @@ export function service({ api, samples, route, refresh }) {
     { title: "Code", class: "name", text: ([code]) => code },
     { title: "Since start", class: "number", text: ([, total]) => number(total) },
   ]), { key: ([code]) => code, empty: "No call was answered with an error.", label: "Errors", testid: "service-errors" });
-  const actions = [
-    changeButton(api, "Disable", "disable", () => ({
-      method: "service/disable", given: { name }, title: `Disable ${name}`, submit: "Disable", dangerous: true,
-      effect: `Calls of ${name} are refused with service_down, for all users or for the one that is entered; its ${count(known.instances, "instance")} get none, and ${count(known.open, "call")} wait now.`,
-    }), refresh),
-    changeButton(api, "Enable", "enable", () => ({
-      method: "service/enable", given: { name }, title: `Enable ${name}`, submit: "Enable",
-      effect: `Calls of ${name} reach its ${count(known.instances, "instance")} again, for all users or for the one that is entered.`,
-    }), refresh),
-  ];
+  const disable = changeButton(api, "Disable", "disable", "service/disable", () => ({
+    given: { name }, title: `Disable ${name}`, submit: "Disable", dangerous: true,
+    effect: `Calls of ${name} are refused with service_down, for all users or for the one that is entered; its ${count(known.instances, "instance gets", "instances get")} none, and ${count(known.open, "call waits", "calls wait")} now.`,
+    outcome: switched,
+  }), refresh);
+  const enable = changeButton(api, "Enable", "enable", "service/enable", () => ({
+    given: { name }, title: `Enable ${name}`, submit: "Enable",
+    effect: `Calls of ${name} reach its ${count(known.instances, "instance")} again, for all users or for the one that is entered.`,
+    outcome: switched,
+  }), refresh);
+  [disable.hidden, enable.hidden] = [true, true];
   return {
     title: name,
-    node: element("div.stack.wide", {}, heading(name, ...actions),
+    node: element("div.stack.wide", {}, heading(name, disable, enable),
       element("div.cards", {},
         element("section.card.stack", {}, element("h2", {}, "Service"), facts.node),
         element("section.card.stack", {}, element("h2", {}, "Errors by code"), errors.node),
@@ -71,6 +72,8 @@ export function service({ api, samples, route, refresh }) {
       if (!Object.hasOwn(list, name)) throw new Error(`the configuration has no service ${name}`);
       const [row] = rowsOf({ [name]: list[name] }, samples);
       [known.instances, known.open] = [row.instances, row.open];
+      disable.hidden = row.state === "disabled";
+      enable.hidden = row.state !== "disabled" && row.disabled_users === 0;
       facts.show([
         ["State", row.state], ["Instances", number(row.instances)], ["Waiting calls", number(row.open)],
         ["Calls", `${number(row.calls)}, ${number(row.calls_second)}/s`], ["Median", within(row.latency_ms)], ["95th percentile", within(row.slow_ms)], ["Errors", `${number(row.errors)}, ${number(row.recent_errors)} in the last minute`],
@@ -81,6 +84,11 @@ export function service({ api, samples, route, refresh }) {
       functions.show(row.functions.map((text) => ({ text })));
     },
   };
+}
+
+/** What a switch has led to, for all or for one user. @param {{state: string}} service  @param {{userId?: string}} params */
+function switched({ state }, { userId }) {
+  return userId === undefined ? state : `${state} for ${userId}`;
 }
 
 /**

@@ -2,7 +2,7 @@
 
 import { element } from "./dom.js";
 import { changeButton } from "./confirm.js";
-import { bytes, duration, milliseconds, moment, number } from "./format.js";
+import { bytes, count, duration, milliseconds, moment, number } from "./format.js";
 import { heading } from "./page.js";
 import { link } from "./route.js";
 import { endedTable, errorText, keyed, pastPart, timeline } from "./past.js";
@@ -18,7 +18,7 @@ export function session({ api, route, refresh }) {
   const known = { user: "its user", isOver: false };
   const events = timeline("session-events");
   const ended = endedTable("session-ended");
-  const trace = api.method("session/getTrace") ? new Trace(api, id, { traced: route.query.trace === "1", refresh }) : undefined;
+  const trace = api.method("session/getTrace") ? new Trace(api, id, { traced: route.query.trace === "1" && api.obstacle("session/getTrace") === undefined, refresh }) : undefined;
   const state = element("span.pill", { "data-testid": "session-state" }, "…");
   const about = new Facts("session-facts");
   const path = new Facts("session-path");
@@ -27,8 +27,8 @@ export function session({ api, route, refresh }) {
   const channels = new Links("In no channel.", "session-channels");
   const provides = new Links("Provides no service.", "session-provides");
   const commands = new Links("No command.", "session-commands");
-  const close = changeButton(api, "Close", "close-session", () => ({
-    method: "session/close", given: { session: id }, title: `Close session ${id}`, submit: "Close", dangerous: true,
+  const close = changeButton(api, "Close", "close-session", "session/close", () => ({
+    given: { session: id }, title: `Close session ${id}`, submit: "Close", dangerous: true,
     effect: `Ends this session of ${known.user}. Its client gets the reason, and does not come back by itself; other sessions of the user stay.`,
   }), refresh);
   const part = (/** @type {string} */ title, /** @type {Node} */ node) => element("section.card.stack", {}, element("h2", {}, title), node);
@@ -65,20 +65,20 @@ export function session({ api, route, refresh }) {
       ["Last command", moment(report.active_ms)],
       ["Credentials", report.expires_in === undefined ? "do not expire" : `expire in ${duration(report.expires_in)}`],
       ["Errors", report.last_error ? `${number(report.errors)}, the last ${errorText(report.last_error)}` : number(report.errors ?? 0)],
-      ["Watches", `${number(report.watching)} users`],
+      ["Watches", count(report.watching, "user")],
     ]);
     path.show([
       ["Transport", report.transport ?? (report.detached_ms === undefined ? "none" : `no connection since ${moment(report.detached_ms)}`)],
       ["Address", report.address ?? "–"],
       ["Worker", report.worker],
       ["Round trip", `ping ${milliseconds(trip.ping_ms)}, kernel ${milliseconds(trip.kernel_ms)}`],
-      ["Received", `${number(report.received)} messages, ${bytes(report.received_bytes)}`],
-      ["Sent", `${number(report.sent)} messages`],
+      ["Received", `${count(report.received, "message")}, ${bytes(report.received_bytes)}`],
+      ["Sent", count(report.sent, "message")],
     ]);
     queue.show([
-      ["Waiting", `${number(waits.messages)} messages, ${bytes(waits.bytes)} of ${bytes(waits.bytes_max)}`],
+      ["Waiting", `${count(waits.messages, "message")}, ${bytes(waits.bytes)} of ${bytes(waits.bytes_max)}`],
       ["Socket", waits.blocked ? "takes nothing now: a slow reader" : "takes what is written"],
-      ["Retained for a resume", `${number(waits.retained)} messages, ${bytes(waits.retained_bytes)}`],
+      ["Retained for a resume", `${count(waits.retained, "message")}, ${bytes(waits.retained_bytes)}`],
       ["Changes", number(waits.changes)],
     ]);
     rooms.show(report.rooms.map((/** @type {string} */ text) => ({ text, href: link("games", text) })));

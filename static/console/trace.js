@@ -10,6 +10,8 @@ import { change } from "./route.js";
 /** Frames that are shown; the oldest are removed. */
 const FRAMES_MAX = 500;
 const PREVIEW_MAX = 300;
+/** How long a trace is, unless another time is entered. */
+const TRACE_SECONDS = "60";
 
 export class Trace {
   /**
@@ -36,9 +38,11 @@ export class Trace {
       change({ trace: "1" });
       await refresh();
     };
-    this.begin = changeButton(api, "Trace", "begin-trace", () => ({
-      method: "session/trace", given: { session }, title: `Trace session ${session}`, submit: "Trace",
+    this.begin = changeButton(api, "Trace", "begin-trace", "session/trace", () => ({
+      given: { session }, title: `Trace session ${session}`, submit: "Trace",
       effect: "Shows each message between this session and its client here, for so many seconds; 0 ends that. Messages are private: the log has who traced which session.",
+      texts: { seconds: TRACE_SECONDS },
+      outcome: ({ until_ms }) => (until_ms > Date.now() ? `until ${moment(until_ms)}` : "ended"),
     }), begun);
     this.node = element("section.card.stack.full", {},
       element("div.row.spread", {}, element("h2", {}, "Live trace"), this.begin), this.state, filter, this.list);

@@ -32,35 +32,43 @@ export function user({ api, route, refresh }) {
   ]), { key: ([name]) => name, empty: "No attribute.", label: "Attributes", testid: "user-attributes" });
   const rooms = new Links(api.method("session/get") ? "In no room." : "This server has no session/get.", "user-rooms");
   const channels = new Links("In no channel.", "user-channels");
-  const ended = endedTable("user-ended", { user: false });
+  const past = endedTable("user-ended", { user: false });
   const blocked = new Links("Blocks nobody.", "user-blocked");
   const disabled = new Links("No service is disabled for this user alone.", "user-disabled");
 
   const sessionsOf = () => count(known.sessions, "session");
+  const ended = (/** @type {number} */ sessions) => `${count(sessions, "session")} ended`;
+  const unban = changeButton(api, "Unban", "unban", "user/unban", () => ({
+    given: { userId: id }, title: `Unban ${id}`, submit: "Unban",
+    effect: `${id} may connect again.`,
+    outcome: (was) => (was ? "the ban is over" : "there was no ban"),
+  }), refresh);
+  unban.hidden = true;
   const actions = [
-    changeButton(api, "Publish", "publish", () => ({
-      method: "user/publish", given: { userId: id }, title: `Publish to ${id}`, submit: "Publish",
+    changeButton(api, "Publish", "publish", "user/publish", () => ({
+      given: { userId: id }, title: `Publish to ${id}`, submit: "Publish",
       effect: `The clients of ${sessionsOf()} of ${id} get this message, as a call of user:message.`,
+      outcome: (sessions) => `sent to ${count(sessions, "session")}`,
     }), refresh),
-    changeButton(api, "Kick", "kick", () => ({
-      method: "user/kick", given: { userId: id }, title: `Kick ${id}`, submit: "Kick", dangerous: true,
+    changeButton(api, "Kick", "kick", "user/kick", () => ({
+      given: { userId: id }, title: `Kick ${id}`, submit: "Kick", dangerous: true,
       effect: `Ends ${sessionsOf()} of ${id}. Its clients get the reason, and do not come back by themselves; the user may connect again.`,
+      outcome: ended,
     }), refresh),
-    changeButton(api, "Ban", "ban", () => ({
-      method: "user/ban", given: { userId: id }, title: `Ban ${id}`, submit: "Ban", dangerous: true,
+    changeButton(api, "Ban", "ban", "user/ban", () => ({
+      given: { userId: id }, title: `Ban ${id}`, submit: "Ban", dangerous: true,
       effect: `Ends ${sessionsOf()} of ${id}, and refuses the user for so many seconds; 0: until unban. Its clients get the reason.`,
+      outcome: ended,
     }), refresh),
-    changeButton(api, "Unban", "unban", () => ({
-      method: "user/unban", given: { userId: id }, title: `Unban ${id}`, submit: "Unban",
-      effect: `${id} may connect again.`,
-    }), refresh),
-    changeButton(api, "End sessions", "remove", () => ({
-      method: "user/remove", given: { userId: id }, title: `End the sessions of ${id}`, submit: "End sessions", dangerous: true,
+    unban,
+    changeButton(api, "End sessions", "remove", "user/remove", () => ({
+      given: { userId: id }, title: `End the sessions of ${id}`, submit: "End sessions", dangerous: true,
       effect: `Ends ${sessionsOf()} of ${id}. Its clients may identify again at once.`,
+      outcome: ended,
     }), refresh),
   ];
-  const set = changeButton(api, "Set", "set-attributes", () => ({
-    method: "user/setAttributes", given: { userId: id }, title: `Set attributes of ${id}`, submit: "Set",
+  const set = changeButton(api, "Set", "set-attributes", "user/setAttributes", () => ({
+    given: { userId: id }, title: `Set attributes of ${id}`, submit: "Set",
     effect: `Sets these attributes of ${id}; null removes one. Its sessions get what changed, and so do its watchers where an attribute is public.`,
   }), refresh);
 
@@ -71,7 +79,7 @@ export function user({ api, route, refresh }) {
       card("Rooms", rooms.node),
       card("Channels", channels.node),
       element("section.card.stack.full", {}, element("h2", {}, "Sessions"), sessions.node),
-      pastPart(api, "session/getEnded", "Why sessions ended, the last one first", ended),
+      pastPart(api, "session/getEnded", "Why sessions ended, the last one first", past),
       element("section.card.stack.full", {}, element("div.row.spread", {}, element("h2", {}, "Attributes"), set), attributes.node),
       card("Block list", blocked.node),
       card("Disabled services", disabled.node),
@@ -98,7 +106,7 @@ export function user({ api, route, refresh }) {
       const [[full, presence] = [id, {}]] = Object.entries(await api.call("user/getPresence", { userIds: [id] }));
       // The server adds the default realm to an id without one.
       if (full !== id) return location.replace(link("users", full));
-      if (api.method("session/getEnded")) ended.show((await api.call("session/getEnded", { ...byUser, limit: ENDED_MAX })).sessions);
+      if (api.method("session/getEnded")) past.show((await api.call("session/getEnded", { ...byUser, limit: ENDED_MAX })).sessions);
       const [list, values, paths, ban, blocks, services, joined] = await Promise.all([
         api.call("user/getSessions", byUser),
         look("user/getAttributes", byUser),
@@ -109,6 +117,7 @@ export function user({ api, route, refresh }) {
         look("user/getSessions", byUser).then((list) => roomsOf(look, list ?? [])),
       ]);
       known.sessions = list.length;
+      unban.hidden = ban === undefined;
       state.textContent = ban ? "banned" : (presence.state ?? "unknown");
       state.dataset.state = ban ? "banned" : presence.state;
       facts.show([

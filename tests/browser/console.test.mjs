@@ -136,9 +136,10 @@ scene("a kick says what it does, and does it once it is confirmed", async (stage
   // The view may look at the session while it ends.
   page.allow(/session\/get 404|Failed to load resource/);
   await page.see("confirm").click();
-  await page.reads("toast", "the server answered 1");
+  await page.reads("toast", /^Kick 1:mel: 1 session ended$/);
   assert.equal((await refused).message, "rude");
   await page.until(() => document.querySelector('[data-testid="user-sessions"]').hidden);
+  assert.equal(await page.see("unban").isVisible(), false);
   // A ban needs its length.
   await page.see("ban").click();
   await page.see("confirm").click();
@@ -152,6 +153,30 @@ scene("a kick says what it does, and does it once it is confirmed", async (stage
   await page.reads("confirm-effect", "1:mel may connect again.");
   await page.see("confirm").click();
   await page.until(() => document.querySelector('[data-testid="user-state"]').textContent !== "banned");
+  await page.see("unban").waitFor({ state: "hidden" });
+});
+
+scene("an id that there cannot be is refused once", async (stage) => {
+  const page = await openConsole(stage, "users");
+  page.allow(/ 400|Failed to load resource/);
+  for (const view of ["games", "users", "sessions", "channels"]) {
+    const id = `<b/onclick=x>${"room".repeat(200)}`;
+    await page.page.goto(`${stage.server.management_url}/#/${view}/${encodeURIComponent(id)}`);
+    await page.see("wrong").waitFor();
+    assert.equal(await page.page.locator("main button").count(), 0, view);
+    await isText(page);
+    // Two looks of the page later it has asked for nothing more of the kind.
+    const calls = [];
+    const note = (/** @type {import("playwright-core").Request} */ request) => calls.push(new URL(request.url()).pathname);
+    page.page.on("request", note);
+    for (let looks = 0; looks < 2; looks += 1) await page.page.waitForResponse(/\/metrics$/);
+    page.page.off("request", note);
+    assert.deepEqual(calls.filter((path) => path.startsWith("/rpc/")), [], view);
+  }
+  // The next one is shown.
+  await page.page.goto(`${stage.server.management_url}/#/users/1%3Amel`);
+  await page.reads("title", "1:mel");
+  await page.see("kick").waitFor();
 });
 
 scene("register a user, start a session with it, publish to it: three steps, all in pages", async (stage) => {
@@ -235,12 +260,24 @@ scene("services are switched off and on, and their errors and waiting calls are 
   await page.until(() => [...document.querySelectorAll('[data-key="forum"] td')].map((cell) => cell.textContent).slice(1, 4).join() === "enabled,1,1");
   await page.see("services-table").getByText("forum").click();
   await page.see("disable").click();
-  await page.reads("confirm-effect", "its 1 instance get none, and 1 call wait now");
+  await page.reads("confirm-effect", "its 1 instance gets none, and 1 call waits now.");
   await page.see("confirm").click();
   await page.reads("service-facts", "disabled");
+  await page.reads("toast", /^Disable forum: disabled$/);
+  // What has been done already is not offered.
+  await page.see("disable").waitFor({ state: "hidden" });
   await page.see("enable").click();
   await page.see("confirm").click();
   await page.reads("service-facts", "enabled");
+  await page.see("enable").waitFor({ state: "hidden" });
+  // It may be disabled for one user and enabled for the others.
+  await page.see("disable").click();
+  await page.see("field-userId").fill("1:100");
+  await page.see("confirm").click();
+  await page.see("toast").filter({ hasText: "Disable forum: disabled for 1:100" }).waitFor();
+  await page.see("enable").waitFor();
+  await page.reads("service-facts", "1 user");
+  assert.equal(await page.see("disable").isVisible(), true);
   mel.close();
   provider.close();
 }, { settings: SERVICES });
@@ -317,7 +354,7 @@ scene("hostile names, messages and reasons are text in every view", async (stage
   // The view may look at the session while it ends.
   page.allow(/session\/get 404|Failed to load resource/);
   await page.see("confirm").click();
-  await page.reads("toast", "Kick 1:\\u{202e}live: done");
+  await page.reads("toast", "Kick 1:\\u{202e}live: 1 session ended");
   await isText(page);
   backwards.close();
   eve.close();

@@ -83,8 +83,9 @@ scene("what passes between a session and its client is shown while it is traced"
   await page.reads("trace-state", "Not traced.");
   await page.see("begin-trace").click();
   await page.reads("confirm-effect", "Messages are private");
-  await page.see("field-seconds").fill("60");
+  assert.equal(await page.see("field-seconds").inputValue(), "60");
   await page.see("confirm").click();
+  await page.reads("toast", /^Trace session \w+: until \d\d:\d\d:\d\d$/);
   await page.reads("trace", "publish");
   await page.reads("trace", "<img src=x");
   await page.see("trace").locator("summary").last().click();
@@ -159,6 +160,9 @@ scene("a key of the configuration is found, changed once its effect is shown, an
   await page.reads("config-table", "presence.watch_max");
   const before = await value();
   await page.see("edit-presence.watch_max").click();
+  // Warnings of what is in force anyway are no changes.
+  await page.reads("config-diff", /^nothing$/);
+  await page.reads("warnings", "services.forum");
   page.allow(/config\/check 400|Failed to load resource/);
   await page.see("config-value").fill("-1");
   await page.see("config-error").waitFor();
@@ -195,6 +199,10 @@ scene("a key of the configuration is found, changed once its effect is shown, an
     return cells.some((lines) => lines.length === 2 && lines.every((line) => /^presence\.(watch|lookup)_max: \d+ → \d+ /.test(line)));
   });
   const versions = await call(server, "config/getHistory");
+  // That in force cannot be put in force.
+  await page.page.locator('[data-testid="config-history"] tbody tr').first().getByText("in force").waitFor();
+  assert.equal(await page.see(`rollback-${versions[0].version}`).count(), 0);
+  assert.equal(await page.see(`rollback-${versions[1].version}`).count(), 1);
   const first = versions.at(-1).version;
   // A key with the value that it had in between does not change.
   await call(server, "config/set", { config: { "presence.lookup_max": null } });
@@ -206,13 +214,37 @@ scene("a key of the configuration is found, changed once its effect is shown, an
   page.allow(/config\/(check 400|(rollback|set) 409)|Failed to load resource/);
   await page.see("confirm").click();
   await page.reads("confirm-effect", `presence.watch_max: 79 → ${before}`);
+  await page.reads("warnings", "services.forum");
   await page.see("confirm").click();
+  await page.see("toast").filter({ hasText: "is in force, with 1 other value" }).waitFor();
   await page.reads("config-history", "rollback");
   await page.page.reload();
   await page.page.goto(`${server.management_url}/#/configuration?find=watch_max`);
   await page.until((was) => document.querySelector('[data-key="presence.watch_max"] td:nth-child(2)')?.textContent === was, before);
   const { wide } = await overflow(page);
   assert.ok(wide <= 0);
+}, { settings: { TURNTABLE_SERVICES__FORUM__PROVIDERS: '["1:900"]' } });
+
+scene("a configuration file is checked before the server gets it", async (stage) => {
+  const page = await openConsole(stage, "configuration");
+  const before = await call(stage.server, "config/getStatus");
+  await page.see("config-check").click();
+  const pick = (/** @type {string} */ text) => page.see("check-file").setInputFiles({ name: "next.toml", mimeType: "application/toml", buffer: Buffer.from(text) });
+  await pick('[presence]\nwatch_max = 77\n[services.forum]\nproviders = ["1:900"]\n');
+  await page.reads("config-diff", /presence\.watch_max: \d+ → 77 \(file/);
+  await page.reads("warnings", "services.forum");
+  await screenshot(page, "check-file");
+  page.allow(/config\/check 400|Failed to load resource/);
+  await pick("[presence]\nwatch_max = -1\n");
+  await page.reads("config-error", "watch_max");
+  await page.reads("config-diff", "nothing: it would be refused");
+  // It may be pasted, too.
+  await page.see("check-text").fill("[presence]\nwatch_max = 78\n");
+  await page.reads("config-diff", "→ 78");
+  await page.see("config-error").waitFor({ state: "hidden" });
+  await page.see("check-close").click();
+  await page.see("check-dialog").waitFor({ state: "detached" });
+  assert.deepEqual(await call(stage.server, "config/getStatus"), before);
 });
 
 scene("what can be done with a row is in sight on small screens", async (stage) => {
