@@ -182,7 +182,7 @@ impl Running {
             server_listener.local_addr()?,
             management_listener.local_addr()?,
         );
-        let metrics = Arc::new(Metrics::default());
+        let metrics = Arc::new(Metrics::begun());
         let places = Places::new(files);
         let node = Node::new(config, extensions, workers, &metrics)?;
         let (shared, settings) = (node.shared.clone(), node.settings.clone());

@@ -4,6 +4,7 @@
 //! once, so that a delivery needs no atomic operation. The management listener encodes
 //! them (`metric/registry.rs`); `docs/metrics.md` lists them.
 
+mod label;
 mod latency;
 mod registry;
 mod service;
@@ -230,6 +231,7 @@ impl Metrics {
 
     /// Counts a refused handshake.
     pub fn refuse(&self, name: &'static str) {
+        debug_assert!(label::REFUSALS.contains(&name), "{name}");
         self.refused.get_or_create(&Label { name }).inc();
     }
 
@@ -255,6 +257,7 @@ impl Metrics {
 
     /// Counts a refusal because the limit of this key is reached.
     pub fn reach(&self, name: &'static str) {
+        debug_assert!(label::is_limit(name), "{name}");
         self.limits.get_or_create(&Label { name }).inc();
     }
 
@@ -269,6 +272,7 @@ impl Metrics {
 
     /// Counts an attempt to put a configuration in force.
     pub fn count_reload(&self, result: &'static str) {
+        debug_assert!(label::RELOADS.contains(&result), "{result}");
         let label = ResultLabel { result };
         self.config_reloads.get_or_create(&label).inc();
     }

@@ -163,6 +163,10 @@ impl TlsListener {
         };
         let Number(before) = self.in_force.get().number;
         let expires_s = next.certificate.as_ref().map(Certificate::expires_s);
+        if expires_s.is_some() {
+            let labels = Failed::ALL.map(Failed::label);
+            self.metrics.begin_handshakes(self.name, &labels);
+        }
         self.metrics
             .certificate(self.name)
             .set(expires_s.unwrap_or(0));

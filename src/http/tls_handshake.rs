@@ -28,6 +28,19 @@ pub enum Failed {
 }
 
 impl Failed {
+    /// All of them.
+    pub const ALL: [Self; 9] = [
+        Self::Plain,
+        Self::NoTls,
+        Self::Incompatible,
+        Self::Alert,
+        Self::Protocol,
+        Self::Closed,
+        Self::Late,
+        Self::TooMuch,
+        Self::TooMany,
+    ];
+
     /// From what the session found.
     #[must_use]
     pub fn of(fault: Option<&rustls::Error>) -> Self {

@@ -5,6 +5,7 @@ use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 
+use crate::metric::label::begin;
 use crate::metric::{Calls, Latency, Metrics};
 use turntable_core::reason::ErrorCode;
 
@@ -49,12 +50,17 @@ impl ServiceMetrics {
 }
 
 impl Metrics {
-    /// What is counted of one service.
+    /// What is counted of one service. Its series begin with 0.
     #[must_use]
     pub fn service(&self, name: &str) -> ServiceMetrics {
         let label = ServiceLabel {
             service: name.to_owned(),
         };
+        for code in ErrorCode::ALL {
+            let (service, code) = (label.service.clone(), code.name());
+            let label = ServiceErrorLabel { service, code };
+            begin(&self.service_errors, &label);
+        }
         ServiceMetrics {
             name: name.to_owned(),
             calls: self.service_calls.get_or_create(&label).clone(),

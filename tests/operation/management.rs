@@ -45,6 +45,39 @@ fn metrics_are_in_prometheus_format() {
     server.await_metric(CONNECTIONS, 0.0);
 }
 
+/// An alert on the increase of a series does not see the value that it begins with.
+#[test]
+fn counters_begin_with_0() {
+    let server = Server::with(&[("services.forum.providers", "[\"service:forum\"]")]);
+    // The owner of the service begins a moment later.
+    let start = Instant::now();
+    let mut page = server.manage("/metrics");
+    while !page.text().contains("{service=\"forum\"}") && start.elapsed() < DEADLINE {
+        page = server.manage("/metrics");
+    }
+    for series in [
+        "handshakes_refused_total{name=\"origin\"}",
+        "connections_closed_total{name=\"too_slow\"}",
+        "errors_total{name=\"rate_limited\"}",
+        "limits_reached_total{name=\"limits.publish\"}",
+        "limits_reached_total{name=\"server.memory_bytes_max\"}",
+        "config_reloads_total{result=\"refused\"}",
+        "commands_total{name=\"publish\"}",
+        "messages_sent_total{name=\"message\"}",
+        "service_errors_total{service=\"forum\",code=\"service_down\"}",
+        "service_discarded_total{service=\"forum\"}",
+    ] {
+        let line = format!("turntable_{series} 0\n");
+        assert!(page.text().contains(&line), "no {line}");
+    }
+    // Those of TLS are there where there is TLS.
+    assert!(
+        !page
+            .text()
+            .contains("turntable_tls_handshakes_failed_total{")
+    );
+}
+
 #[test]
 fn health_endpoints_answer() {
     let server = Server::start();

@@ -239,6 +239,7 @@ fn connection_with_tls_is_https() {
     }
     // Its pages have another scheme.
     assert_eq!(poll("Origin: http://localhost\r\n").status, 403);
+    assert_eq!(server.metric(&failed("alert")), 0.0);
     let url = server.rpc("config/get", &json!({}));
     assert_eq!(url.status, 200);
     let log = server.await_log("in two browser windows");

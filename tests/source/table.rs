@@ -152,8 +152,8 @@ fn protocol_page_lists_every_command_with_number() {
 pub(crate) fn server_metrics() -> BTreeSet<(String, String)> {
     let metrics = Metrics::default();
     let label = Label { name: "any" };
-    metrics.refuse(label.name);
-    metrics.reach(label.name);
+    metrics.refuse("origin");
+    metrics.reach("room.rooms_max");
     metrics.close(CloseReason::Bye);
     metrics.error(ErrorCode::Internal, Some(Limit::Flood));
     metrics.commands.get_or_create(&label).inc();
@@ -210,6 +210,24 @@ fn metrics_page_lists_every_metric() {
         .map(|cells| (cells[0].clone(), cells[1].clone()))
         .collect();
     assert_eq!(listed, server_metrics());
+}
+
+#[test]
+fn metrics_page_lists_every_reason_of_a_refusal() {
+    let metrics = Metrics::begun();
+    let mut text = String::new();
+    prometheus_client::encoding::text::encode(&mut text, &metrics.registry()).unwrap();
+    let metric = "turntable_handshakes_refused_total{name";
+    let rows = rows(&read("docs/metrics.md"), "# Metrics");
+    let row = rows.iter().find(|cells| cells[0].starts_with(metric));
+    let is_name = |c: char| c.is_alphanumeric() || c == '_';
+    let listed: BTreeSet<&str> = row.unwrap()[2].split(|c| !is_name(c)).collect();
+    let series = text.lines().filter_map(|line| line.strip_prefix(metric));
+    let names: Vec<&str> = series.map(|rest| between(rest, "\"", "\"")).collect();
+    assert!(names.contains(&"origin"));
+    for name in names {
+        assert!(listed.contains(name), "{name}");
+    }
 }
 
 #[test]
