@@ -333,11 +333,8 @@ impl Node {
             factory,
         } = extensions;
         let named = settings::services(&config, &services);
-        let (budget, seen_max) = (
-            config.server.memory_bytes_max,
-            config.presence.last_seen_max,
-        );
-        let budget = memory::budget_bytes(budget);
+        let budget = memory::budget_bytes(config.server.memory_bytes_max);
+        let seen_max = config.presence.last_seen_max;
         let store =
             store::open(&config.store, seen_max, budget, metrics).map_err(anyhow::Error::msg)?;
         let portal = Arc::new(Portal::new(config.portal.clone(), checkers, store.clone())?);
@@ -354,7 +351,8 @@ impl Node {
             metrics,
         )?;
         settings.show_bounds(metrics);
-        let boot = (clock::now_ms() / 1_000) as u32;
+        let started_ms = clock::now_ms();
+        let boot = (started_ms / 1_000) as u32;
         let encodings = Encodings {
             formats: config.formats()?,
             namespaces: config.socketio.all_namespaces(),
@@ -373,6 +371,7 @@ impl Node {
             unidentified: Arc::default(),
             phase: Default::default(),
             gate: Default::default(),
+            started_ms,
             restarts: Default::default(),
             peers: Peers::new(workers, NodeId::default(), boot),
             ended: Default::default(),

@@ -49,23 +49,6 @@ pub(super) struct CallArgs {
 }
 
 impl CallArgs {
-    /// A call of this method, without arguments.
-    pub(super) fn of(
-        (service, method): (&str, &str),
-        url: String,
-        token_file: Option<PathBuf>,
-    ) -> Self {
-        Self {
-            service: Some(service.to_owned()),
-            method: Some(method.to_owned()),
-            args: Vec::new(),
-            json: None,
-            url,
-            token_file,
-            timeout: TIMEOUT,
-        }
-    }
-
     pub(super) fn run(self) -> anyhow::Result<()> {
         let (Some(service), Some(name)) = (&self.service, &self.method) else {
             return super::print(&listed(self.service.as_deref())?);
@@ -120,7 +103,7 @@ fn read(object: &str) -> anyhow::Result<String> {
 }
 
 /// The token, which is never on the command line.
-fn token(file: Option<&Path>) -> anyhow::Result<Option<String>> {
+pub(super) fn token(file: Option<&Path>) -> anyhow::Result<Option<String>> {
     let text = match file {
         Some(file) => Some(
             std::fs::read_to_string(file)

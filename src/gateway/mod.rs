@@ -126,6 +126,8 @@ pub struct Shared {
     pub unidentified: Arc<UnidentifiedConnections>,
     /// Whether the node takes clients.
     pub phase: Phase,
+    /// Unix ms at which the program began.
+    pub started_ms: u64,
     /// Requests that the process restarts.
     pub restarts: Restarts,
     /// Connections wait for it: the sessions of the process before come first.

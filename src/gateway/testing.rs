@@ -105,6 +105,7 @@ pub(crate) fn shared(owners: &Arc<Noted>) -> Arc<Shared> {
         unidentified: Arc::default(),
         phase: Default::default(),
         gate: Default::default(),
+        started_ms: 0,
         restarts: Default::default(),
         peers: Peers::new(2, NodeId(0), 1),
         owners: owners.clone(),

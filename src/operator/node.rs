@@ -35,6 +35,8 @@ impl NodeState {
 pub struct NodeInfo {
     /// Whether it takes clients.
     pub state: NodeState,
+    /// Unix ms at which its program began. A restart in place begins another one.
+    pub started_ms: u64,
     /// Connections of clients.
     pub connections: u64,
     /// Sessions, with and without a connection.
@@ -52,6 +54,7 @@ impl Shared {
         };
         NodeInfo {
             state,
+            started_ms: self.started_ms,
             connections: self.limits.total(),
             sessions: self.metrics.sessions.get().try_into().unwrap_or_default(),
         }

@@ -69,7 +69,7 @@ fn goes_away(session: &mut Session<'_>) {
 fn restart(server: &Server) {
     let url = format!("http://{}", server.management);
     let output = turntable()
-        .args(["restart", "--url", &url])
+        .args(["restart", "--no-wait", "--url", &url])
         .output()
         .unwrap();
     let text = String::from_utf8_lossy(&output.stdout);

@@ -155,6 +155,64 @@ fn program_that_is_no_server_is_not_started() {
     server.user("1:1").expect_nothing_pending();
 }
 
+/// What `turntable restart` ends with.
+fn restart(server: &Server, more: &[&str]) -> (Option<i32>, String, String) {
+    let url = format!("http://{}", server.management);
+    let mut command = turntable();
+    let output = command.args(["restart", "--url", &url]).args(more).output();
+    let output = output.unwrap();
+    let text = |bytes| String::from_utf8(bytes).unwrap();
+    (
+        output.status.code(),
+        text(output.stdout),
+        text(output.stderr),
+    )
+}
+
+#[test]
+fn command_returns_when_the_new_program_serves() {
+    let own = Own::new();
+    own.configure_store();
+    let server = own.server_of(turntable());
+    let started = || server.rpc("node/getStatus", &json!({})).json()["started_ms"].clone();
+    let user = Session::begin(&server, "1:1");
+    let (secret, received) = (user.secret.clone(), user.received);
+    let first = started();
+    let (code, output, error) = restart(&server, &[]);
+    assert_eq!((code, &*error), (Some(0), ""));
+    let status: serde_json::Value = serde_json::from_str(&output).unwrap();
+    assert_eq!(status["state"], "serving");
+    assert_ne!(status["started_ms"], first);
+    assert_eq!(status["started_ms"], started());
+    // Sessions of before are there.
+    assert_eq!(status["sessions"], 1, "{status}");
+    assert_eq!(server.manage("/health/ready").status, 200);
+    let (client, welcome) = resume(&server, &secret, received);
+    assert_eq!(welcome["data"]["resumed"], true, "{welcome}");
+    client.bye();
+}
+
+#[test]
+fn command_fails_where_no_new_program_serves() {
+    let own = Own::new();
+    own.configure(any());
+    let program = own.path("turntable");
+    if fs::hard_link(built(), &program).is_err() {
+        fs::copy(built(), &program).unwrap();
+    }
+    let server = own.server_of(Command::new(&program));
+    own.install("echo no >&2; exit 1");
+    let (code, output, error) = restart(&server, &[]);
+    assert_eq!((code, &*output), (Some(1), ""));
+    assert!(error.contains("conflict: the new program: no"), "{error}");
+    // Its check is well, and it ends at once.
+    own.install("echo OK");
+    let (code, output, error) = restart(&server, &["--timeout", "2"]);
+    assert_eq!((code, &*output), (Some(1), ""));
+    assert!(error.contains("after 2 s no new program serves"), "{error}");
+    assert!(error.contains("unreachable"), "{error}");
+}
+
 #[test]
 fn signals_do_not_end_the_next_program_before_it_handles_them() {
     let server = Server::with(&[("server.workers", "1")]);

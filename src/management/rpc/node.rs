@@ -11,6 +11,7 @@ use crate::operator::node::NodeInfo;
 /// A server in an answer.
 const NODE: Shape = Shape::Object(&[
     Field::new("state", Shape::Text),
+    Field::new("started_ms", Shape::Count),
     Field::new("connections", Shape::Count),
     Field::new("sessions", Shape::Count),
 ]);
@@ -19,7 +20,7 @@ const NODE: Shape = Shape::Object(&[
 pub(super) const METHODS: &[Method] = &[
     Method {
         name: "getStatus",
-        description: "Whether the server takes clients (serving, draining or stopping), its connections and its sessions.",
+        description: "Whether the server takes clients (serving, draining or stopping), when its program began (also by a restart in place), its connections and its sessions.",
         role: Role::Read,
         kind: Kind::Look,
         result: NODE,
@@ -48,7 +49,7 @@ pub(super) const METHODS: &[Method] = &[
     },
     Method {
         name: "restart",
-        description: "Starts the program anew in the same process, with the same listeners and, with a store in a file, the same sessions. Returns the status when it begins; refused where the new program does not read the configuration.",
+        description: "Starts the program anew in the same process, with the same listeners and, with a store in a file, the same sessions. Returns the status when it begins, in which started_ms is that of the program before; refused where the new program does not read the configuration.",
         role: Role::Admin,
         kind: Kind::Change,
         result: NODE,
@@ -66,6 +67,7 @@ pub(super) const METHODS: &[Method] = &[
 #[derive(Serialize)]
 struct Node {
     state: &'static str,
+    started_ms: u64,
     connections: u64,
     sessions: u64,
 }
@@ -74,6 +76,7 @@ impl From<NodeInfo> for Node {
     fn from(info: NodeInfo) -> Self {
         Self {
             state: info.state.name(),
+            started_ms: info.started_ms,
             connections: info.connections,
             sessions: info.sessions,
         }
