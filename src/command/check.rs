@@ -6,7 +6,7 @@ use anyhow::ensure;
 use clap::Args;
 
 use crate::config::source::{Composed, Sources};
-use crate::config::{self, diff, key};
+use crate::config::{self, diff, key, saved};
 use crate::management::configuration::Layer;
 use crate::portal;
 use crate::restart::{self, CHECK_OK};
@@ -46,6 +46,14 @@ impl CheckArgs {
         ensure!(problems.is_empty(), "{}", problems.join("\n"));
         for warning in config::warnings(&config) {
             eprintln!("warning: {warning}");
+        }
+        let saved = saved::beside(&config.store.path);
+        if let Some(saved) = saved.filter(|saved| saved::is_torn(saved)) {
+            eprintln!(
+                "warning: the last line of {} is not whole, as after a power failure; a server starts \
+                 without it",
+                saved.display()
+            );
         }
         // They are above the file, so a change of it may have no effect.
         for (path, value) in diff::settings(&config) {

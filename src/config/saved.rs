@@ -8,13 +8,18 @@
 //! |---|---|
 //! | `+{..}` | a version that is in force, with what it differs in from the one before |
 //! | `-{..}` | one that was written and not put in force; it may be a part of one |
+//!
+//! The last line may be torn: it has no end. What it was is not known, so it is left out. Any other
+//! damage is an error: without what calls have set, roles and limits would be others.
 
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use serde::de::Error as _;
 use serde::{Deserialize, Serialize};
+use serde_json::Error;
 
 use super::api::ApiLayer;
 use super::version::{Remembered, Snapshot, VERSIONS_MAX, Versions};
@@ -23,9 +28,9 @@ use crate::management::configuration::Version;
 /// What it is called, behind the path of the store.
 const SUFFIX: &str = ".config";
 /// The beginning of a line in force.
-pub(super) const IN_FORCE: &str = "+";
+pub(super) const IN_FORCE: u8 = b'+';
 /// The beginning of a line that is not, or not yet.
-const STAGED: &str = "-";
+const STAGED: u8 = b'-';
 
 /// What is saved.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -82,6 +87,8 @@ pub(super) struct Extent {
     pub(super) lines: usize,
     /// The last version.
     pub(super) last: u64,
+    /// The rest is a part of a line that may have been in force.
+    pub(super) is_torn: bool,
 }
 
 /// The file beside the store at `path`; `None` where the store is memory.
@@ -98,29 +105,41 @@ pub fn read(path: &Path) -> Result<Option<Saved>, String> {
     Ok(read_with_extent(path)?.map(|(saved, _)| saved))
 }
 
-/// The same, with how far the file goes.
+/// Whether the last line of the file is torn.
+#[must_use]
+pub fn is_torn(path: &Path) -> bool {
+    let found = read_with_extent(path).ok().flatten();
+    found.is_some_and(|(_, extent)| extent.is_torn)
+}
+
+/// The same as [`read`], with how far the file goes.
 pub(super) fn read_with_extent(path: &Path) -> Result<Option<(Saved, Extent)>, String> {
     let wrong = |error: &dyn std::fmt::Display| {
         let path = path.display();
         format!(
-            "{path} has what config.set has set, and cannot be read: {error}; without that file the \
-             server starts with the other layers alone"
+            "{path} has what config.set has set, and cannot be read: {error}; to start with the \
+             other layers alone, set it aside: mv {path} {path}.damaged"
         )
     };
-    match fs::read_to_string(path) {
-        Ok(text) => parse(&text).map(Some).map_err(|error| wrong(&error)),
+    match fs::read(path) {
+        Ok(bytes) => parse(&bytes).map(Some).map_err(|error| wrong(&error)),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
         Err(error) => Err(wrong(&error)),
     }
 }
 
 /// What a file has.
-fn parse(text: &str) -> serde_json::Result<(Saved, Extent)> {
-    let is_line = |line: &&str| line.starts_with([IN_FORCE, STAGED].map(first_char));
-    let lengths = text.split_inclusive('\n').take_while(|line| !is_line(line));
-    let length = lengths.map(str::len).sum();
-    let (whole, lines) = text.split_at_checked(length).unwrap_or((text, ""));
-    let written: Written = serde_json::from_str(whole)?;
+fn parse(bytes: &[u8]) -> serde_json::Result<(Saved, Extent)> {
+    // What follows is no JSON, and a part of a line may be no text.
+    let mut values = serde_json::Deserializer::from_slice(bytes).into_iter::<Written>();
+    let written = match values.next() {
+        Some(written) => written?,
+        None => return Err(Error::custom("it is empty")),
+    };
+    let (_, lines) = bytes
+        .split_at_checked(values.byte_offset())
+        .unwrap_or_default();
+    let lines = lines.trim_ascii_start();
     let mut saved = Saved {
         api: written.api,
         versions: Versions::default(),
@@ -129,36 +148,48 @@ fn parse(text: &str) -> serde_json::Result<(Saved, Extent)> {
         let file = file.and_then(|index| written.files.get(index).cloned());
         saved.put(version, file, api);
     }
+    let mut end = bytes.len() - lines.len();
     let mut extent = Extent {
-        bytes: whole.len() as u64,
-        all_bytes: text.len() as u64,
+        bytes: end as u64,
+        all_bytes: bytes.len() as u64,
         ..Extent::default()
     };
-    let mut end = whole.len();
-    for line in lines.split_inclusive('\n') {
+    for line in lines.split_inclusive(|byte| *byte == b'\n') {
         end += line.len();
-        if let Some(line) = line.strip_prefix(IN_FORCE) {
-            let line: Line = serde_json::from_str(line)?;
-            let before = saved.versions.latest();
-            let file = match line.same_file {
-                true => before.and_then(|before| before.snapshot.file.clone()),
-                false => line.file,
-            };
-            saved.api = line.api.clone();
-            saved.put(line.version, file, line.api);
-            extent.lines += 1;
-            extent.bytes = end as u64;
+        let has_end = line.ends_with(b"\n");
+        match line.first() {
+            Some(&IN_FORCE) => match serde_json::from_slice(line.get(1..).unwrap_or_default()) {
+                Ok(version) => saved.put_line(version),
+                Err(_) if !has_end => {
+                    extent.is_torn = true;
+                    continue;
+                }
+                Err(error) => return Err(error),
+            },
+            Some(&STAGED) => continue,
+            // Room for a line, which the system has not written.
+            Some(0) if !has_end => continue,
+            _ => return Err(Error::custom("a line begins with neither + nor -")),
         }
+        extent.lines += 1;
+        extent.bytes = end as u64;
     }
     extent.last = saved.versions.last();
     Ok((saved, extent))
 }
 
-fn first_char(text: &str) -> char {
-    text.chars().next().unwrap_or_default()
-}
-
 impl Saved {
+    /// The version of a line.
+    fn put_line(&mut self, line: Line) {
+        let before = self.versions.latest();
+        let file = match line.same_file {
+            true => before.and_then(|before| before.snapshot.file.clone()),
+            false => line.file,
+        };
+        self.api = line.api.clone();
+        self.put(line.version, file, line.api);
+    }
+
     fn put(&mut self, version: Version, file: Option<Arc<str>>, api: ApiLayer) {
         let snapshot = Snapshot {
             file,
@@ -215,7 +246,8 @@ impl Saved {
             same_file,
             api: self.api.clone(),
         })?;
-        Ok(Some(format!("{STAGED}{line}\n")))
+        let staged = char::from(STAGED);
+        Ok(Some(format!("{staged}{line}\n")))
     }
 }
 
@@ -269,26 +301,26 @@ pub(super) mod tests {
     fn what_is_saved_is_read_again() {
         let mut saved = four();
         let mut text = saved.whole().unwrap();
-        let (read, extent) = parse(&text).unwrap();
+        let (read, extent) = parse(text.as_bytes()).unwrap();
         assert_eq!(read, saved);
         assert_eq!(text.matches("# a").count(), 1);
         assert_eq!((extent.last, extent.bytes), (4, text.len() as u64));
         // Each line behind it has what is new.
         for file in [Some("# b"), Some("# c"), None, None] {
-            let (_, extent) = parse(&text).unwrap();
+            let (_, extent) = parse(text.as_bytes()).unwrap();
             add(&mut saved, file, 7);
             let line = saved.line_behind(&extent).unwrap().unwrap();
-            assert!(line.starts_with(STAGED) && line.ends_with('\n'), "{line}");
+            assert!(line.starts_with('-') && line.ends_with('\n'), "{line}");
             assert_eq!(
-                parse(&(text.clone() + &line)).unwrap().1.bytes,
+                parse((text.clone() + &line).as_bytes()).unwrap().1.bytes,
                 extent.bytes
             );
-            text += &line.replacen(STAGED, IN_FORCE, 1);
-            assert_eq!(parse(&text).unwrap().0, saved);
+            text += &line.replacen('-', "+", 1);
+            assert_eq!(parse(text.as_bytes()).unwrap().0, saved);
         }
         assert_eq!(text.matches("# b").count(), 1);
         assert_eq!(text.matches("# c").count(), 1);
-        assert_eq!(parse(&text).unwrap().1.lines, 4);
+        assert_eq!(parse(text.as_bytes()).unwrap().1.lines, 4);
     }
 
     #[test]
@@ -296,13 +328,47 @@ pub(super) mod tests {
         let saved = four();
         let text = saved.whole().unwrap();
         for torn in ["-", "-{\"version\": 5", "-{}\n"] {
-            let (read, extent) = parse(&(text.clone() + torn)).unwrap();
+            let (read, extent) = parse((text.clone() + torn).as_bytes()).unwrap();
             assert_eq!(read, saved);
             assert_eq!(extent.bytes, text.len() as u64);
             assert_eq!(extent.all_bytes, (text.len() + torn.len()) as u64);
         }
-        for wrong in ["+{\n", "x"] {
-            assert!(parse(&(text.clone() + wrong)).is_err(), "{wrong}");
+        for wrong in ["+{\n", "x", "x\n", "\0\n", "+{\n-"] {
+            assert!(parse((text.clone() + wrong).as_bytes()).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn part_of_a_line_is_left_out() {
+        let mut saved = four();
+        let text = saved.whole().unwrap();
+        let (_, extent) = parse(text.as_bytes()).unwrap();
+        let before = saved.clone();
+        add(&mut saved, Some("# caf\u{e9}"), 7);
+        let staged = saved.line_behind(&extent).unwrap().unwrap();
+        for is_in_force in [false, true] {
+            let line = match is_in_force {
+                true => staged.replacen('-', "+", 1),
+                false => staged.clone(),
+            };
+            // The end of the line is no part of what it says. Some parts are no text.
+            for length in 1..line.len() - 1 {
+                let part = line.as_bytes().get(..length).unwrap();
+                let (read, extent) = parse(&[text.as_bytes(), part].concat()).unwrap();
+                assert_eq!(read, before);
+                assert_eq!(extent.bytes, text.len() as u64);
+                assert_eq!(extent.is_torn, is_in_force);
+            }
+        }
+        let zeros = parse(&[text.as_bytes(), &[0; 100]].concat()).unwrap();
+        assert_eq!((zeros.0, zeros.1.is_torn), (before, false));
+    }
+
+    #[test]
+    fn damage_is_an_error() {
+        let text = four().whole().unwrap();
+        for wrong in ["", "\0\0\0", &text[..text.len() - 20], &text[20..]] {
+            assert!(parse(wrong.as_bytes()).is_err(), "{wrong}");
         }
     }
 
@@ -311,17 +377,17 @@ pub(super) mod tests {
         let saved = four();
         let text = saved.whole().unwrap();
         let before = text.trim_end();
-        let (read, extent) = parse(before).unwrap();
+        let (read, extent) = parse(before.as_bytes()).unwrap();
         assert_eq!(read, saved);
         let compact = serde_json::from_str::<Value>(before).unwrap().to_string();
-        assert_eq!(parse(&compact).unwrap().0, saved);
+        assert_eq!(parse(compact.as_bytes()).unwrap().0, saved);
         assert_eq!(extent.bytes, before.len() as u64);
     }
 
     #[test]
     fn all_is_written_again_where_a_line_does_not_follow() {
         let mut saved = four();
-        let (_, extent) = parse(&saved.whole().unwrap()).unwrap();
+        let (_, extent) = parse(saved.whole().unwrap().as_bytes()).unwrap();
         assert_eq!(saved.line_behind(&extent).unwrap(), None, "it is there");
         add(&mut saved, None, 9);
         assert!(saved.line_behind(&extent).unwrap().is_some());

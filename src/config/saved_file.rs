@@ -6,10 +6,14 @@ use std::io::{self, Write as _};
 use std::os::unix::fs::{FileExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
+use crate::clock;
+
 use super::saved::{Extent, IN_FORCE, Saved, read_with_extent};
 
 /// What a file that is not whole yet is called, behind its path.
 const NEW_SUFFIX: &str = ".new";
+/// What a part of a line is called that was the end of the file, with the time in seconds.
+const TORN_SUFFIX: &str = ".torn-";
 
 /// The file.
 #[derive(Debug)]
@@ -36,13 +40,26 @@ enum Step {
 }
 
 impl SavedFile {
-    /// The file at a path, and what it has; nothing where it does not exist.
+    /// The file at a path, and what it has; nothing where it does not exist. A torn last line is
+    /// set aside.
     ///
     /// # Errors
     /// A sentence for a file that cannot be read.
     pub fn open(path: PathBuf) -> Result<(Self, Option<Saved>), String> {
         let found = read_with_extent(&path)?;
         let (saved, extent) = found.unzip();
+        if let Some(extent) = extent.filter(|extent| extent.is_torn) {
+            let aside = set_aside(&path, extent.bytes);
+            let aside = aside.map_or_else(
+                |error| format!("stays there: {error}"),
+                |aside| format!("is in {} now", aside.display()),
+            );
+            log::warn!(
+                "the last line of {} is not whole, as after a power failure: the last change by a \
+                 call is not in force; the line {aside}",
+                path.display()
+            );
+        }
         // A file of a release before has no line's end.
         let extent = extent.filter(|extent| ends_with_line(&path, extent.bytes));
         Ok((Self { path, extent }, saved))
@@ -97,21 +114,15 @@ impl SavedFile {
                 all_bytes,
                 lines: extent.lines + 1,
                 last: saved.versions.last(),
+                is_torn: false,
             },
         })
     }
 
     fn stage_whole(&self, saved: &Saved) -> io::Result<Staged> {
         let text = saved.whole()?;
-        let mut name = self.path.as_os_str().to_owned();
-        name.push(NEW_SUFFIX);
-        let new = PathBuf::from(name);
-        // It has secrets.
-        let mut options = OpenOptions::new();
-        let options = options.write(true).create(true).truncate(true).mode(0o600);
-        let mut file = options.open(&new)?;
-        file.write_all(text.as_bytes())?;
-        file.sync_all()?;
+        let new = behind(&self.path, NEW_SUFFIX);
+        write(&new, text.as_bytes())?;
         let bytes = text.len() as u64;
         Ok(Staged {
             step: Step::Whole(new),
@@ -120,6 +131,7 @@ impl SavedFile {
                 all_bytes: bytes,
                 lines: 0,
                 last: saved.versions.last(),
+                is_torn: false,
             },
         })
     }
@@ -133,7 +145,7 @@ impl SavedFile {
         match staged.step {
             Step::Line { file, at } => {
                 // A byte that is there: this needs no room.
-                file.write_all_at(IN_FORCE.as_bytes(), at)?;
+                file.write_all_at(&[IN_FORCE], at)?;
                 file.sync_all()?;
             }
             Step::Whole(new) => {
@@ -148,6 +160,35 @@ impl SavedFile {
         self.extent = Some(staged.extent);
         Ok(())
     }
+}
+
+/// The path with this behind it.
+fn behind(path: &Path, suffix: &str) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(suffix);
+    name.into()
+}
+
+/// Writes a whole file that has secrets.
+fn write(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let mut options = OpenOptions::new();
+    let options = options.write(true).create(true).truncate(true).mode(0o600);
+    let mut file = options.open(path)?;
+    file.write_all(bytes)?;
+    file.sync_all()
+}
+
+/// Ends a file after so many bytes. The rest goes into a file of its own, which is returned.
+fn set_aside(path: &Path, bytes: u64) -> io::Result<PathBuf> {
+    let all = fs::read(path)?;
+    let length = usize::try_from(bytes).unwrap_or(usize::MAX);
+    let rest = all.get(length..).unwrap_or_default();
+    let aside = behind(path, &format!("{TORN_SUFFIX}{}", clock::now_ms() / 1_000));
+    write(&aside, rest)?;
+    let file = OpenOptions::new().write(true).open(path)?;
+    file.set_len(bytes)?;
+    file.sync_all()?;
+    Ok(aside)
 }
 
 /// Whether the last of so many bytes of a file ends a line.
@@ -166,7 +207,7 @@ mod tests {
     use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 
     use super::super::saved::tests::add;
-    use super::super::saved::{beside, read};
+    use super::super::saved::{beside, is_torn, read};
     use super::super::version::VERSIONS_MAX;
     use super::*;
 
@@ -256,6 +297,31 @@ mod tests {
         let (file, saved) = SavedFile::open(scene.path.clone()).unwrap();
         assert_eq!(saved.as_ref(), Some(&scene.saved));
         scene.file = file;
+        scene.change("# c");
+    }
+
+    #[test]
+    fn torn_last_line_is_set_aside() {
+        let mut scene = Scene::new();
+        scene.change("# a");
+        let (before, size) = (scene.saved.clone(), scene.size());
+        scene.change("# b");
+        let file = OpenOptions::new().write(true).open(&scene.path).unwrap();
+        file.set_len(scene.size() - 20).unwrap();
+        let torn = fs::read(&scene.path).unwrap().split_off(size as usize);
+        assert!(is_torn(&scene.path));
+        let (file, saved) = SavedFile::open(scene.path.clone()).unwrap();
+        assert_eq!(saved.as_ref(), Some(&before));
+        assert_eq!((scene.size(), is_torn(&scene.path)), (size, false));
+        let folder = fs::read_dir(scene.path.parent().unwrap()).unwrap();
+        let mut paths = folder.map(|entry| entry.unwrap().path());
+        let is_aside = |path: &PathBuf| path.to_string_lossy().contains(".config.torn-");
+        let aside = paths.find(is_aside).unwrap();
+        assert_eq!(fs::read(&aside).unwrap(), torn);
+        let mode = fs::metadata(&aside).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o600);
+        // It goes on.
+        (scene.file, scene.saved) = (file, before);
         scene.change("# c");
     }
 

@@ -343,6 +343,60 @@ fn keys_and_versions_outlive_a_server_with_a_store() {
 }
 
 #[test]
+fn torn_line_of_what_is_saved_is_left_out_and_other_damage_prevents_the_start() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name);
+    let (file, saved) = (path("config.toml"), path("users.db.config"));
+    let text = format!(
+        "[server]\nlisten = \"127.0.0.1:0\"\n[management]\nlisten = \"127.0.0.1:0\"\n\
+         [store]\npath = {:?}\n",
+        path("users.db")
+    );
+    fs::write(&file, text).unwrap();
+    let start = || Server::of_file(&file, &[]);
+    let mut server = start();
+    for watch_max in [7, 8] {
+        set(&server, &json!({"presence.watch_max": watch_max}));
+    }
+    server.signal("TERM");
+    assert!(server.wait().success());
+    let whole = fs::read(&saved).unwrap();
+    fs::write(&saved, &whole[..whole.len() - 20]).unwrap();
+    let run = |arguments: &[&str]| {
+        let output = turntable().args(arguments).arg(&file).output().unwrap();
+        (
+            output.status.code(),
+            String::from_utf8(output.stderr).unwrap(),
+        )
+    };
+    let (code, warning) = run(&["check"]);
+    assert_eq!(code, Some(0), "{warning}");
+    assert!(
+        warning.contains("users.db.config is not whole"),
+        "{warning}"
+    );
+    let mut server = start();
+    let log = server.await_log("the last change by a call is not in force");
+    assert!(log.contains("users.db.config.torn-"), "{log}");
+    assert_eq!(value(&server, "presence.watch_max"), 7);
+    server.signal("TERM");
+    assert!(server.wait().success());
+    // Not the last line: roles and limits may be in it.
+    fs::write(&saved, &whole[..100]).unwrap();
+    let command = format!("mv {0} {0}.damaged", saved.display());
+    for arguments in [["check"].as_slice(), &["serve", "--config"]] {
+        let (code, error) = run(arguments);
+        assert_eq!(code, Some(1), "{error}");
+        assert!(error.contains(&command), "{error}");
+    }
+    let moved = std::process::Command::new("sh")
+        .args(["-c", &command])
+        .status();
+    assert!(moved.unwrap().success());
+    assert_ne!(value(&start(), "presence.watch_max"), 7);
+}
+
+#[test]
 fn versions_that_cannot_be_saved_are_in_the_answers_until_they_are() {
     let folder = tempfile::tempdir().unwrap();
     let path = |name: &str| folder.path().join(name);

@@ -17,6 +17,7 @@ const ONCE: &[&str] = &[
     "app/serve.rs",
     "cluster/bytes.rs",
     "cluster/mod.rs",
+    "config/saved_file.rs",
     "gateway/mod.rs",
     "gateway/saving.rs",
     "http/own_files.rs",
