@@ -117,6 +117,45 @@ fn assert_equal_in(language: Language) {
     }
 }
 
+/// Languages write a number that is whole with a fraction of zero or without, as they have it.
+#[test]
+fn number_as_an_id_is_the_same_however_it_is_written() {
+    let calls = json!([
+        ["auth", "set", [7.0, "s7"]],
+        ["auth", "check", ["s7"]],
+        ["user", "setBlocked", ["1:1", [8.0, 9]]],
+        ["user", "getBlocked", [1.0]],
+        ["auth", "set", [1.5, "s8"]],
+        ["auth", "set", [-1, "s8"]],
+        ["auth", "set", [9_007_199_254_740_992_u64, "s8"]],
+    ]);
+    let languages = [Language::Module, Language::Python, Language::Php];
+    for language in languages {
+        let Some(client) = language.client() else {
+            continue;
+        };
+        let (server, _user) = server();
+        let url = format!("http://{}", server.management);
+        let answers = client.calls(&url, None, &calls);
+        assert_eq!(
+            comparable(answers.clone()),
+            posted(server.management, &calls)
+        );
+        assert_eq!(answers[1]["result"], "1:7");
+        assert_eq!(answers[3]["result"], json!(["1:8", "1:9"]));
+        for refused in &answers.as_array().unwrap()[4..] {
+            let message = refused["error"]["message"].as_str().unwrap();
+            assert!(message.starts_with("userId must be a string"), "{refused}");
+            assert!(message.contains("0 to 9007199254740991"), "{refused}");
+        }
+        // A text is the id as it is, and in a path all are texts.
+        let path = "/auth/set/7.0/s9";
+        assert_eq!(get(server.management, path).status, 200);
+        let found = get(server.management, "/auth/check/s9").json();
+        assert_eq!(found, "1:7.0");
+    }
+}
+
 #[test]
 fn table_in_the_es_module_of_node() {
     assert_equal_in(Language::Module);

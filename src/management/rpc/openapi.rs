@@ -8,6 +8,7 @@ use serde_json::{Map, Value, json};
 
 use super::SERVICES;
 use super::method::{Method, Parameter, Type};
+use super::parameter::NUMBER_MAX;
 use super::shape;
 use crate::http::fault;
 use turntable_core::reason::ErrorCode;
@@ -228,12 +229,16 @@ pub(super) fn document() -> Value {
         }, "schemas": {
             "User": {
                 "description": "A user id, REALM:NAME; without a realm it has portal.default_realm.",
-                "type": ["string", "number"],
+                "type": ["string", "integer"],
+                "minimum": 0,
+                "maximum": NUMBER_MAX,
                 "pattern": USER_PATTERN,
             },
             "Channel": {
                 "description": "The path of a channel: segments of 1 to 64 bytes, joined by /.",
-                "type": ["string", "number"],
+                "type": ["string", "integer"],
+                "minimum": 0,
+                "maximum": NUMBER_MAX,
                 "pattern": CHANNEL_PATTERN,
             },
             "Error": shape::object(

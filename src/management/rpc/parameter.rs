@@ -11,6 +11,10 @@ use turntable_core::packet::ErrorBody;
 use turntable_core::payload::Payload;
 use turntable_core::reason::ErrorCode;
 
+/// The largest number that is an id: a double of 64 bits has all whole numbers up to it, and cannot
+/// tell the next two apart.
+pub(super) const NUMBER_MAX: u64 = (1 << 53) - 1;
+
 /// A parameter of a method.
 #[derive(Debug)]
 pub(crate) struct Parameter {
@@ -82,12 +86,12 @@ impl Parameter {
             Some(json) => json,
         };
         Ok(match self.of {
-            Type::User => Argument::User(self.user(&self.text(json)?, realm)?),
+            Type::User => Argument::User(self.user(&self.id(json)?, realm)?),
             Type::Users => Argument::Users(self.users(json, realm)?),
             Type::Text | Type::Secret => Argument::Text(self.text(json)?),
             Type::Seconds => Argument::Seconds(self.whole(json, "a whole number of seconds")?),
             Type::Count => Argument::Count(self.whole(json, "a whole number")?),
-            Type::Channel => Argument::Channel(self.channel(&self.text(json)?)?),
+            Type::Channel => Argument::Channel(self.channel(&self.id(json)?)?),
             Type::Any => Argument::Value(self.value(json)?),
             Type::Object => Argument::Object(self.object(json)?),
         })
@@ -98,9 +102,29 @@ impl Parameter {
         self.read(Some(&self.of.json_of(text)), realm)
     }
 
-    /// A string. A number is accepted where a text is, as ids may be numbers elsewhere.
+    /// A string. A number is accepted where a text is, as ids may be numbers elsewhere, and is the
+    /// text as it is sent.
     fn text(&self, json: &str) -> Result<String, ErrorBody> {
         text(json).ok_or_else(|| self.wrong("a string"))
+    }
+
+    /// An id: a string, or a whole number, whatever its form. Of a longer one many languages have
+    /// lost digits before it is sent.
+    fn id(&self, json: &str) -> Result<String, ErrorBody> {
+        match serde_json::from_str(json) {
+            Ok(serde_json::Value::String(text)) => Ok(text),
+            Ok(serde_json::Value::Number(_)) => {
+                let number = whole(json).filter(|number| *number <= NUMBER_MAX);
+                let id = number.map(|number| number.to_string());
+                id.ok_or_else(|| {
+                    let what = format!(
+                        "a string, or a whole number from 0 to {NUMBER_MAX}; send another as a string"
+                    );
+                    self.wrong(&what)
+                })
+            }
+            _ => Err(self.wrong("a string")),
+        }
     }
 
     /// A whole number, or a text of one. `what` is accepted.
@@ -131,7 +155,7 @@ impl Parameter {
             serde_json::from_str(json).map_err(|_| self.wrong("a list of users"))?;
         let users = list.into_iter();
         users
-            .map(|user| self.user(&self.text(user.get())?, realm))
+            .map(|user| self.user(&self.id(user.get())?, realm))
             .collect()
     }
 
@@ -194,7 +218,7 @@ fn whole(text: &str) -> Option<u64> {
 /// The type of a parameter.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Type {
-    /// A user: a string, or a number.
+    /// A user: a string, or a whole number.
     User,
     /// A list of users.
     Users,
@@ -261,6 +285,41 @@ mod tests {
             Ok(Argument::Users(two))
         );
         assert_eq!(read(Type::Users, "7"), Err(ErrorCode::BadMessage));
+        for (json, id) in [
+            ("1.0", "1"),
+            ("1e0", "1"),
+            ("1E+2", "100"),
+            ("0", "0"),
+            ("9007199254740991", "9007199254740991"),
+            // A text is an id as it is.
+            (r#""1.0""#, "1.0"),
+            (r#""-1""#, "-1"),
+            (r#""9007199254740992""#, "9007199254740992"),
+        ] {
+            let user = UserId::parse(&format!("1:{id}")).unwrap();
+            assert_eq!(read(Type::User, json), Ok(Argument::User(user.clone())));
+            let one = read(Type::Users, &format!("[{json}]"));
+            assert_eq!(one, Ok(Argument::Users(vec![user])));
+            let channel = ChannelId::parse(id).unwrap();
+            assert_eq!(read(Type::Channel, json), Ok(Argument::Channel(channel)));
+        }
+        for json in [
+            "1.5",
+            "-1",
+            "-0",
+            "1e-1",
+            "9007199254740992",
+            "1e16",
+            "1e99",
+        ] {
+            for (of, json) in [
+                (Type::User, json.to_owned()),
+                (Type::Users, format!("[{json}]")),
+                (Type::Channel, json.to_owned()),
+            ] {
+                assert_eq!(read(of, &json), Err(ErrorCode::BadMessage), "{json}");
+            }
+        }
         assert_eq!(read(Type::Seconds, "60"), Ok(Argument::Seconds(60)));
         for json in ["60.0", "6e1", "6.00E+1", "600e-1", r#""60""#] {
             assert_eq!(read(Type::Seconds, json), Ok(Argument::Seconds(60)));
@@ -330,6 +389,12 @@ mod tests {
             (Type::Count, "\"x\"", "p must be a whole number"),
             (Type::Seconds, "[]", "p must be a whole number of seconds"),
             (Type::Text, "{}", "p must be a string"),
+            (
+                Type::User,
+                "1.5",
+                "p must be a string, or a whole number from 0 to 9007199254740991; send another as a \
+                 string",
+            ),
         ] {
             let error = Parameter::new("p", of).read(Some(json), "1").unwrap_err();
             assert_eq!(&*error.message, expected, "{json}");
