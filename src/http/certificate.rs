@@ -8,6 +8,7 @@ use rustls::ServerConfig;
 use rustls::crypto::ring;
 use rustls::pki_types::pem::{self, PemObject as _};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use x509_cert::Version;
 use x509_cert::der::Decode as _;
 
 use crate::http::settings::TlsSettings;
@@ -78,6 +79,18 @@ fn describe(error: &pem::Error, what: &str) -> String {
     }
 }
 
+/// What is wrong with the file of a private key, which may be encrypted as PKCS #8 or as OpenSSL
+/// did before.
+fn describe_key(error: &pem::Error, text: &[u8]) -> String {
+    let has = |mark: &str| text.windows(mark.len()).any(|part| part == mark.as_bytes());
+    match has("BEGIN ENCRYPTED PRIVATE KEY") || has("Proc-Type: 4,ENCRYPTED") {
+        true => "it is encrypted, and the server has no password for it; write it without one: \
+                 openssl pkey -in FILE -out NEW"
+            .to_owned(),
+        false => describe(error, "private key"),
+    }
+}
+
 fn read(path: &str) -> Result<Vec<u8>, pem::Error> {
     plain_file::read_bounded(Path::new(path)).map_err(pem::Error::Io)
 }
@@ -103,17 +116,19 @@ impl Certificate {
         };
         let valid_s = validity(own)
             .map_err(|error| CertificateError::new("certificate", certificate, error))?;
-        let secret = read(key)
-            .and_then(|text| PrivateKeyDer::from_pem_slice(&text))
-            .map_err(|error| CertificateError::new("key", key, describe(&error, "private key")))?;
-        let config = config(chain.clone(), secret).map_err(|error| {
-            let message = match error {
-                rustls::Error::InconsistentKeys(_) => {
-                    format!("it is not the key of the certificate in {certificate}")
-                }
-                other => format!("it cannot be used: {other}"),
-            };
-            CertificateError::new("key", key, message)
+        let wrong_key = |message: String| CertificateError::new("key", key, message);
+        let text = read(key).map_err(|error| wrong_key(describe(&error, "private key")))?;
+        let secret = PrivateKeyDer::from_pem_slice(&text)
+            .map_err(|error| wrong_key(describe_key(&error, &text)))?;
+        let config = config(chain.clone(), secret).map_err(|error| match error {
+            rustls::Error::InconsistentKeys(_) => wrong_key(format!(
+                "it is not the key of the certificate in {certificate}"
+            )),
+            rustls::Error::InvalidCertificate(fault) => {
+                let message = format!("its first certificate cannot be used: {fault}");
+                CertificateError::new("certificate", certificate, message)
+            }
+            other => wrong_key(format!("it cannot be used: {other}")),
         })?;
         Ok(Some(Self {
             config: Arc::new(config),
@@ -151,6 +166,13 @@ impl Certificate {
 fn validity(certificate: &CertificateDer<'_>) -> Result<(i64, i64), String> {
     let certificate = x509_cert::Certificate::from_der(certificate)
         .map_err(|error| format!("its certificate cannot be read: {error}"))?;
+    if certificate.tbs_certificate().version() != Version::V3 {
+        return Err(
+            "its first certificate has an old version of X.509, and clients accept version 3 \
+                    only; make one with extensions, such as the names of the server"
+                .to_owned(),
+        );
+    }
     let validity = certificate.tbs_certificate().validity();
     let seconds = |time: x509_cert::time::Time| {
         i64::try_from(time.to_unix_duration().as_secs()).unwrap_or(i64::MAX)

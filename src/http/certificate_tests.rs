@@ -101,3 +101,51 @@ fn file_that_is_longer_than_its_length_is_not_read_to_its_end() {
     let error = Certificate::read(&settings).unwrap_err();
     assert!(error.to_string().contains("it has more than 4194304 bytes"));
 }
+
+/// A certificate of X.509 version 1, as `openssl x509 -req -signkey` makes it.
+const VERSION_1: &str = "-----BEGIN CERTIFICATE-----
+MIIBIzCBywIUCuyQ8W3CIEZAgwLzbuhplXiEnQ0wCgYIKoZIzj0EAwIwFDESMBAG
+A1UEAwwJbG9jYWxob3N0MCAXDTI2MTIwMTAzNTQzNloYDzIxMjYxMTA3MDM1NDM2
+WjAUMRIwEAYDVQQDDAlsb2NhbGhvc3QwWTATBgcqhkjOPQIBBggqhkjOPQMBBwNC
+AAQFfNFu3X56aPkFSgOdMeTmfvmI4eqGwqRuSvETnE6IDHVmoyvaji0QL6jXxeSY
+qz42UP8Vu1ZNe1ZrUEorhMnxMAoGCCqGSM49BAMCA0cAMEQCIG97Mh2lAVR7Xrjd
+RUXDdz68Q/cseuCcACnbJ3RouftoAiAuMSoLcKXuAUJN+77CRdwPcMZExhS2suXn
+bWY5Gt/eGw==
+-----END CERTIFICATE-----
+";
+
+#[test]
+fn certificate_of_an_old_version_is_named_as_such() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut own = write(folder.path(), "own", (2020, 2030));
+    let old = folder.path().join("old.pem");
+    fs::write(&old, VERSION_1).unwrap();
+    own.certificate = old.to_str().unwrap().to_owned();
+    let found = problems(&[("tls", &own)]);
+    assert!(found[0].starts_with("tls.certificate: "), "{found:?}");
+    assert!(found[0].contains("old version of X.509"), "{found:?}");
+}
+
+#[test]
+fn encrypted_key_is_named_as_such() {
+    let folder = tempfile::tempdir().unwrap();
+    let own = write(folder.path(), "own", (2020, 2030));
+    let plain = fs::read_to_string(&own.key).unwrap();
+    let body = plain.lines().nth(1).unwrap();
+    let (pkcs8, before) = ("ENCRYPTED PRIVATE KEY", "EC PRIVATE KEY");
+    let headers = "Proc-Type: 4,ENCRYPTED\nDEK-Info: AES-128-CBC,FFEC18D9AAED679E\n\n";
+    for (label, headers) in [(pkcs8, ""), (before, headers)] {
+        let pem = format!("-----BEGIN {label}-----\n{headers}{body}\n-----END {label}-----\n");
+        fs::write(&own.key, pem).unwrap();
+        let found = problems(&[("tls", &own)]);
+        assert!(found[0].starts_with("tls.key: "), "{found:?}");
+        assert!(found[0].contains("it is encrypted"), "{found:?}");
+    }
+    // One that is not beside it is used.
+    let both = format!(
+        "{}{plain}",
+        fs::read_to_string(&own.key).unwrap().replace(before, pkcs8)
+    );
+    fs::write(&own.key, both.replace(headers, "")).unwrap();
+    assert_eq!(problems(&[("tls", &own)]), [""; 0]);
+}
