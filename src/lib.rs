@@ -40,5 +40,6 @@ mod plain_file;
 pub mod slow;
 #[cfg(test)]
 mod testing;
+mod visible;
 pub mod watched;
 pub mod webhook;

@@ -3,6 +3,7 @@
 //! The binary installs the log at its start. A program that embeds the server has a log of
 //! its own, which the section `[log]` does not change.
 
+use std::borrow::Cow;
 use std::sync::OnceLock;
 
 use arc_swap::ArcSwap;
@@ -11,6 +12,7 @@ use log::{LevelFilter, Log, Metadata, Record};
 use serde::{Deserialize, Serialize};
 
 use crate::slow;
+use crate::visible::visible_lines;
 
 /// Without a filter of the configuration or the environment.
 const DEFAULT: &str = "info,actix_server=warn";
@@ -61,7 +63,20 @@ impl Log for FilteredLog {
     }
 
     fn log(&self, record: &Record<'_>) {
-        self.0.load().log(record);
+        let logger = self.0.load();
+        if !logger.matches(record) {
+            return;
+        }
+        // Ids of clients, and what other programs say, may be in any line.
+        let text = record.args().to_string();
+        match visible_lines(&text) {
+            Cow::Borrowed(_) => logger.log(record),
+            Cow::Owned(shown) => {
+                let mut as_shown = Record::builder();
+                as_shown.metadata(record.metadata().clone());
+                logger.log(&as_shown.args(format_args!("{shown}")).build());
+            }
+        }
     }
 
     fn flush(&self) {

@@ -94,6 +94,26 @@ fn changes_are_listed_with_caller_arguments_and_outcome() {
     assert_eq!(call(&server, "audit/listAll", &json!({})), 403);
 }
 
+/// A line must not look like another one.
+#[test]
+fn characters_of_ids_that_are_not_seen_are_escapes_in_the_log() {
+    let server = server("1000");
+    for id in ["1:\u{202e}abc", "1:\u{200b}\u{2066}x\u{feff}"] {
+        let ban = json!({"userId": id, "seconds": 60, "reason": "\u{202e}rude\n"});
+        assert_eq!(call(&server, "user/ban", &ban), 200);
+        let list = server.rpc("audit/listAll", &json!({})).json();
+        assert_eq!(list["changes"][0]["arguments"]["userId"], id);
+    }
+    let clear = json!({"channelId": "news/\u{202e}x"});
+    call(&server, "channel/clearHistory", &clear);
+    let _ = server.await_log("userId=1:\\u{202e}abc seconds=60 reason=\"\\u{202e}rude\\n\"");
+    let _ = server.await_log("userId=1:\\u{200b}\\u{2066}x\\u{feff} seconds");
+    let log = server.await_log("channelId=news/\\u{202e}x");
+    for hidden in ['\u{202e}', '\u{200b}', '\u{2066}', '\u{feff}'] {
+        assert!(!log.contains(hidden), "{hidden:?}");
+    }
+}
+
 #[test]
 fn changes_are_found_page_by_page_and_the_oldest_go() {
     let server = server("4");

@@ -37,6 +37,7 @@ const LAYERS: &[&str] = &[
     "clock",
     "plain_file",
     "memory",
+    "visible",
     "opaque",
     "testing",
 ];

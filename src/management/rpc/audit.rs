@@ -17,6 +17,7 @@ use crate::management::Management;
 use crate::management::access::Caller;
 use crate::management::audit_log::{Change, Wanted};
 use crate::management::role::Role;
+use crate::visible::visible;
 use turntable_core::packet::ErrorBody;
 
 /// In place of the error of a call whose caller was gone before it ended. It may have been
@@ -238,7 +239,7 @@ fn line(change: &Change, method: &Method) -> String {
         let is_text = |of: &&Parameter| of.name == *name && of.of == Type::Text && !of.is_hidden;
         let _ = match parameters.any(|of| is_text(&of)) {
             true => write!(line, " {name}={shown:?}"),
-            false => write!(line, " {name}={shown}"),
+            false => write!(line, " {name}={}", visible(shown)),
         };
     }
     if let Some(error) = change.error {

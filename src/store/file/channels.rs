@@ -8,6 +8,7 @@ use crate::log_limit::LogLimit;
 use crate::store::channel::backup::{self, Line};
 use crate::store::channel::{self, Life, StoredChannel};
 use crate::store::retained::RetainedChannels;
+use crate::visible::visible;
 use turntable_core::id::ChannelId;
 
 /// Records may be damaged one by one.
@@ -65,6 +66,7 @@ impl File {
             self.with(|database| channel::read(database, channel.as_str(), life))?;
         if is_damaged && let Some(left_out) = DAMAGED.admit(clock::now_ms()) {
             let effect = "what could not be read is left out";
+            let channel = visible(channel.as_str());
             log::error!("the history of channel {channel} is damaged; {effect}{left_out}");
         }
         Ok(found.map(|found| StoredChannel {
