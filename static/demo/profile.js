@@ -39,9 +39,8 @@ export function plainText(value, max) {
   if (typeof value !== "string") return "";
   const text = value
     .slice(0, 16 * max)
-    .toWellFormed()
     .replaceAll(/[\p{Zs}\t\r\n\u2028\u2029]+/gu, " ")
-    .replaceAll(/[\p{Cc}\p{Cf}\p{Co}\p{Cn}\u115f\u1160\u3164\uffa0\ufffd]/gu, "")
+    .replaceAll(/[\p{Cc}\p{Cf}\p{Co}\p{Cn}\p{Cs}\u115f\u1160\u3164\uffa0\ufffd]/gu, "")
     .replaceAll(/(\p{M}{2})\p{M}+/gu, "$1")
     .trim();
   return [...text].slice(0, max).join("").trim();

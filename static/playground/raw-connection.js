@@ -94,6 +94,7 @@ export class RawConnection {
         this.session = "";
         options.note("The session has expired; a new one is started.");
       },
+      parting: ({ code, message }) => isCurrent() && options.note(`The session ends: ${code}: ${message}`),
       refused: (_texts, { code, message }) => isCurrent() && options.note(`Refused: ${code}: ${message}`),
       closed: (code, reason) => {
         if (!isCurrent()) return;

@@ -3,7 +3,9 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { commandOf, passes } from "../../static/playground/frame-log.js";
+import { RawConnection } from "../../static/playground/raw-connection.js";
 import { templates } from "../../static/playground/templates.js";
+import { guardedHooks } from "../../static/turntable/guarded_hooks.js";
 
 const COMMANDS = [
   "idme", "resume", "subscribe", "unsubscribe", "status", "joingame", "leavegame", "game", "declineinvite", "joinchannel",
@@ -42,4 +44,15 @@ test("the command is found in frames, datagrams and entries", () => {
   assert.equal(commandOf("out", '{"f":"$av:status","args":"busy"}'), "status");
   assert.equal(commandOf("out", '{"f":"forum:createPost"}'), "forum:createPost");
   assert.deepEqual(['{"id":1,"r":null}', '{"id":1,"error":{}}', "[]", "{", "5"].map((text) => commandOf("in", text)), ["answer", "error", "(empty)", "", ""]);
+});
+
+test("the connection has each hook that a transport calls, and says why the server ends the session", () => {
+  const notes = [];
+  const connection = new RawConnection({ settings: () => ({}), note: (text) => notes.push(text) });
+  const hooks = connection.hooks(() => true);
+  assert.deepEqual(Object.keys(hooks).sort(), Object.keys(guardedHooks(() => true, hooks)).sort());
+  for (const [name, hook] of Object.entries(hooks)) assert.equal(typeof hook, "function", name);
+  hooks.parting({ code: "forbidden", message: "rude" });
+  connection.hooks(() => false).parting({ code: "forbidden", message: "of the connection before" });
+  assert.deepEqual(notes, ["The session ends: forbidden: rude"]);
 });
