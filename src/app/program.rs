@@ -154,7 +154,7 @@ fn written(pipe: Option<impl Read + Send + 'static>) -> mpsc::Receiver<String> {
         // A pipe that is closed would end a process that writes more.
         let mut part = [0; 4096];
         while let Ok(count @ 1..) = pipe.read(&mut part) {
-            bytes.extend_from_slice(&part[..count]);
+            bytes.extend(part.iter().take(count));
             if let Some(surplus) = bytes.len().checked_sub(2 * OUTPUT_BYTES_MAX) {
                 bytes.drain(OUTPUT_BYTES_MAX..OUTPUT_BYTES_MAX + surplus);
             }
