@@ -1,4 +1,5 @@
-//! Texts of others in lines of the log: with characters that are not seen as escapes.
+//! Texts of others in lines of the log and on a terminal: with characters that are not seen as
+//! escapes.
 //!
 //! An id may have any character but controls and blanks. One that reorders what is around it, or
 //! is not seen, would make a line look like another one.
@@ -54,15 +55,35 @@ pub(crate) fn visible_lines(text: &str) -> Cow<'_, str> {
     escaped(text, |c| is_hidden(c) && c != '\n' && c != '\t')
 }
 
+/// A JSON text, which is the same value afterwards: in it, such characters are in strings alone.
+pub(crate) fn visible_json(json: &str) -> Cow<'_, str> {
+    let is_escaped = |c| is_hidden(c) && !matches!(c, '\n' | '\t' | '\r');
+    replaced(json, is_escaped, |character, shown| {
+        for unit in character.encode_utf16(&mut [0; 2]) {
+            // Writing to a string cannot fail.
+            let _ = write!(shown, "\\u{unit:04x}");
+        }
+    })
+}
+
 fn escaped(text: &str, is_escaped: impl Fn(char) -> bool) -> Cow<'_, str> {
-    if !text.contains(&is_escaped) {
+    replaced(text, is_escaped, |character, shown| {
+        let _ = write!(shown, "\\u{{{:x}}}", u32::from(character));
+    })
+}
+
+fn replaced(
+    text: &str,
+    is_replaced: impl Fn(char) -> bool,
+    replace: impl Fn(char, &mut String),
+) -> Cow<'_, str> {
+    if !text.contains(&is_replaced) {
         return text.into();
     }
     let mut shown = String::with_capacity(text.len() + 16);
     for character in text.chars() {
-        match is_escaped(character) {
-            // Writing to a string cannot fail.
-            true => _ = write!(shown, "\\u{{{:x}}}", u32::from(character)),
+        match is_replaced(character) {
+            true => replace(character, &mut shown),
             false => shown.push(character),
         }
     }
@@ -97,6 +118,22 @@ mod tests {
         }
         assert_eq!(visible("a\nb\tc"), "a\\u{a}b\\u{9}c");
         assert_eq!(visible_lines("a\nb\tc\u{202e}"), "a\nb\tc\\u{202e}");
+    }
+
+    #[test]
+    fn json_is_the_same_value() {
+        let value = serde_json::json!({"1:\u{202e}a": ["\u{9b}31m", "\u{e0041}", "\n\u{1f600}"]});
+        let text = serde_json::to_string_pretty(&value).unwrap_or_default();
+        let shown = visible_json(&text);
+        assert!(
+            shown.contains("1:\\u202ea") && shown.contains("\\u009b31m"),
+            "{shown}"
+        );
+        assert_eq!(
+            serde_json::from_str::<serde_json::Value>(&shown).ok(),
+            Some(value)
+        );
+        assert!(matches!(visible_json("{\n\t\"a\": 1}"), Cow::Borrowed(_)));
     }
 
     #[test]

@@ -68,7 +68,7 @@ impl CallArgs {
             .build()?;
         let arguments = Payload::from_json(&arguments);
         let result = runtime.block_on(client.call(service, name, arguments))?;
-        super::print(&format!("{}\n", result.as_json()))
+        super::print_json(&result)
     }
 }
 

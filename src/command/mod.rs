@@ -23,7 +23,9 @@ use clap::{Parser, Subcommand};
 
 use crate::config::source::Sources;
 use crate::service::LocalServices;
+use crate::visible::visible_json;
 use turntable_bench::BenchArgs;
+use turntable_core::payload::Payload;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -116,6 +118,11 @@ impl Cli {
             Some(Command::Bench(args)) => bench::run(&args, start),
         }
     }
+}
+
+/// Writes the answer of a server. A terminal would carry out what some characters mean.
+fn print_json(answer: &Payload) -> anyhow::Result<()> {
+    print(&format!("{}\n", visible_json(answer.as_json())))
 }
 
 /// Writes a command's result. A closed standard output (`| head`) is not an error.

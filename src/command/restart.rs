@@ -59,7 +59,7 @@ impl RestartArgs {
         let none = || Payload::from_json("{}");
         let before = runtime.block_on(client(timeout)?.call("node", "restart", none()))?;
         if self.no_wait {
-            return super::print(&format!("{}\n", before.as_json()));
+            return super::print_json(&before);
         }
         let first = start_of(&before)?;
         let mut seen = "the program of before still answers".to_owned();
@@ -75,7 +75,7 @@ impl RestartArgs {
             let asked = client(left.min(ANSWER_MAX))?;
             match runtime.block_on(asked.call("node", "getStatus", none())) {
                 Ok(now) if start_of(&now)? != first => {
-                    return super::print(&format!("{}\n", now.as_json()));
+                    return super::print_json(&now);
                 }
                 Ok(_) => "the program of before still answers".clone_into(&mut seen),
                 Err(error) if is_final(&error) => {

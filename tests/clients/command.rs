@@ -23,6 +23,16 @@ fn error(output: &Output) -> (Option<i32>, String) {
     (output.status.code(), error)
 }
 
+/// A terminal would carry out what some characters of ids and texts mean.
+#[test]
+fn answer_on_a_terminal_has_characters_that_are_not_seen_as_escapes() {
+    let server = Server::start();
+    let _user = server.user("1:\u{202e}mel");
+    let url = format!("http://{}", server.management);
+    let answer = call(&["user", "listAll", "--url", &url]);
+    assert_eq!(answer.stdout, b"[\"1:\\u202emel\"]\n", "{answer:?}");
+}
+
 #[test]
 fn token_is_of_a_file_or_of_the_environment() {
     let entry = format!("{{ token = \"{TOKEN}\", role = \"read\" }}");
