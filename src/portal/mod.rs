@@ -491,10 +491,8 @@ fn refused(reason: Reason, claim: &Claim) -> ErrorBody {
 }
 
 fn unknown() -> ErrorBody {
-    ErrorBody::new(
-        ErrorCode::Unavailable,
-        "the credentials cannot be checked now; try again",
-    )
+    let message = "the credentials cannot be checked now; try again";
+    ErrorBody::new(ErrorCode::Unavailable, message)
 }
 
 #[cfg(test)]

@@ -165,7 +165,7 @@ scene("an id that there cannot be is refused once", async (stage) => {
     await page.see("wrong").waitFor();
     assert.equal(await page.page.locator("main button").count(), 0, view);
     await isText(page);
-    // Two looks of the page later it has asked for nothing more of the kind.
+    // Two looks of the page later it has requested nothing more of the kind.
     const calls = [];
     const note = (/** @type {import("playwright-core").Request} */ request) => calls.push(new URL(request.url()).pathname);
     page.page.on("request", note);

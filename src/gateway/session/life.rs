@@ -22,7 +22,7 @@ use crate::gateway::work::Effect;
 use crate::portal::operator_call::OperatorCall;
 use turntable_core::call::{AvatarCall, RoomCall};
 use turntable_core::id::SessionId;
-use turntable_core::key::{ConnKey, SessionSlot, UserNumber, WorkerId};
+use turntable_core::key::{ConnKey, SessionSlot, UserNumber};
 use turntable_core::packet::{ErrorBody, RequestId, ServerPacket, Welcome};
 use turntable_core::payload::Payload;
 use turntable_core::reason::{CloseReason, ErrorCode};
@@ -491,14 +491,5 @@ impl Gateway {
             self.flush_connection(connection);
         }
         self.step(session, Input::Bye, Details::default());
-    }
-
-    fn worker_elsewhere(&self, name: SessionId) -> Option<WorkerId> {
-        let gateway = self.shared.peers.find(name)?.gateway;
-        (gateway.worker != self.id.worker).then_some(gateway.worker)
-    }
-
-    pub(crate) fn session_here(&self, name: SessionId) -> Option<SessionSlot> {
-        self.sessions.at_place(self.shared.peers.find(name)?)
     }
 }

@@ -3,11 +3,12 @@
 
 use std::ops::{Deref, DerefMut};
 
+use crate::gateway::Gateway;
 use crate::gateway::session::SessionEntry;
 use crate::gateway::session::memory::Answered;
 use crate::gateway::table::Table;
-use turntable_core::id::UserId;
-use turntable_core::key::{Caller, GatewayId, Place, SessionSlot, SlotKey as _};
+use turntable_core::id::{SessionId, UserId};
+use turntable_core::key::{Caller, GatewayId, Place, SessionSlot, SlotKey as _, WorkerId};
 
 /// The sessions.
 #[derive(Debug)]
@@ -139,6 +140,19 @@ impl Sessions {
     pub(crate) fn answer_bytes(&self) -> usize {
         let answered = self.iter().filter_map(|(_, entry)| entry.answered());
         answered.map(Answered::bytes).sum()
+    }
+}
+
+impl Gateway {
+    /// The worker that has the session of this name, where that is another one.
+    pub(super) fn worker_elsewhere(&self, name: SessionId) -> Option<WorkerId> {
+        let gateway = self.shared.peers.find(name)?.gateway;
+        (gateway.worker != self.id.worker).then_some(gateway.worker)
+    }
+
+    /// The session of this name, where it is here.
+    pub(crate) fn session_here(&self, name: SessionId) -> Option<SessionSlot> {
+        self.sessions.at_place(self.shared.peers.find(name)?)
     }
 }
 
