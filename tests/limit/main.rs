@@ -13,6 +13,7 @@ mod control;
 mod deadline;
 mod deliveries;
 mod front;
+mod given_back;
 mod incomplete;
 mod input;
 mod listener;

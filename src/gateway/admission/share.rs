@@ -173,6 +173,11 @@ impl AddressRates<'_> {
     ) -> Result<(), u64> {
         self.0.invites.take(count, settings, now_ms)
     }
+
+    /// Gives so many back.
+    pub fn give_invites_back(self, count: usize, settings: BucketSettings) {
+        self.0.invites.give_back(count, settings);
+    }
 }
 
 impl Permit {

@@ -70,11 +70,7 @@ mod tests {
         assert_eq!(entry(&mut gateway, session).session.user, user("1:3"));
         for (number, to) in [first, second].into_iter().enumerate() {
             let id = RequestId(number.to_string().into());
-            gateway.await_answer(Awaited::Answer {
-                session,
-                command: "publish",
-                id: id.clone(),
-            });
+            gateway.await_answer(Awaited::answer(session, "publish", id.clone()));
             let count = messages(&mut gateway, session);
             gateway.deliver(Delivery::Send {
                 to,
@@ -144,11 +140,7 @@ mod tests {
         let count = messages(&mut gateway, session);
         for (number, command) in ["publish", "joingame"].into_iter().enumerate() {
             let id = RequestId(number.to_string().into());
-            gateway.await_answer(Awaited::Answer {
-                session,
-                command,
-                id: id.clone(),
-            });
+            gateway.await_answer(Awaited::answer(session, command, id.clone()));
             for _ in 0..2 {
                 gateway.deliver(Delivery::Send {
                     to,

@@ -19,6 +19,7 @@ use actix::{Context, Handler};
 use crate::cluster::envelope::Envelope;
 use crate::gateway::Gateway;
 use crate::gateway::session::life::Details;
+use crate::gateway::session::share::Charged;
 use crate::gateway::subscription::gather::{Found, Joined};
 use crate::gateway::transport::{Dispatch, Hooks};
 use crate::gateway::work::Effect;
@@ -76,11 +77,15 @@ impl Gateway {
                 }
                 if let Some(id) = &id {
                     let command = error.command.as_deref();
-                    let is_awaited = match command {
-                        Some("call") => self.pending.call_answered(session, id),
+                    let taken = match command {
+                        Some("call") => {
+                            let is_awaited = self.pending.call_answered(session, id);
+                            is_awaited.then_some(Charged::NOTHING)
+                        }
                         _ => self.pending.answered(session, id),
                     };
-                    if !is_awaited && command.is_some_and(ClientPacket::is_awaited) {
+                    self.give_back(session, taken.unwrap_or_default());
+                    if taken.is_none() && command.is_some_and(ClientPacket::is_awaited) {
                         return;
                     }
                 }

@@ -117,11 +117,7 @@ impl Gateway {
         id: Option<RequestId>,
     ) {
         if let Some(id) = id.clone() {
-            self.await_answer(Awaited::Answer {
-                session,
-                command: "authenticate",
-                id,
-            });
+            self.await_answer(Awaited::answer(session, "authenticate", id));
         }
         self.attach(session, attributes, None, id);
     }

@@ -77,7 +77,7 @@ impl Gateway {
         } = answered;
         // The client has `unavailable` where the store took longer than it waits.
         let is_awaited = match &id {
-            Some(id) => self.pending.answered(session, id),
+            Some(id) => self.pending.answered(session, id).is_some(),
             None => true,
         };
         match outcome {
@@ -114,11 +114,7 @@ impl Gateway {
         }
         if let Some(id) = id.clone() {
             let command = "block";
-            self.await_answer(Awaited::Answer {
-                session,
-                command,
-                id,
-            });
+            self.await_answer(Awaited::answer(session, command, id));
         }
         let Some(gateway) = self.shared.peers.gateway(self.id.worker).cloned() else {
             return;
@@ -279,11 +275,7 @@ mod tests {
     use crate::gateway::testing::{Noted, begin, entry, gateway};
 
     fn await_block(gateway: &mut Gateway, session: SessionSlot, id: &str) -> Ticket {
-        gateway.await_answer(Awaited::Answer {
-            session,
-            command: "block",
-            id: RequestId(id.into()),
-        })
+        gateway.await_answer(Awaited::answer(session, "block", RequestId(id.into())))
     }
 
     fn answer(gateway: &mut Gateway, session: SessionSlot, id: &str, outcome: Option<ErrorCode>) {

@@ -3,6 +3,7 @@
 use crate::clock;
 use crate::gateway::Gateway;
 use crate::gateway::session::permission::may_set;
+use crate::gateway::session::share::Charged;
 use crate::gateway::subscription::listed::Listed;
 use crate::gateway::transport::{Dispatch, Hooks};
 use turntable_core::call::{AvatarCall, RoomCall};
@@ -18,12 +19,13 @@ use turntable_core::reason::ErrorCode;
 use turntable_core::session::clock::ROUND_TRIP_MAX_MS;
 
 impl Gateway {
-    /// Passes an admitted command to its owner, or answers it.
+    /// Passes an admitted command, which has taken this, to its owner, or answers it.
     pub(crate) fn dispatch(
         &mut self,
         session: SessionSlot,
         packet: ClientPacket,
         id: Option<RequestId>,
+        taken: Charged,
     ) {
         let Some(caller) = self.sessions.caller(session) else {
             return;
@@ -34,7 +36,7 @@ impl Gateway {
         let (user, connection) = (entry.session.user.clone(), entry.session.connection());
         let permissions = entry.session.permissions.clone();
         let owners = self.shared.owners.clone();
-        self.await_owner(session, &packet, id.as_ref());
+        self.await_owner(session, &packet, id.as_ref(), taken);
         match packet {
             ClientPacket::IdMe { .. } => self.attach(session, Vec::new(), None, id),
             ClientPacket::Bye => self.bye(session),

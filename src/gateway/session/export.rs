@@ -382,11 +382,7 @@ impl Gateway {
         for (name, id) in awaited {
             let known = ClientPacket::COMMANDS.iter();
             if let Some((command, _)) = known.into_iter().find(|(known, _)| *known == &*name) {
-                self.await_answer(Awaited::Answer {
-                    session: slot,
-                    command,
-                    id,
-                });
+                self.await_answer(Awaited::answer(slot, command, id));
             }
         }
         self.await_calls_again(slot, calls);

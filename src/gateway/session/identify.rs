@@ -184,9 +184,9 @@ impl Gateway {
     ) -> Result<(), ErrorBody> {
         let deliveries = self.visitors(user);
         // What watchers get can be given back.
-        self.take_claimed(key, claimed_bytes, deliveries, clock::now_ms())?;
+        let taken = self.take_claimed(key, claimed_bytes, deliveries, clock::now_ms())?;
         let charged = self.charge_session(key);
-        charged.inspect_err(|_| self.give_claimed_back(key, claimed_bytes, deliveries))
+        charged.inspect_err(|_| self.give_claimed_back(key, taken))
     }
 
     /// Charges a connection's address for one more session.

@@ -22,7 +22,7 @@ pub mod memory;
 pub(crate) mod pending;
 pub(crate) mod permission;
 pub(crate) mod serve;
-mod share;
+pub(crate) mod share;
 pub(crate) mod table;
 
 use crate::gateway::admission::{AddressShare, DetachedPermit};

@@ -16,6 +16,7 @@ use crate::gateway::delivery::frame::Frame;
 use crate::gateway::question::Responder;
 use crate::gateway::session::deadlines::{Deadlines, Met};
 use crate::gateway::session::life::Details;
+use crate::gateway::session::share::Charged;
 use crate::gateway::subscription::listed::Listed;
 use crate::gateway::turn::Timer;
 use turntable_core::delivery::Answer;
@@ -87,6 +88,8 @@ pub(crate) enum Awaited {
         command: &'static str,
         /// Its `id`.
         id: RequestId,
+        /// What it gets back where it is refused.
+        taken: Charged,
     },
     /// The answer of a service to a `call`.
     Call {
@@ -121,6 +124,16 @@ pub(crate) enum Awaited {
 }
 
 impl Awaited {
+    /// An owner's answer to a command that has taken nothing.
+    pub(crate) const fn answer(session: SessionSlot, command: &'static str, id: RequestId) -> Self {
+        Self::Answer {
+            session,
+            command,
+            id,
+            taken: Charged::NOTHING,
+        }
+    }
+
     /// The one session that awaits it and nothing else.
     const fn session(&self) -> Option<SessionSlot> {
         match self {
@@ -218,11 +231,14 @@ impl Pending {
         }
     }
 
-    fn remove_where(&mut self, session: SessionSlot, is: impl Fn(&Awaited) -> bool) -> bool {
+    fn remove_where(
+        &mut self,
+        session: SessionSlot,
+        is: impl Fn(&Awaited) -> bool,
+    ) -> Option<Awaited> {
         let mut tickets = self.by_session.get(&session).into_iter().flatten();
         let ticket = tickets.find(|ticket| self.awaited.get(*ticket).is_some_and(&is));
-        let ticket = ticket.copied();
-        ticket.is_some_and(|ticket| self.remove(ticket).is_some())
+        self.remove(*ticket?)
     }
 
     /// The avatar answered a session's identification. Returns whether that was awaited.
@@ -230,6 +246,7 @@ impl Pending {
         self.remove_where(session, |awaited| {
             matches!(awaited, Awaited::Admission { .. })
         })
+        .is_some()
     }
 
     /// The `id` of an answer, unless its command was answered already: the answer came
@@ -239,15 +256,18 @@ impl Pending {
         session: SessionSlot,
         id: Option<RequestId>,
     ) -> Option<RequestId> {
-        id.filter(|id| self.answered(session, id))
+        id.filter(|id| self.answered(session, id).is_some())
     }
 
-    /// A session's command of this `id` was answered. Returns whether that was awaited.
-    pub(crate) fn answered(&mut self, session: SessionSlot, id: &RequestId) -> bool {
-        self.remove_where(session, |awaited| match awaited {
-            Awaited::Answer { id: known, .. } => known == id,
-            _ => false,
-        })
+    /// A session's command of this `id` was answered. Returns what it gets back where it was
+    /// refused; `None` where no answer was awaited.
+    pub(crate) fn answered(&mut self, session: SessionSlot, id: &RequestId) -> Option<Charged> {
+        let is_of =
+            |awaited: &Awaited| matches!(awaited, Awaited::Answer { id: known, .. } if known == id);
+        match self.remove_where(session, is_of)? {
+            Awaited::Answer { taken, .. } => Some(taken),
+            _ => None,
+        }
     }
 
     /// Takes out a session's command of this `id`, which is answered. Returns its name.
@@ -260,10 +280,7 @@ impl Pending {
         let name = self.commands(session).find(is_of).map(|(name, _)| name)?;
         let is_awaited = match name {
             "call" => self.call_answered(session, id),
-            _ => self.remove_where(
-                session,
-                |awaited| matches!(awaited, Awaited::Answer { id: known, .. } if known == id),
-            ),
+            _ => self.answered(session, id).is_some(),
         };
         is_awaited.then_some(name)
     }
@@ -342,18 +359,21 @@ impl Gateway {
         ticket
     }
 
-    /// Awaits an owner's answer to a command, where one is due.
+    /// Awaits an owner's answer to a command, where one is due. Where it is a refusal, the
+    /// command gets back what it has taken.
     pub(crate) fn await_owner(
         &mut self,
         session: SessionSlot,
         packet: &ClientPacket,
         id: Option<&RequestId>,
+        taken: Charged,
     ) {
         if let Some(id) = id.filter(|_| packet.is_answered_by_owner()) {
             self.await_answer(Awaited::Answer {
                 session,
                 command: packet.name(),
                 id: id.clone(),
+                taken,
             });
         }
     }
@@ -390,6 +410,7 @@ impl Gateway {
                 session,
                 command,
                 id,
+                ..
             }) => {
                 if let Some(entry) = self.sessions.get_mut(session) {
                     entry.subscribed.retain(|waiting| *waiting != id);

@@ -5,6 +5,7 @@ use crate::gateway::Gateway;
 use crate::gateway::accept::Resume;
 use crate::gateway::connection::Phase;
 use crate::gateway::session::memory::ResumeFrom;
+use crate::gateway::session::share::Shared;
 use crate::gateway::transport::{Dispatch, Hooks};
 use crate::gateway::work::{Command, Effect};
 use turntable_core::call::AvatarCall;
@@ -185,16 +186,15 @@ impl Gateway {
             }
         };
         // What the session may not send takes nothing from its neighbours.
-        let shared = paid.as_ref().map_or(Ok(false), |()| {
-            let changes = self.take_share(session, &packet, now_ms)?;
-            self.take_published(session, &packet, now_ms)?;
-            Ok::<_, ErrorBody>(changes)
-        });
+        let shared = match paid {
+            Ok(()) => self.take_share(session, &packet, now_ms),
+            Err(_) => Ok(Shared::default()),
+        };
         let Some(entry) = self.sessions.get_mut(session) else {
             return;
         };
         entry.note_command(number);
-        let changes_share = matches!(shared, Ok(true));
+        let Shared { changes, taken } = shared.as_ref().copied().unwrap_or_default();
         let admitted = paid.and_then(|()| match shared {
             Ok(_) => entry.session.check(&packet, now_ms, settings),
             Err(error) if error.code == ErrorCode::RateLimited => {
@@ -208,10 +208,13 @@ impl Gateway {
             self.report_idle(session, false);
         }
         match admitted {
-            Ok(()) => self.dispatch(session, packet, id),
-            Err(refusal) => self.answer_refusal(session, refusal, id),
+            Ok(()) => self.dispatch(session, packet, id, taken),
+            Err(refusal) => {
+                self.give_back(session, taken);
+                self.answer_refusal(session, refusal, id);
+            }
         }
-        if changes_share {
+        if changes {
             self.settle_share(session);
         }
     }
@@ -336,9 +339,10 @@ impl Gateway {
         error: ErrorBody,
         id: Option<RequestId>,
     ) {
-        if let Some(id) = &id {
-            self.pending.answered(session, id);
-        }
+        let taken = id
+            .as_ref()
+            .and_then(|id| self.pending.answered(session, id));
+        self.give_back(session, taken.unwrap_or_default());
         self.refuse(session, error, id);
     }
 

@@ -2,6 +2,7 @@
 //! one address may begin thousands of them, and what they hold takes the memory and
 //! the totals of all.
 
+mod charged;
 mod cost;
 mod receivers;
 
@@ -10,11 +11,21 @@ use std::net::IpAddr;
 use crate::gateway::Gateway;
 use crate::gateway::admission::{AddressRates, AddressShare, DetachedPermit, Permit, counted};
 use crate::gateway::session::SessionEntry;
+pub(crate) use charged::Charged;
 use cost::Cost;
 use turntable_core::address::Address;
 use turntable_core::key::{ConnKey, SessionSlot};
 use turntable_core::packet::{ClientPacket, ErrorBody};
 use turntable_core::session::published_bytes;
+
+/// What a command is to the share of its session's address.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Shared {
+    /// Whether it changes what the session holds.
+    pub(crate) changes: bool,
+    /// What it gets back where it is refused.
+    pub(crate) taken: Charged,
+}
 
 impl SessionEntry {
     /// The share of its address that it has: from its first connection on, or from the one
@@ -30,8 +41,11 @@ impl SessionEntry {
 }
 
 impl Gateway {
-    /// Takes what a command needs of the share of its session's address. Returns
-    /// whether the command changes what the session holds.
+    /// Takes what a command needs of the share of its session's address, and what others get of
+    /// it from what they may get of the address: its bytes, as a listener that is on several
+    /// channels gets the sum of what they send, and one delivery for each subscriber, member or
+    /// watcher. All of it before it is sent, so that a thousand at once take no more than one
+    /// after the other.
     ///
     /// # Errors
     /// `too_many` or `rate_limited`, where the address has no more.
@@ -40,50 +54,38 @@ impl Gateway {
         session: SessionSlot,
         packet: &ClientPacket,
         now_ms: u64,
-    ) -> Result<bool, ErrorBody> {
-        let entry = self.sessions.get(session);
-        let user = entry.map(|entry| &entry.session.user);
-        let listed = || user.map_or(0, |user| self.shared.blocked.len(user));
-        let Some(cost) = Cost::of(packet, listed) else {
-            return Ok(false);
+    ) -> Result<Shared, ErrorBody> {
+        let Some(entry) = self.sessions.get(session) else {
+            return Ok(Shared::default());
         };
-        self.intake.names(cost.at_once());
-        let settings = self.settings.clone();
-        let share = self.share(session);
-        share.map_or(Ok(()), |share| cost.check(share.total(), &settings))?;
-        let rates = self.rates(session);
-        rates.map_or(Ok(()), |rates| cost.take(rates, &settings, now_ms))?;
-        Ok(true)
+        let user = &entry.session.user;
+        let cost = Cost::of(packet, || self.shared.blocked.len(user));
+        let bytes = published_bytes(packet, user);
+        let deliveries = self.receivers(&entry.session, packet);
+        let taken = Charged::of(bytes, deliveries, Cost::invites(packet));
+        if let Some(cost) = &cost {
+            let settings = self.settings.clone();
+            self.intake.names(cost.at_once());
+            let share = self.share(session);
+            share.map_or(Ok(()), |share| cost.check(share.total(), &settings))?;
+            let rates = self.rates(session);
+            rates.map_or(Ok(()), |rates| cost.take(rates, &settings, now_ms))?;
+        }
+        let rates = self.rates(session).filter(|_| taken != Charged::NOTHING);
+        let taken = rates.map_or(Ok(Charged::NOTHING), |rates| {
+            taken.take(rates, &self.settings.limits, now_ms)
+        });
+        Ok(Shared {
+            changes: cost.is_some(),
+            taken: taken.map_err(|error| error.of(packet.name()))?,
+        })
     }
 
-    /// Takes what others get of a command from what they may get of its session's address: its
-    /// bytes, as a listener that is on several channels gets the sum of what they send, and one
-    /// delivery for each subscriber, member or watcher. All of it before it is sent, so that a thousand
-    /// at once take no more than one after the other.
-    ///
-    /// # Errors
-    /// `rate_limited`, where the address has no more.
-    pub(crate) fn take_published(
-        &self,
-        session: SessionSlot,
-        packet: &ClientPacket,
-        now_ms: u64,
-    ) -> Result<(), ErrorBody> {
-        let Some(entry) = self.sessions.get(session) else {
-            return Ok(());
-        };
-        let bytes = published_bytes(packet, &entry.session.user);
-        let deliveries = self.receivers(&entry.session, packet);
-        let Some(rates) = self.rates(session).filter(|_| bytes + deliveries > 0) else {
-            return Ok(());
-        };
-        let limits = &self.settings.limits;
-        let taken = cost::take_published(rates, bytes, limits.address_publish, now_ms);
-        let taken = taken.and_then(|()| {
-            let taken = cost::take_deliveries(rates, deliveries, limits.address_deliveries, now_ms);
-            taken.inspect_err(|_| rates.give_published_back(bytes, limits.address_publish))
-        });
-        taken.map_err(|error| error.of(packet.name()))
+    /// Gives back what a command has taken that is refused.
+    pub(crate) fn give_back(&self, session: SessionSlot, taken: Charged) {
+        if let Some(rates) = self.rates(session).filter(|_| taken != Charged::NOTHING) {
+            taken.give_back(rates, &self.settings.limits);
+        }
     }
 
     /// Takes the bytes of what is sent without a command.
@@ -117,22 +119,18 @@ impl Gateway {
         bytes: usize,
         deliveries: usize,
         now_ms: u64,
-    ) -> Result<(), ErrorBody> {
-        let Some(permit) = self.connections.permit(connection) else {
-            return Ok(());
-        };
-        let (rates, limits) = (permit.rates(), &self.settings.limits);
-        cost::take_published(rates, bytes, limits.address_publish, now_ms)?;
-        let taken = cost::take_deliveries(rates, deliveries, limits.address_deliveries, now_ms);
-        taken.inspect_err(|_| rates.give_published_back(bytes, limits.address_publish))
+    ) -> Result<Charged, ErrorBody> {
+        let permit = self.connections.permit(connection);
+        permit.map_or(Ok(Charged::NOTHING), |permit| {
+            let taken = Charged::of(bytes, deliveries, 0);
+            taken.take(permit.rates(), &self.settings.limits, now_ms)
+        })
     }
 
     /// Gives that back: the client does not identify.
-    pub(super) fn give_claimed_back(&self, connection: ConnKey, bytes: usize, deliveries: usize) {
+    pub(super) fn give_claimed_back(&self, connection: ConnKey, taken: Charged) {
         if let Some(permit) = self.connections.permit(connection) {
-            let (rates, limits) = (permit.rates(), &self.settings.limits);
-            rates.give_published_back(bytes, limits.address_publish);
-            rates.give_deliveries_back(deliveries, limits.address_deliveries);
+            taken.give_back(permit.rates(), &self.settings.limits);
         }
     }
 

@@ -230,11 +230,7 @@ impl Gateway {
             self.lists.snapshots.push(session);
         } else if let Some(id) = id {
             // It is answered when the avatars of all users have reported.
-            self.await_answer(Awaited::Answer {
-                session,
-                command: "subscribe",
-                id,
-            });
+            self.await_answer(Awaited::answer(session, "subscribe", id));
         }
         if !unknown.is_empty() {
             self.find_out(session, unknown);

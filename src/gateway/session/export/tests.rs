@@ -225,7 +225,12 @@ fn rooms_channels_and_awaited_answers_go_along() {
         history: None,
     };
     let packet = ClientPacket::JoinChannel(join.clone());
-    from.await_owner(slot, &packet, Some(&id));
+    from.await_owner(
+        slot,
+        &packet,
+        Some(&id),
+        crate::gateway::session::share::Charged::NOTHING,
+    );
     from.join_channel(slot, join, Some(id.clone()));
     from.entered(slot, Topic::Below(path("c")));
     let backup = RoomBackup {

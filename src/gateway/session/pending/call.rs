@@ -8,10 +8,11 @@ use turntable_core::packet::RequestId;
 impl Pending {
     /// A session's `call` of this `id` was answered. Returns whether it was awaited.
     pub(crate) fn call_answered(&mut self, session: SessionSlot, id: &RequestId) -> bool {
-        self.remove_where(session, |awaited| match awaited {
+        let call = self.remove_where(session, |awaited| match awaited {
             Awaited::Call { id: known, .. } => known == id,
             _ => false,
-        })
+        });
+        call.is_some()
     }
 
     /// The calls of a session: the owners of the services, and the ids.

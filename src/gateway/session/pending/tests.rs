@@ -12,11 +12,7 @@ use turntable_core::key::SlotKey as _;
 use turntable_core::packet::Presence;
 
 fn answer(session: SessionSlot, id: &str) -> Awaited {
-    Awaited::Answer {
-        session,
-        command: "publish",
-        id: RequestId(id.into()),
-    }
+    Awaited::answer(session, "publish", RequestId(id.into()))
 }
 
 #[test]
@@ -161,7 +157,12 @@ fn identification_again_is_refused_in_time_too() {
         attributes: Vec::new(),
         status: None,
     };
-    gateway.dispatch(session, again, Some(RequestId("4".into())));
+    gateway.dispatch(
+        session,
+        again,
+        Some(RequestId("4".into())),
+        Charged::NOTHING,
+    );
     gateway.answer_is_late(Ticket::new(gateway.pending.last));
     let sent = waiting(&mut gateway, session);
     assert_eq!(sent[0]["data"]["command"], "idme");
@@ -184,11 +185,7 @@ fn command_is_answered_once_however_late_its_owner_is() {
     };
     let late = |gateway: &mut Gateway, command, id: &str| {
         let id = RequestId(id.into());
-        let ticket = gateway.await_answer(Awaited::Answer {
-            session,
-            command,
-            id,
-        });
+        let ticket = gateway.await_answer(Awaited::answer(session, command, id));
         gateway.answer_is_late(ticket);
     };
     late(&mut gateway, "joingame", "1");

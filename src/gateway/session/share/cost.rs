@@ -70,6 +70,14 @@ impl Cost {
         })
     }
 
+    /// How many users a command invites.
+    pub(super) const fn invites(packet: &ClientPacket) -> usize {
+        match packet {
+            ClientPacket::JoinGame(join) => join.invite.len(),
+            _ => 0,
+        }
+    }
+
     /// The users that are named, invited or written at once: each is work.
     pub(super) const fn at_once(&self) -> usize {
         self.users - self.in_parts + self.invites
@@ -90,7 +98,7 @@ impl Cost {
         Ok(())
     }
 
-    /// Takes it of the rates of an address, or refuses the command.
+    /// Takes the users of the rates of an address, or refuses the command.
     ///
     /// # Errors
     /// `rate_limited`, where the address has no more.
@@ -101,20 +109,32 @@ impl Cost {
         now_ms: u64,
     ) -> Result<(), ErrorBody> {
         let limits = &settings.limits;
-        rates
-            .take_users(self.users, limits.address_users, now_ms)
-            .map_err(|ms| self.too_often("users are named", Limit::AddressUsers, ms))?;
-        rates
-            .take_invites(self.invites, limits.address_invites, now_ms)
-            .map_err(|ms| self.too_often("users are invited", Limit::AddressInvites, ms))
+        let taken = rates.take_users(self.users, limits.address_users, now_ms);
+        taken.map_err(|retry_ms| {
+            too_often("users are named", Limit::AddressUsers, retry_ms).of(self.command)
+        })
     }
+}
 
-    /// The error for a command that names too many users, or invites them.
-    fn too_often(&self, what: &str, limit: Limit, retry_ms: u64) -> ErrorBody {
-        let message = format!("too many {what} by the clients of your address; wait retry_ms");
-        let error = ErrorBody::new(ErrorCode::RateLimited, message).of(self.command);
-        error.with("retry_ms", retry_ms).by(limit)
-    }
+/// The error for a command that names too many users, or invites them.
+fn too_often(what: &str, limit: Limit, retry_ms: u64) -> ErrorBody {
+    let message = format!("too many {what} by the clients of your address; wait retry_ms");
+    let error = ErrorBody::new(ErrorCode::RateLimited, message);
+    error.with("retry_ms", retry_ms).by(limit)
+}
+
+/// Takes so many users that the clients of an address may invite.
+///
+/// # Errors
+/// `rate_limited`, where the address has no more.
+pub(super) fn take_invites(
+    rates: AddressRates<'_>,
+    count: usize,
+    limit: BucketSettings,
+    now_ms: u64,
+) -> Result<(), ErrorBody> {
+    let taken = rates.take_invites(count, limit, now_ms);
+    taken.map_err(|retry_ms| too_often("users are invited", Limit::AddressInvites, retry_ms))
 }
 
 /// Takes so many bytes of what the clients of an address may send to others.
@@ -263,8 +283,10 @@ mod tests {
         one.set(200);
         assert_eq!(take(&one, cost(0, 10, 0), 1_000), Ok(()));
         assert_eq!(take(&one, cost(0, 1, 0), 1_000), Err(Limit::AddressUsers));
-        assert_eq!(take(&one, cost(0, 1, 4), 2_000), Ok(()));
-        assert_eq!(take(&one, cost(0, 0, 1), 2_000), Err(Limit::AddressInvites));
+        let limit = settings.limits.address_invites;
+        assert_eq!(take_invites(one.rates(), 4, limit, 1_000), Ok(()));
+        let error = take_invites(one.rates(), 1, limit, 1_000).unwrap_err();
+        assert_eq!(error.limit, Some(Limit::AddressInvites));
         let limit = BucketSettings::new(1, 100);
         assert_eq!(take_published(one.rates(), 100, limit, 1_000), Ok(()));
         let error = take_published(one.rates(), 10, limit, 1_000).unwrap_err();

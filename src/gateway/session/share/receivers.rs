@@ -7,8 +7,10 @@
 use crate::clock;
 use crate::gateway::Gateway;
 use crate::gateway::delivery::frame::Frame;
+use crate::gateway::session::permission::may_do;
 use turntable_core::id::UserId;
 use turntable_core::key::{ConnKey, SessionSlot};
+use turntable_core::model::namespace::Access;
 use turntable_core::packet::{ClientPacket, ErrorBody};
 use turntable_core::session::Session;
 
@@ -23,6 +25,12 @@ impl Gateway {
         let user = &session.user;
         let (reach, settings) = (&self.shared.reach, &self.settings);
         match packet {
+            // What is refused in any case reaches nobody.
+            ClientPacket::Publish { channel, .. }
+                if may_do(&settings.channels, session.who(), channel, Access::Publish).is_err() =>
+            {
+                0
+            }
             ClientPacket::Publish { channel, .. } => reach.of_channel(channel),
             // Its room refuses it.
             ClientPacket::Game { channel, .. } if !session.rooms().any(|room| room == channel) => 0,
