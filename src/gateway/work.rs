@@ -68,6 +68,8 @@ pub(crate) enum Continued {
     Connection(ConnKey),
     /// The commands of a session that take turns with those of others.
     Commands(SessionSlot),
+    /// Users that sessions watched which ended (`subscription/unwatching.rs`).
+    Unwatching,
 }
 
 /// Something that has to happen.
@@ -202,6 +204,7 @@ impl Gateway {
         match continued {
             Continued::Connection(key) => self.continue_connection(key),
             Continued::Commands(session) => self.take_commands_in_turn(session),
+            Continued::Unwatching => self.unwatch_some(),
         }
     }
 

@@ -17,10 +17,12 @@ mod replay;
 pub(crate) mod sight;
 pub(crate) mod state;
 pub(crate) mod topic;
+mod unwatching;
 mod users;
 pub(crate) mod watch;
 
 use crate::gateway::Gateway;
+use crate::gateway::intake::USERS_AT_ONCE;
 use crate::gateway::session::permission::may_do;
 use below::OwnerCall;
 use gather::PastBelow;
@@ -277,7 +279,7 @@ impl Gateway {
         let rooms: Vec<ChannelId> = entry.session.rooms().cloned().collect();
         let channels = entry.session.channels().to_vec();
         let watching = std::mem::take(&mut entry.session.watching);
-        self.intake.leaves(watching.len());
+        self.intake.leaves(watching.len().min(USERS_AT_ONCE));
         entry.changed.clear();
         entry.profiles.clear();
         if let Some(extras) = &mut entry.extras {
@@ -306,8 +308,6 @@ impl Gateway {
         }
         // Also what it left shortly before, whose owner's answer finds it gone.
         self.subscriptions.topics.exit_all(session.into());
-        for number in watching {
-            self.unwatch(number, session);
-        }
+        self.unwatch_later(session, watching);
     }
 }

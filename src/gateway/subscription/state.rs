@@ -9,6 +9,7 @@ use super::below::{BelowPaths, OwnerCall, OwnerCalls};
 use super::gather::Gathers;
 use super::reach::Reach;
 use super::topic::Topics;
+use super::unwatching::Unwatching;
 use super::watch::Watches;
 use turntable_core::call::ChannelCall;
 use turntable_core::id::ChannelId;
@@ -31,6 +32,8 @@ pub(crate) struct Subscriptions {
     pub(crate) behind: BehindJoins,
     /// Joins that gather past messages of paths below.
     pub(crate) gathers: Gathers,
+    /// What sessions watched that ended.
+    pub(crate) unwatching: Unwatching,
     /// The number of the last publication.
     pub(crate) mark: u32,
 }
@@ -47,6 +50,7 @@ impl Subscriptions {
             below: BelowPaths::new(shards),
             behind: BehindJoins::default(),
             gathers: Gathers::default(),
+            unwatching: Unwatching::default(),
             mark: 0,
         }
     }
