@@ -28,6 +28,7 @@ use turntable_core::payload::Payload;
 use turntable_core::reason::{CloseReason, ErrorCode};
 use turntable_core::session::greeting::Greeting;
 use turntable_core::session::life::{Effect as LifeEffect, Input, Life};
+use turntable_core::session::outbox::OutboxFrame as _;
 
 /// Attributes by name.
 pub(crate) type Attributes = Vec<(Box<str>, Payload)>;
@@ -91,7 +92,10 @@ impl Gateway {
             } => self.welcome(session, connection, resumed, details),
             LifeEffect::WelcomeAgain => {
                 if let Some(packet) = self.welcome_of(session, false, details) {
-                    self.send(session, &packet, details.id.as_ref());
+                    // It is far longer than the command, and is retained for a resume.
+                    let frame = Frame::message(&packet, details.id.as_ref());
+                    self.pay_answer(session, frame.length());
+                    self.send_frame(session, frame, details.id.as_ref());
                 }
             }
             LifeEffect::GoAway(connection) => self.send_away(session, connection),
