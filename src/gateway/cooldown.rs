@@ -1,5 +1,6 @@
-//! Addresses that have to wait before they begin sessions: clients of theirs did not read
-//! while the process used more memory than it may, and their sessions were ended for it.
+//! Addresses that have to wait before they begin sessions: clients of theirs did not read, or had
+//! far more than others, while the process used more memory than it may, and their sessions were
+//! ended for it.
 //!
 //! Without it new ones take the place of those that were ended as fast as these go, and the
 //! memory that has to be freed is never free for others.
@@ -27,21 +28,22 @@ pub(super) struct Cooldowns {
 impl Cooldowns {
     /// These sessions end; addresses with several of them wait so long.
     pub(super) fn begin(&self, going: &Going, wait_ms: u64, now_ms: u64) {
-        let mut ended: HashMap<Address, usize> = HashMap::new();
+        let mut counts: HashMap<Address, usize> = HashMap::new();
         // Those without a connection are not all of clients that do not read.
-        let readers = going.sessions.iter().filter(|one| one.since_ms == 0);
+        let ended = going.sessions.iter().chain(&going.surplus);
+        let readers = ended.filter(|one| one.since_ms == 0);
         for address in readers.filter_map(|one| one.address) {
-            *ended.entry(address).or_default() += 1;
+            *counts.entry(address).or_default() += 1;
         }
-        ended.retain(|_, count| *count >= ENDED_MIN);
-        if ended.is_empty() || wait_ms == 0 {
+        counts.retain(|_, count| *count >= ENDED_MIN);
+        if counts.is_empty() || wait_ms == 0 {
             return;
         }
         let until_ms = now_ms.saturating_add(wait_ms);
         let mut addresses = self.addresses.lock();
         addresses.retain(|_, until_ms| *until_ms > now_ms);
         // Addresses may wait for longer that were added when `wait_ms` was more.
-        for address in ended.into_keys() {
+        for address in counts.into_keys() {
             let last_ms = addresses.entry(address).or_default();
             *last_ms = (*last_ms).max(until_ms);
         }
@@ -81,7 +83,7 @@ mod tests {
         };
         Going {
             sessions: of.iter().map(holding).collect(),
-            forgets_retained: false,
+            ..Going::default()
         }
     }
 

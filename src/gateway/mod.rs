@@ -48,6 +48,7 @@ pub(crate) mod testing;
 pub mod transport;
 pub(crate) mod turn;
 pub mod unidentified;
+mod unread;
 pub(crate) mod wheel;
 mod withdrawal;
 pub mod work;
@@ -68,6 +69,7 @@ use crate::cluster::owners::Owners;
 use crate::cluster::probe::Schedule;
 use crate::gateway::session::ended::EndedSessions;
 use crate::gateway::survey::Unblocked;
+use crate::gateway::unread::Unread;
 use crate::metric::{Label, Latency, Metrics, Worker};
 use crate::portal::Portal;
 use crate::portal::ban::Bans;
@@ -286,6 +288,7 @@ pub struct Gateway {
     /// What the kernel used for what clients had not acknowledged, at the last look.
     send_buffer_bytes: i64,
     unblocked: Unblocked,
+    unread: Unread,
     waiting_gauge: Gauge,
     answers_gauge: Gauge,
     /// By name: the counter of a command, and its number.
@@ -359,6 +362,7 @@ impl Gateway {
             suspended_ms: turntable_sys::suspended_ms(),
             send_buffer_bytes: 0,
             unblocked: Unblocked::default(),
+            unread: Unread::default(),
             commands,
             drain: None,
             saving: Saving::default(),

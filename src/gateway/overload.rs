@@ -24,7 +24,7 @@ use crate::gateway::round::Rounds;
 use crate::log_limit::LogLimit;
 use crate::memory;
 use turntable_core::address::Address;
-use turntable_core::budget::{MemoryBudget, Pressure, Relief, Verdict, within};
+use turntable_core::budget::{MemoryBudget, Pressure, Relief, Verdict};
 use turntable_core::call::Call;
 use turntable_core::packet::ErrorBody;
 use turntable_core::reason::ErrorCode;
@@ -92,8 +92,8 @@ impl Shared {
             return Ok(());
         };
         self.metrics.reach("server.overload_wait_ms");
-        let message = "clients of your address did not read what waited for them while the \
-                       server had too little memory (server.overload_wait_ms); wait retry_ms";
+        let message = "sessions of your address were ended, as they took too much memory of the \
+                       server (server.overload_wait_ms); wait retry_ms";
         Err(ErrorBody::new(ErrorCode::Unavailable, message).with("retry_ms", wait_ms))
     }
 
@@ -126,7 +126,7 @@ impl Shared {
             .store(is_refusing, Ordering::Relaxed);
         self.metrics.memory_pressure.set(pressure as i64);
         if relief != Relief::None {
-            self.relieve(relief, used_bytes.saturating_sub(within(max_bytes)));
+            self.relieve(relief, used_bytes, max_bytes);
             let is_last = matches!(relief, Relief::Shares | Relief::All);
             if is_last || relief == Relief::Half {
                 self.store.relieve(is_last);

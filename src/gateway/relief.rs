@@ -18,18 +18,25 @@ use crate::gateway::round::{Decision, Need, Next};
 use crate::gateway::session::life::Details;
 use crate::gateway::work::Effect;
 use crate::gateway::{Gateway, Shared};
-use turntable_core::budget::Relief;
+use turntable_core::budget::{Relief, within};
 use turntable_core::key::ConnKey;
 use turntable_core::reason::CloseReason;
-use turntable_core::relief::{Going, Holdings};
+use turntable_core::relief::{Excess, Going, Holding, Holdings};
 use turntable_core::session::life::{Input, Life};
 
+/// The part of the memory that the sessions of one address may have before it gives to others.
+const ADDRESS_PART: u64 = 8;
+
 impl Shared {
-    /// The process uses so many bytes too many.
-    pub(super) fn relieve(&self, relief: Relief, excess_bytes: u64) {
+    /// The process uses so many bytes, and may use `max_bytes`.
+    pub(super) fn relieve(&self, relief: Relief, used_bytes: u64, max_bytes: u64) {
+        let bytes = |bytes: u64| usize::try_from(bytes).unwrap_or(usize::MAX);
         let need = Need {
             relief,
-            excess_bytes: usize::try_from(excess_bytes).unwrap_or(usize::MAX),
+            excess: Excess {
+                bytes: bytes(used_bytes.saturating_sub(within(max_bytes))),
+                address_bytes_max: bytes(max_bytes / ADDRESS_PART),
+            },
             kernel_bytes: self.metrics.send_buffer_bytes.get(),
         };
         let workers = self.peers.workers().collect();
@@ -81,9 +88,13 @@ impl Handler<Gather> for Gateway {
         let Some(relief) = rounds.begin_list(worker) else {
             return;
         };
+        let now_ms = clock::now_ms();
         let holdings = match relief {
             Relief::None | Relief::Closed => Holdings::default(),
-            _ => self.holdings(relief, clock::now_ms()),
+            _ => {
+                self.look_at_unread(now_ms);
+                self.holdings(relief, now_ms)
+            }
         };
         self.survey_send_buffers();
         let shared = &self.shared;
@@ -108,26 +119,21 @@ impl Gateway {
     /// Ends sessions of this gateway to free memory. Returns whether anything was freed.
     fn end_for_memory(&mut self, going: &Going) -> bool {
         let mut has_freed = false;
+        for holding in &going.forgetful {
+            let session = self.sessions.at_place(holding.session);
+            let entry = session.and_then(|session| self.sessions.get_mut(session));
+            if let Some(entry) = entry {
+                entry.session.outbox.forget_retained();
+                entry.forget_answer();
+                has_freed = true;
+            }
+        }
         for holding in &going.sessions {
-            let Some(session) = self.sessions.at_place(holding.session) else {
-                continue;
-            };
-            let entry = self.sessions.get(session);
-            let connection = entry.and_then(|entry| entry.session.connection());
-            let input = match entry.map(|entry| entry.session.life()) {
-                Some(Life::Detached { .. }) => {
-                    self.shared.metrics.evicted.inc();
-                    Input::Evicted
-                }
-                _ => Input::End(CloseReason::TooSlow),
-            };
-            self.step(session, input, Details::default());
-            self.run();
-            // Its last message would wait behind what the kernel has for it.
-            let blocked = connection.and_then(|key| self.blocked(key));
-            self.push_effects(blocked.map(Effect::Lose));
-            self.run();
-            has_freed = true;
+            has_freed |= self.end_one(holding, CloseReason::TooSlow);
+        }
+        for holding in &going.surplus {
+            self.shared.metrics.reach("server.memory_bytes_max");
+            has_freed |= self.end_one(holding, CloseReason::RateLimited);
         }
         if going.forgets_retained {
             let answer_bytes = self.connections.answer_bytes();
@@ -138,15 +144,37 @@ impl Gateway {
         self.survey_send_buffers();
         has_freed
     }
-}
 
-impl Gateway {
+    /// Ends one session, for this reason where it has a connection. Returns whether it was there.
+    fn end_one(&mut self, holding: &Holding, reason: CloseReason) -> bool {
+        let Some(session) = self.sessions.at_place(holding.session) else {
+            return false;
+        };
+        let entry = self.sessions.get(session);
+        let connection = entry.and_then(|entry| entry.session.connection());
+        let input = match entry.map(|entry| entry.session.life()) {
+            Some(Life::Detached { .. }) => {
+                self.shared.metrics.evicted.inc();
+                Input::Evicted
+            }
+            _ => Input::End(reason),
+        };
+        self.step(session, input, Details::default());
+        self.run();
+        // Its last message would wait behind what the kernel has for it.
+        let blocked = connection.and_then(|key| self.blocked(key));
+        self.push_effects(blocked.map(Effect::Lose));
+        self.run();
+        true
+    }
+
     /// The connection whose socket a connection writes to, where that takes nothing.
     fn blocked(&self, key: ConnKey) -> Option<ConnKey> {
         let carrier = self.connections.get(key)?.transport.carrier();
         let key = carrier.unwrap_or(key);
         let connection = self.connections.get(key)?;
-        connection.queue.is_blocked().then_some(key)
+        let is_blocked = connection.queue.is_blocked() || self.unread.is_still(key);
+        is_blocked.then_some(key)
     }
 }
 
@@ -155,7 +183,11 @@ impl Gateway {
     /// A round of a node that has this gateway alone. Returns whether anything was freed.
     pub(crate) fn relieve(&mut self, relief: Relief, excess_bytes: usize, now_ms: u64) -> bool {
         let closed_bytes = self.lose_closed();
-        let going = self.holdings(relief, now_ms).going(relief, excess_bytes);
+        let excess = Excess {
+            bytes: excess_bytes,
+            address_bytes_max: usize::MAX,
+        };
+        let going = self.holdings(relief, now_ms).going(relief, excess);
         self.end_for_memory(&going) || closed_bytes > 0
     }
 }
@@ -181,7 +213,7 @@ mod tests {
                 bytes: 1,
                 since_ms: 0,
             }],
-            forgets_retained: false,
+            ..Going::default()
         };
         assert!(!one.end_for_memory(&going(&other)));
         assert!(one.sessions.holds(session));

@@ -18,7 +18,7 @@ use tokio::sync::Notify;
 
 use turntable_core::budget::Relief;
 use turntable_core::key::WorkerId;
-use turntable_core::relief::{Going, Holdings};
+use turntable_core::relief::{Excess, Going, Holdings};
 
 /// Looks after which a round goes on without the gateways that have not listed.
 const LATE_LOOKS: u32 = 3;
@@ -29,7 +29,7 @@ pub(super) struct Need {
     /// What may go.
     pub(super) relief: Relief,
     /// What has to be freed.
-    pub(super) excess_bytes: usize,
+    pub(super) excess: Excess,
     /// What the kernel had for clients that do not read.
     pub(super) kernel_bytes: i64,
 }
@@ -97,12 +97,15 @@ impl Gathering {
         // What closed connections had is not in use any more, nor what others have taken since.
         let gone = self.need.kernel_bytes.saturating_sub(kernel_bytes);
         let gone_bytes = usize::try_from(gone).unwrap_or_default();
-        let excess_bytes = self.need.excess_bytes.saturating_sub(gone_bytes);
+        let excess = Excess {
+            bytes: self.need.excess.bytes.saturating_sub(gone_bytes),
+            ..self.need.excess
+        };
         let mut holdings = Holdings::default();
         for listed in self.listed.into_values() {
             holdings.extend(listed);
         }
-        holdings.going(self.need.relief, excess_bytes)
+        holdings.going(self.need.relief, excess)
     }
 }
 
@@ -272,7 +275,10 @@ mod tests {
     fn need(relief: Relief, excess_bytes: usize) -> Need {
         Need {
             relief,
-            excess_bytes,
+            excess: Excess {
+                bytes: excess_bytes,
+                address_bytes_max: usize::MAX,
+            },
             kernel_bytes: 50,
         }
     }

@@ -14,11 +14,16 @@ use crate::gateway::work::Effect;
 use turntable_core::address::Address;
 use turntable_core::budget::Relief;
 use turntable_core::key::ConnKey;
-use turntable_core::relief::{Holding, Holdings};
+use turntable_core::relief::{Holding, Holdings, Reading};
 use turntable_core::session::life::Life;
 
 /// A session of which less waits is not behind.
-const BEHIND_BYTES: usize = 16_384;
+pub(super) const BEHIND_BYTES: usize = 16_384;
+/// A session that has less than this is not listed.
+const LISTED_BYTES: usize = 4_096;
+/// What a watched user takes: its id, the session's place among its watchers, and where nobody else
+/// watches it, the user's record.
+const UNIT_BYTES: usize = 256;
 /// A client that fetches what waits for it by requests reads on so long after the last one.
 const SILENT_MS: u64 = 10_000;
 
@@ -28,26 +33,47 @@ fn unsent_bytes(connection: &Connection) -> usize {
     connection.queue.bytes() + unsent.unwrap_or_default() as usize
 }
 
+/// What a session watches and is on.
+fn held_bytes(entry: &SessionEntry) -> usize {
+    let units = entry.share.as_ref().map_or(0, AddressShare::units);
+    units * UNIT_BYTES
+}
+
 impl Gateway {
-    /// What may go: sessions whose readers are behind, and others without a connection where
-    /// these may go as well.
+    /// What may go: sessions whose readers are behind, and where these may go as well, others
+    /// without a connection, and what others have that have one.
     pub(super) fn holdings(&self, relief: Relief, now_ms: u64) -> Holdings {
         let mut holdings = Holdings::default();
         for (session, entry) in self.sessions.iter() {
-            let Some((bytes, since_ms)) = self.freed(entry, relief, now_ms) else {
-                continue;
-            };
-            let list = match bytes {
-                BEHIND_BYTES.. => &mut holdings.stalled,
-                _ if since_ms > 0 && relief > Relief::Stalled => &mut holdings.detached,
-                _ => continue,
-            };
-            list.push(Holding {
+            let holding = |bytes, since_ms| Holding {
                 address: self.counted_address(entry),
                 session: self.sessions.place(session),
                 bytes,
                 since_ms,
-            });
+            };
+            match self.freed(entry, relief, now_ms) {
+                Some((bytes @ BEHIND_BYTES.., since_ms)) => {
+                    holdings.stalled.push(holding(bytes, since_ms));
+                }
+                _ if relief == Relief::Stalled => {}
+                Some((bytes, since_ms @ 1..)) => {
+                    let bytes = bytes + held_bytes(entry);
+                    holdings.detached.push(holding(bytes, since_ms));
+                }
+                _ => {
+                    let outbox = &entry.session.outbox;
+                    let answered = entry.answered().map_or(0, Answered::bytes);
+                    let retained_bytes = outbox.retained_bytes() + answered;
+                    let bytes = outbox.waiting_bytes() + retained_bytes + held_bytes(entry);
+                    if bytes >= LISTED_BYTES {
+                        let holding = holding(bytes, 0);
+                        holdings.reading.push(Reading {
+                            holding,
+                            retained_bytes,
+                        });
+                    }
+                }
+            }
         }
         holdings
     }
@@ -96,8 +122,13 @@ impl Gateway {
         let carrier = carrier.unwrap_or(connection);
         match carrier.transport.fetched_ms(now_ms) {
             Some(fetched_ms) => now_ms >= fetched_ms.saturating_add(SILENT_MS),
-            None => carrier.io.is_some() && connection.queue.is_blocked(),
+            None => carrier.io.is_some() && self.takes_nothing(key, connection),
         }
+    }
+
+    /// Whether the client of a connection takes nothing of what waits for it.
+    fn takes_nothing(&self, key: ConnKey, connection: &Connection) -> bool {
+        connection.queue.is_blocked() || self.unread.is_still(key)
     }
 
     /// What a connection, the one that carries it and the kernel have for a reader that takes
@@ -106,7 +137,7 @@ impl Gateway {
         let Some(connection) = self.connections.get(key) else {
             return 0;
         };
-        let is_blocked = connection.queue.is_blocked();
+        let is_blocked = self.takes_nothing(key, connection);
         let own = if is_blocked {
             unsent_bytes(connection)
         } else {

@@ -2,12 +2,15 @@
 //!
 //! ```text
 //! stalled readers    the address with the most gives first, its fullest session first
+//! surplus            an address that has more than one may have gives what it has beyond that
 //! without a reader   an address with more than its even share gives first, its oldest
 //!                    session first; then the oldest of all
 //! ```
 //!
 //! The sessions of all workers are judged together, so that it does not matter which worker
 //! has those of which client.
+
+mod surplus;
 
 use std::collections::{BTreeMap, BinaryHeap};
 
@@ -28,6 +31,25 @@ pub struct Holding {
     pub since_ms: u64,
 }
 
+/// A session whose client reads, and what it has besides: users that it watches, and messages that
+/// are retained for a resume.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Reading {
+    /// The session, and all that it has.
+    pub holding: Holding,
+    /// What of it is retained for a resume.
+    pub retained_bytes: usize,
+}
+
+/// What has to be freed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Excess {
+    /// So much is too much.
+    pub bytes: usize,
+    /// An address that has more gives what it has beyond that before others give anything.
+    pub address_bytes_max: usize,
+}
+
 /// What may go.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Holdings {
@@ -35,6 +57,8 @@ pub struct Holdings {
     pub stalled: Vec<Holding>,
     /// Others that have no connection.
     pub detached: Vec<Holding>,
+    /// Others that have one.
+    pub reading: Vec<Reading>,
 }
 
 /// What goes.
@@ -42,6 +66,10 @@ pub struct Holdings {
 pub struct Going {
     /// Sessions that end.
     pub sessions: Vec<Holding>,
+    /// Sessions whose clients read, of addresses that have too much, that end.
+    pub surplus: Vec<Holding>,
+    /// Sessions of such addresses that retain nothing for a resume any more.
+    pub forgetful: Vec<Holding>,
     /// Whether nothing is retained for a resume, nor for a request that comes again.
     pub forgets_retained: bool,
 }
@@ -51,32 +79,43 @@ impl Holdings {
     pub fn extend(&mut self, others: Self) {
         self.stalled.extend(others.stalled);
         self.detached.extend(others.detached);
+        self.reading.extend(others.reading);
     }
 
-    /// What goes, to free so many bytes.
+    /// What goes, to free the excess.
     #[must_use]
-    pub fn going(self, relief: Relief, excess_bytes: usize) -> Going {
+    pub fn going(self, relief: Relief, excess: Excess) -> Going {
         if matches!(relief, Relief::None | Relief::Closed) {
             return Going::default();
         }
-        let mut sessions = fullest(&self.stalled, excess_bytes);
-        let is_enough = bytes_of(&sessions) >= excess_bytes;
-        if relief == Relief::Stalled || is_enough {
-            return Going {
-                sessions,
-                forgets_retained: false,
-            };
+        let mut going = Going {
+            sessions: fullest(&self.stalled, excess.bytes),
+            ..Going::default()
+        };
+        let missing = excess.bytes.saturating_sub(bytes_of(&going.sessions));
+        if relief == Relief::Stalled || missing == 0 {
+            return going;
         }
-        let all = bytes_of(&self.detached);
-        sessions.extend(match relief {
-            Relief::Half => oldest(self.detached, all.div_ceil(2)),
-            Relief::Shares => beyond_share(&self.detached),
-            _ => oldest(self.detached, all),
+        let excess = Excess {
+            bytes: missing,
+            ..excess
+        };
+        let Self {
+            mut detached,
+            reading,
+            ..
+        } = self;
+        if surplus::take(&mut going, &mut detached, reading, relief, excess) >= missing {
+            return going;
+        }
+        let all = bytes_of(&detached);
+        going.sessions.extend(match relief {
+            Relief::Half => oldest(detached, all.div_ceil(2)),
+            Relief::Shares => beyond_share(&detached),
+            _ => oldest(detached, all),
         });
-        Going {
-            sessions,
-            forgets_retained: relief != Relief::Half,
-        }
+        going.forgets_retained = relief != Relief::Half;
+        going
     }
 }
 
@@ -89,10 +128,15 @@ impl Going {
         for worker in forgetful {
             parts.entry(*worker).or_default().forgets_retained = true;
         }
-        for holding in &self.sessions {
-            let part = parts.entry(holding.session.gateway.worker).or_default();
-            part.sessions.push(*holding);
-        }
+        let mut part_of = |list: &[Holding], of: fn(&mut Self) -> &mut Vec<Holding>| {
+            for holding in list {
+                let part = parts.entry(holding.session.gateway.worker).or_default();
+                of(part).push(*holding);
+            }
+        };
+        part_of(&self.sessions, |part| &mut part.sessions);
+        part_of(&self.surplus, |part| &mut part.surplus);
+        part_of(&self.forgetful, |part| &mut part.forgetful);
         parts
     }
 }
@@ -190,14 +234,14 @@ fn oldest(detached: Vec<Holding>, goal_bytes: usize) -> Vec<Holding> {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use proptest::prelude::*;
 
     use super::*;
     use crate::key::{GatewayId, NodeId, SessionSlot, SlotKey as _};
 
     /// Address, number of the session, bytes, and when it lost its connection.
-    fn holdings(of: &[(u64, u32, usize, u64)]) -> Vec<Holding> {
+    pub(super) fn holdings(of: &[(u64, u32, usize, u64)]) -> Vec<Holding> {
         let holding = |(address, session, bytes, since_ms): &(u64, u32, usize, u64)| Holding {
             address: Some(Address::from_number(*address)),
             session: Place {
@@ -214,7 +258,15 @@ mod tests {
         of.iter().map(holding).collect()
     }
 
-    fn numbers(going: &[Holding]) -> Vec<u32> {
+    /// So many bytes, and an address may have as much as there is.
+    fn excess(bytes: usize) -> Excess {
+        Excess {
+            bytes,
+            address_bytes_max: usize::MAX,
+        }
+    }
+
+    pub(super) fn numbers(going: &[Holding]) -> Vec<u32> {
         let number = |holding: &Holding| holding.session.slot.index();
         going.iter().map(number).collect()
     }
@@ -245,13 +297,13 @@ mod tests {
             detached: holdings(&of),
             ..Holdings::default()
         };
-        let half = numbers(&holdings.clone().going(Relief::Half, 1).sessions);
+        let half = numbers(&holdings.clone().going(Relief::Half, excess(1)).sessions);
         assert_eq!(half, (10..21).collect::<Vec<_>>());
         // Where that is not enough, it is down to its share before others lose anything.
-        let shares = holdings.clone().going(Relief::Shares, 1);
+        let shares = holdings.clone().going(Relief::Shares, excess(1));
         assert_eq!(numbers(&shares.sessions), (10..23).collect::<Vec<_>>());
         assert!(shares.forgets_retained);
-        let all = holdings.going(Relief::All, 1);
+        let all = holdings.going(Relief::All, excess(1));
         assert_eq!(all.sessions.len(), 22);
         assert!(all.forgets_retained);
     }
@@ -262,7 +314,7 @@ mod tests {
             detached: holdings(&[(1, 1, 10, 4), (2, 2, 10, 1), (3, 3, 10, 3), (4, 4, 10, 2)]),
             ..Holdings::default()
         };
-        let going = holdings.going(Relief::Half, 1);
+        let going = holdings.going(Relief::Half, excess(1));
         assert_eq!(numbers(&going.sessions), [2, 4]);
         assert!(!going.forgets_retained);
     }
@@ -273,9 +325,10 @@ mod tests {
         let holdings = Holdings {
             stalled: holdings(&[(1, 1, 100, 0), (1, 3, 100, 0)]),
             detached: holdings(&[(2, 2, 10, 1)]),
+            ..Holdings::default()
         };
-        let going = |relief, excess| {
-            let going = holdings.clone().going(relief, excess);
+        let going = |relief, bytes| {
+            let going = holdings.clone().going(relief, excess(bytes));
             numbers(&going.sessions)
         };
         for relief in [Relief::Stalled, Relief::Half, Relief::All] {

@@ -19,7 +19,7 @@ pub use disposition::{end_by_signals, ignore_restart_signals};
 pub use hung_up::has_hung_up;
 pub use memory::release_free_memory;
 pub use program_pages::release_program_pages;
-pub use round_trip::{TcpRoundTrip, tcp_info};
+pub use round_trip::{TcpRoundTrip, acknowledged_bytes, tcp_info};
 pub use send_buffer::unsent_bytes;
 pub use since_boot::since_boot;
 pub use suspended::suspended_ms;

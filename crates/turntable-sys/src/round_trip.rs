@@ -67,6 +67,25 @@ pub fn tcp_info(_: BorrowedFd<'_>) -> io::Result<TcpRoundTrip> {
     Err(io::ErrorKind::Unsupported.into())
 }
 
+/// How many bytes the peer's kernel has acknowledged since the connection began: one system call,
+/// which waits for nothing.
+///
+/// # Errors
+/// As [`tcp_info`].
+#[cfg(target_os = "linux")]
+pub fn acknowledged_bytes(socket: BorrowedFd<'_>) -> io::Result<u64> {
+    linux::acknowledged_bytes(socket)
+}
+
+/// How many bytes the peer's kernel has acknowledged: only on Linux.
+///
+/// # Errors
+/// Always `Unsupported`.
+#[cfg(not(target_os = "linux"))]
+pub fn acknowledged_bytes(_: BorrowedFd<'_>) -> io::Result<u64> {
+    Err(io::ErrorKind::Unsupported.into())
+}
+
 #[cfg(target_os = "linux")]
 mod linux {
     use std::io;
@@ -78,7 +97,7 @@ mod linux {
     /// Where the last field that is read here ends.
     const BYTES_NEEDED: usize = offset_of!(libc::tcp_info, tcpi_min_rtt) + size_of::<u32>();
 
-    pub(super) fn tcp_info(socket: BorrowedFd<'_>) -> io::Result<TcpRoundTrip> {
+    fn info(socket: BorrowedFd<'_>) -> io::Result<libc::tcp_info> {
         let mut info = MaybeUninit::<libc::tcp_info>::zeroed();
         let mut length = size_of::<libc::tcp_info>() as libc::socklen_t;
         // SAFETY: `socket` is an open descriptor for the length of the call.
@@ -101,12 +120,20 @@ mod linux {
         }
         // SAFETY: the struct has only integers, for which all bytes are valid,
         // and every byte was set to zero before the kernel wrote some of them.
-        let info = unsafe { info.assume_init() };
+        Ok(unsafe { info.assume_init() })
+    }
+
+    pub(super) fn tcp_info(socket: BorrowedFd<'_>) -> io::Result<TcpRoundTrip> {
+        let info = info(socket)?;
         Ok(round_trip(
             info.tcpi_min_rtt,
             info.tcpi_rtt,
             info.tcpi_rttvar,
         ))
+    }
+
+    pub(super) fn acknowledged_bytes(socket: BorrowedFd<'_>) -> io::Result<u64> {
+        info(socket).map(|info| info.tcpi_bytes_acked)
     }
 
     /// The kernel's filter for the minimum begins with the largest number.
@@ -169,6 +196,17 @@ mod tests {
         let trip = linux::round_trip(60_000, 100_000, 13_500);
         assert_eq!((trip.least_ms(), trip.smoothed_ms()), (60.0, 100.0));
         assert_eq!(trip.deviation_ms(), 13.5);
+    }
+
+    #[test]
+    fn acknowledged_bytes_grow_with_what_the_peer_takes() {
+        let (mut client, mut server) = pair();
+        let before = acknowledged_bytes(server.as_fd()).unwrap();
+        server.write_all(&[7; 1_000]).unwrap();
+        client.read_exact(&mut [0; 1_000]).unwrap();
+        while acknowledged_bytes(server.as_fd()).unwrap() < before + 1_000 {
+            std::thread::yield_now();
+        }
     }
 
     #[test]

@@ -200,6 +200,17 @@ impl Io {
         })
     }
 
+    /// How much the client's kernel has acknowledged since the connection began, in bytes.
+    ///
+    /// # Errors
+    /// As [`turntable_sys::acknowledged_bytes`].
+    pub fn acknowledged_bytes(&self) -> std::io::Result<u64> {
+        turntable_sys::acknowledged_bytes(match self {
+            Self::Plain(stream) => stream.as_fd(),
+            Self::Tls(tls) => tls.as_fd(),
+        })
+    }
+
     /// The kernel's measurement of the round trip.
     ///
     /// # Errors
