@@ -34,7 +34,7 @@ fn unsent_bytes(connection: &Connection) -> usize {
 }
 
 /// What a session watches and is on.
-fn held_bytes(entry: &SessionEntry) -> usize {
+fn unit_bytes(entry: &SessionEntry) -> usize {
     let units = entry.share.as_ref().map_or(0, AddressShare::units);
     units * UNIT_BYTES
 }
@@ -57,14 +57,14 @@ impl Gateway {
                 }
                 _ if relief == Relief::Stalled => {}
                 Some((bytes, since_ms @ 1..)) => {
-                    let bytes = bytes + held_bytes(entry);
+                    let bytes = bytes + unit_bytes(entry);
                     holdings.detached.push(holding(bytes, since_ms));
                 }
                 _ => {
                     let outbox = &entry.session.outbox;
                     let answered = entry.answered().map_or(0, Answered::bytes);
                     let retained_bytes = outbox.retained_bytes() + answered;
-                    let bytes = outbox.waiting_bytes() + retained_bytes + held_bytes(entry);
+                    let bytes = outbox.waiting_bytes() + retained_bytes + unit_bytes(entry);
                     if bytes >= LISTED_BYTES {
                         let holding = holding(bytes, 0);
                         holdings.reading.push(Reading {

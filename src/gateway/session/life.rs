@@ -23,12 +23,11 @@ use crate::portal::operator_call::OperatorCall;
 use turntable_core::call::{AvatarCall, RoomCall};
 use turntable_core::id::SessionId;
 use turntable_core::key::{ConnKey, SessionSlot, UserNumber};
-use turntable_core::packet::{ErrorBody, RequestId, ServerPacket, Welcome};
+use turntable_core::packet::{ErrorBody, RequestId, ServerPacket};
 use turntable_core::payload::Payload;
 use turntable_core::reason::{CloseReason, ErrorCode};
 use turntable_core::session::greeting::Greeting;
 use turntable_core::session::life::{Effect as LifeEffect, Input, Life};
-use turntable_core::session::outbox::OutboxFrame as _;
 
 /// Attributes by name.
 pub(crate) type Attributes = Vec<(Box<str>, Payload)>;
@@ -90,14 +89,7 @@ impl Gateway {
                 connection,
                 resumed,
             } => self.welcome(session, connection, resumed, details),
-            LifeEffect::WelcomeAgain => {
-                if let Some(packet) = self.welcome_of(session, false, details) {
-                    // It is far longer than the command, and is retained for a resume.
-                    let frame = Frame::message(&packet, details.id.as_ref());
-                    self.pay_answer(session, frame.length());
-                    self.send_frame(session, frame, details.id.as_ref());
-                }
-            }
+            LifeEffect::WelcomeAgain => self.welcome_again(session, details),
             LifeEffect::GoAway(connection) => self.send_away(session, connection),
             LifeEffect::Release(connection) => self.detach(connection),
             LifeEffect::Close { connection, reason } => {
@@ -203,65 +195,6 @@ impl Gateway {
         entry.session.outbox.rewind(received, restore);
         let again = entry.session.outbox.waiting_bytes().saturating_sub(waited);
         self.pay_by_address(session, again);
-    }
-
-    fn welcome(
-        &mut self,
-        session: SessionSlot,
-        connection: ConnKey,
-        resumed: bool,
-        details: &Details,
-    ) {
-        let Some(packet) = self.welcome_of(session, resumed, details) else {
-            return;
-        };
-        let is_due = !resumed || details.is_welcomed;
-        let unwritten = details.unwritten.take();
-        self.with(connection, |connection, cx| {
-            if is_due {
-                cx.send_direct(connection, &packet, details.id.as_ref());
-            }
-            for frame in unwritten {
-                cx.push_direct(connection, frame);
-            }
-        });
-    }
-
-    fn welcome_of(
-        &mut self,
-        session: SessionSlot,
-        resumed: bool,
-        details: &Details,
-    ) -> Option<ServerPacket> {
-        let entry = self.sessions.get_mut(session)?;
-        // Once for each session: its client knows them then.
-        let is_warned = std::mem::replace(&mut entry.is_warned, true) || resumed;
-        let (id, user) = (entry.session.id, entry.session.user.clone());
-        let accepted = entry.session.accepted();
-        let warnings = match is_warned {
-            true => Vec::new(),
-            false => self.shared.portal.warnings(),
-        };
-        let (expires_in, token) = match &mut entry.session.standing {
-            Some(standing) => (standing.expires_in(clock::now_ms()), standing.token.take()),
-            None => (None, None),
-        };
-        let services = self
-            .sessions
-            .get(session)
-            .map(|entry| self.manifest(entry.session.who()));
-        Some(ServerPacket::Welcome(Box::new(Welcome {
-            user: Some(user),
-            services: services.unwrap_or_default(),
-            resumed,
-            accepted,
-            attributes: details.attributes.clone(),
-            warnings,
-            reconnect_ms: self.announced_spread_ms(),
-            expires_in,
-            token,
-            ..self.settings.welcome(id, clock::now_ms())
-        })))
     }
 
     /// A connection carries the session now, and takes what its client sent behind

@@ -24,6 +24,7 @@ pub(crate) mod permission;
 pub(crate) mod serve;
 pub(crate) mod share;
 pub(crate) mod table;
+mod welcome;
 
 use crate::gateway::admission::{AddressShare, DetachedPermit};
 use crate::gateway::connection::Connection;
