@@ -8,6 +8,7 @@ pub mod body;
 pub mod certificate;
 pub mod fault;
 pub mod flow;
+mod forwarded;
 pub mod handshake;
 mod handshake_rate;
 mod handshake_turn;

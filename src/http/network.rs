@@ -7,6 +7,8 @@ use std::str::FromStr;
 use actix_http::header::{self, HeaderMap};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
+use crate::http::forwarded::{self, Element};
+
 /// The addresses that share a prefix, as `10.0.0.0/8`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Network {
@@ -112,10 +114,10 @@ pub fn client(
     header: ForwardedHeader,
 ) -> IpAddr {
     let mut client = peer;
-    for hop in hops(headers, header).into_iter().rev() {
+    for hop in hops(headers, header) {
         match hop {
             Some(address) => client = address,
-            // An obfuscated or unknown hop: what stands before it proves nothing.
+            // An obfuscated, unknown or malformed hop: what stands before it proves nothing.
             None => break,
         }
         if !is_trusted(client, proxies) {
@@ -128,60 +130,39 @@ pub fn client(
 /// Whether the last proxy says that its client spoke TLS with it.
 #[must_use]
 pub fn is_https(headers: &HeaderMap, header: ForwardedHeader) -> bool {
-    let is_it = |value: &str| value.trim().trim_matches('"').eq_ignore_ascii_case("https");
+    let is_it = |value: &str| value.eq_ignore_ascii_case("https");
     if header == ForwardedHeader::Forwarded {
-        let lines = headers.get_all(&header::FORWARDED);
-        let last = lines
-            .flat_map(|line| split_unquoted(line.as_bytes(), b','))
-            .last();
-        let pairs = last.into_iter().flat_map(|hop| split_unquoted(hop, b';'));
-        let mut pairs = pairs.filter_map(|pair| std::str::from_utf8(pair).ok()?.split_once('='));
-        return pairs
-            .any(|(name, value)| name.trim().eq_ignore_ascii_case("proto") && is_it(value));
+        let last = forwarded_elements(headers).next().flatten();
+        return last.and_then(|element| element.proto).is_some_and(is_it);
     }
     let lines = headers.get_all(&header::X_FORWARDED_PROTO);
     let last = lines
         .flat_map(|line| line.as_bytes().split(|byte| *byte == b','))
         .last();
-    last.is_some_and(|proto| std::str::from_utf8(proto).is_ok_and(is_it))
+    let last = last.and_then(|proto| std::str::from_utf8(proto).ok());
+    last.is_some_and(|proto| is_it(proto.trim().trim_matches('"')))
 }
 
-/// The addresses that proxies wrote, in their order; `None` for what is none.
+/// The addresses that proxies wrote, the last one first; `None` for what is none.
 fn hops(headers: &HeaderMap, header: ForwardedHeader) -> Vec<Option<IpAddr>> {
     if header == ForwardedHeader::Forwarded {
-        let lines = headers.get_all(&header::FORWARDED);
-        return lines
-            .flat_map(|line| split_unquoted(line.as_bytes(), b','))
-            .map(|element| {
-                let pairs = split_unquoted(element, b';').filter_map(|pair| {
-                    let pair = std::str::from_utf8(pair).unwrap_or_default();
-                    pair.trim().split_once('=')
-                });
-                let mut pairs = pairs.filter(|(name, _)| name.eq_ignore_ascii_case("for"));
-                pairs.next().and_then(|(_, node)| node_address(node))
-            })
+        return forwarded_elements(headers)
+            .map(|element| node_address(element?.node?))
             .collect();
     }
     let lines = headers.get_all(&header::X_FORWARDED_FOR);
-    lines
+    let mut hops: Vec<_> = lines
         .flat_map(|line| line.as_bytes().split(|byte| *byte == b','))
         .map(|node| node_address(std::str::from_utf8(node).unwrap_or_default()))
-        .collect()
+        .collect();
+    hops.reverse();
+    hops
 }
 
-/// The parts between separators that are not within a quoted string: what a client
-/// chose may be within one, as its host. A string that does not end takes in the rest.
-fn split_unquoted(text: &[u8], separator: u8) -> impl Iterator<Item = &[u8]> {
-    let (mut is_quoted, mut is_escaped) = (false, false);
-    text.split(move |&byte| {
-        let was_escaped = std::mem::take(&mut is_escaped);
-        match byte {
-            b'\\' if is_quoted => is_escaped = !was_escaped,
-            b'"' if !was_escaped => is_quoted = !is_quoted,
-            _ => {}
-        }
-        byte == separator && !is_quoted
-    })
+/// What proxies wrote into `Forwarded`, as [`forwarded::elements`].
+fn forwarded_elements(headers: &HeaderMap) -> impl Iterator<Item = Option<Element<'_>>> {
+    let lines: Vec<_> = headers.get_all(&header::FORWARDED).collect();
+    forwarded::elements(lines.into_iter().map(|line| line.as_bytes()))
 }
 
 /// `192.0.2.1`, `192.0.2.1:80`, `[2001:db8::1]`, `[2001:db8::1]:80`, each with or
@@ -275,6 +256,18 @@ mod tests {
                 ForwardedHeader::Forwarded,
                 false,
             ),
+            (
+                "Forwarded",
+                "x=\", for=a;proto=\"https\"",
+                ForwardedHeader::Forwarded,
+                true,
+            ),
+            (
+                "Forwarded",
+                "proto=https;for=a;for=b",
+                ForwardedHeader::Forwarded,
+                false,
+            ),
         ] {
             assert_eq!(
                 is_https(&headers(&[(name, value)]), kind),
@@ -328,7 +321,40 @@ mod tests {
                 &[("Forwarded", "for=192.0.2.7;host=\"a;for=6.6.6.6\"")],
                 "192.0.2.7",
             ),
-            (&[("Forwarded", "host=\"a, for=6.6.6.6")], "10.0.0.1"),
+            // What a client opens ends before what the proxy appends.
+            (
+                &[("Forwarded", "for=6.6.6.6;x=\", for=192.0.2.7")],
+                "192.0.2.7",
+            ),
+            (
+                &[("Forwarded", "for=6.6.6.6;by=\"a\\\", for=192.0.2.7")],
+                "192.0.2.7",
+            ),
+            (
+                &[(
+                    "Forwarded",
+                    "host=\"a\";for=6.6.6.6;host=\"b, for=192.0.2.7",
+                )],
+                "192.0.2.7",
+            ),
+            (
+                &[("Forwarded", "for=6.6.6.6;x=\", for=192.0.2.7, for=10.0.0.2")],
+                "192.0.2.7",
+            ),
+            // What is not well-formed tells nobody's address.
+            (&[("Forwarded", "for=6.6.6.6;for=192.0.2.7")], "10.0.0.1"),
+            (&[("Forwarded", "for=6.6.6.6, for=\"192.0.2.7")], "10.0.0.1"),
+            (
+                &[("Forwarded", "for=6.6.6.6, x=\", for=10.0.0.2")],
+                "10.0.0.2",
+            ),
+            (
+                &[
+                    ("Forwarded", "for=6.6.6.6"),
+                    ("Forwarded", "for=192.0.2.7;x=\""),
+                ],
+                "10.0.0.1",
+            ),
             (&[("X-Forwarded-For", "\u{ff}, 192.0.2.7")], "192.0.2.7"),
         ];
         for (lines, expected) in cases {
