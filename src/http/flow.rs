@@ -23,8 +23,6 @@ const UNCHECKED_BYTES_MAX: usize = 2_048;
 /// The longest head of a request, in bytes; well below the 131,072 bytes of the HTTP
 /// server's buffer.
 pub const HEAD_BYTES_MAX: usize = 81_920;
-/// So many bytes have to be accepted by a blocked socket within the time limit.
-const PROGRESS_BYTES: usize = 16_384;
 
 /// The time limits of a connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -33,7 +31,9 @@ pub struct FlowLimits {
     pub head: Duration,
     /// For the first byte of the next request, from the answer to the one before.
     pub keep_alive: Duration,
-    /// For each 16,384 bytes of an answer that the client does not read.
+    /// For each 16,384 bytes of an answer that the client does not read: [`Unread`].
+    ///
+    /// [`Unread`]: crate::http::unread::Unread
     pub write: Duration,
     /// So many bytes may come for a body of unknown length, with all that chunks are
     /// made of, in bytes.
@@ -103,8 +103,8 @@ pub struct Flow {
     unchecked_bytes: usize,
     /// Whether the HTTP server was woken to look again, and nothing was read since.
     is_checked: bool,
-    /// Since when the socket takes nothing, and how much it has taken since.
-    blocked: Option<(Instant, usize)>,
+    /// Whether the socket takes nothing.
+    is_blocked: bool,
     /// Whether the answer to the last request is not written.
     is_unwritten: bool,
 }
@@ -124,14 +124,14 @@ impl Flow {
             chunked_bytes: 0,
             unchecked_bytes: 0,
             is_checked: false,
-            blocked: None,
+            is_blocked: false,
             is_unwritten: false,
         }
     }
 
     /// Whether the next read may be done.
     pub fn read(&mut self, limits: &FlowLimits) -> Read {
-        if self.blocked.is_some() {
+        if self.is_blocked {
             return Read::Wait;
         }
         if self.chunked_bytes > limits.chunked_bytes_max {
@@ -277,7 +277,7 @@ impl Flow {
     /// Everything that was answered is written. Returns whether that lets reading
     /// or the next request go on.
     pub const fn flushed(&mut self, now: Instant) -> bool {
-        self.blocked = None;
+        self.is_blocked = false;
         if !self.is_unwritten {
             return false;
         }
@@ -292,32 +292,21 @@ impl Flow {
 
     /// Whether the socket takes nothing.
     pub const fn is_blocked(&self) -> bool {
-        self.blocked.is_some()
+        self.is_blocked
     }
 
     /// The socket took so many bytes; 0 where it takes none. Returns whether it
     /// takes bytes again.
-    pub fn wrote(&mut self, bytes: usize, now: Instant) -> bool {
-        match &mut self.blocked {
-            None if bytes == 0 => {
-                self.blocked = Some((now, 0));
-                false
-            }
-            None => false,
-            Some((since, taken)) => {
-                *taken += bytes;
-                if *taken >= PROGRESS_BYTES {
-                    (*since, *taken) = (now, 0);
-                }
-                bytes > 0
-            }
-        }
+    pub const fn wrote(&mut self, bytes: usize) -> bool {
+        self.is_blocked |= bytes == 0;
+        self.is_blocked && bytes > 0
     }
 
-    /// When the connection has taken too long.
+    /// When the connection has taken too long. What its client does not read has a time
+    /// limit of its own.
     pub fn deadline(&self, limits: &FlowLimits) -> Option<Instant> {
-        if let Some((since, _)) = self.blocked {
-            return Some(since + limits.write);
+        if self.is_blocked {
+            return None;
         }
         match self.phase {
             Phase::Idle(since) => Some(since + limits.keep_alive),

@@ -35,6 +35,7 @@ pub mod tls_handshake;
 pub mod tunnel;
 pub mod tunnel_send;
 pub mod turn;
+pub mod unread;
 pub mod websocket;
 
 /// The bytes of a percent-encoded text; what is no escape stays as it is.

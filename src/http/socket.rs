@@ -5,13 +5,15 @@
 //! its session, and with all that waits in it.
 
 use std::io::{self, ErrorKind, Read, Write};
-use std::os::fd::AsFd as _;
+use std::os::fd::{AsFd as _, BorrowedFd};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
+use std::time::Duration;
 
 use actix_rt::net::TcpStream;
 use rustls::{ServerConfig, ServerConnection};
+use socket2::SockRef;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use crate::gateway::connection::io::{Io, Stream, Tls};
@@ -46,7 +48,7 @@ impl Write for Unblocking {
 impl Stream for Unblocking {
     fn end(&self) {
         // The only error is that the connection is over already.
-        let _ = socket2::SockRef::from(&self.0).shutdown(std::net::Shutdown::Write);
+        let _ = SockRef::from(&self.0).shutdown(std::net::Shutdown::Write);
     }
 }
 
@@ -175,6 +177,52 @@ impl Socket {
             Self::Plain(_) => taken,
             Self::Tls(tls) => tls.take_sent_bytes(),
         }
+    }
+
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        match self {
+            Self::Plain(stream) => stream.as_fd(),
+            Self::Tls(tls) => tls.stream().0.as_fd(),
+        }
+    }
+
+    /// As [`turntable_sys::unacknowledged_bytes`].
+    ///
+    /// # Errors
+    /// Its own.
+    pub fn unacknowledged_bytes(&self) -> io::Result<usize> {
+        turntable_sys::unacknowledged_bytes(self.as_fd())
+    }
+
+    /// As [`turntable_sys::unsent_bytes`].
+    ///
+    /// # Errors
+    /// Its own.
+    pub fn unsent_bytes(&self) -> io::Result<u32> {
+        turntable_sys::unsent_bytes(self.as_fd())
+    }
+
+    /// The socket takes no more than about so many bytes that it cannot send yet; 0: as many
+    /// as its buffer has room for. Only on Linux.
+    pub fn limit_unsent(&self, bytes: u32) {
+        #[cfg(target_os = "linux")]
+        let _ = SockRef::from(&self.as_fd()).set_tcp_notsent_lowat(bytes);
+        #[cfg(not(target_os = "linux"))]
+        let _ = bytes;
+    }
+
+    /// What its peer has not received when it is closed is discarded.
+    pub fn discard_at_close(&self) {
+        let _ = SockRef::from(&self.as_fd()).set_linger(Some(Duration::ZERO));
+    }
+
+    /// When it is closed, the kernel keeps no longer than this what its peer does not take.
+    /// Only on Linux.
+    pub fn limit_close(&self, limit: Duration) {
+        #[cfg(target_os = "linux")]
+        let _ = SockRef::from(&self.as_fd()).set_tcp_user_timeout(Some(limit));
+        #[cfg(not(target_os = "linux"))]
+        let _ = limit;
     }
 
     /// Writes a short answer behind which the connection ends, and discards what has come: a

@@ -13,7 +13,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 use std::time::Instant;
 
-use actix_rt::time::{Sleep, sleep_until};
+use actix_rt::time::Sleep;
 use bytes::{Buf, BytesMut};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
@@ -23,8 +23,13 @@ use crate::http::flow::{Body, Flow, FlowLimits, Read};
 use crate::http::invalid::Invalid;
 use crate::http::places::Place;
 use crate::http::socket::Socket;
+use crate::http::unread::Unread;
 use crate::metric::Metrics;
 use turntable_core::rate::BucketSettings;
+
+mod late;
+
+use late::Late;
 
 /// Where a connection comes from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -55,6 +60,10 @@ impl Peer {
     }
 }
 
+/// The kernel takes about so many bytes that it cannot send yet, and fills its last buffer:
+/// an answer that is not read waits in this process, and no other is begun.
+const UNSENT_BYTES: u32 = 16_384;
+
 /// A socket, until it is taken.
 #[derive(Clone)]
 pub struct Takeable(Rc<RefCell<Inner>>);
@@ -69,6 +78,9 @@ struct Inner {
     /// Marks the sessions that begin on it.
     mark: SocketMark,
     flow: Flow,
+    unread: Unread,
+    /// What is counted of the memory that the kernel uses for what is not read, in bytes.
+    send_buffer_bytes: i64,
     limits: FlowLimits,
     /// What is counted of a head that is not whole.
     head: IncompleteShare,
@@ -102,6 +114,7 @@ impl Takeable {
         metrics: Arc<Metrics>,
     ) -> Self {
         metrics.http_connections.inc();
+        stream.limit_unsent(UNSENT_BYTES);
         Self(Rc::new(RefCell::new(Inner {
             stream: Some(stream),
             buffered: BytesMut::new(),
@@ -109,6 +122,8 @@ impl Takeable {
             place,
             mark: SocketMark::default(),
             flow: Flow::new(Instant::now()),
+            unread: Unread::default(),
+            send_buffer_bytes: 0,
             limits,
             head,
             metrics,
@@ -122,7 +137,11 @@ impl Takeable {
     pub fn take(&self) -> Option<Socket> {
         let mut inner = self.0.borrow_mut();
         inner.timer = None;
-        inner.stream.take()
+        inner.unread = Unread::default();
+        inner.count_send_buffer(0);
+        let stream = inner.stream.take()?;
+        stream.limit_unsent(0);
+        Some(stream)
     }
 
     /// Takes what was read behind the request at hand.
@@ -217,6 +236,10 @@ impl Takeable {
 impl Drop for Inner {
     fn drop(&mut self) {
         self.metrics.http_connections.dec();
+        self.count_send_buffer(0);
+        if let Some(stream) = self.stream.as_ref().filter(|_| !self.unread.is_over()) {
+            stream.limit_close(self.limits.write);
+        }
     }
 }
 
@@ -241,33 +264,6 @@ impl Inner {
         }
     }
 
-    /// Whether the deadline has passed. Wakes the task when it does.
-    fn is_late(&mut self, cx: &mut Context<'_>) -> bool {
-        let Some(deadline) = self.flow.deadline(&self.limits) else {
-            return false;
-        };
-        // The timer of an earlier deadline wakes the task, which then looks again.
-        let is_earlier = |timer: &Pin<Box<Sleep>>| {
-            !timer.is_elapsed() && timer.deadline().into_std() <= deadline
-        };
-        if self.timer.as_ref().is_some_and(is_earlier) {
-            return false;
-        }
-        if Instant::now() >= deadline {
-            return true;
-        }
-        // One that fires early is set anew then; most never do, because a deadline
-        // per request would be set and cleared for nothing.
-        let timer = self
-            .timer
-            .get_or_insert_with(|| Box::pin(sleep_until(deadline.into())));
-        if timer.as_mut().poll(cx).is_ready() || timer.deadline().into_std() > deadline {
-            timer.as_mut().reset(deadline.into());
-            let _ = timer.as_mut().poll(cx);
-        }
-        false
-    }
-
     fn poll_read(
         &mut self,
         cx: &mut Context<'_>,
@@ -285,7 +281,7 @@ impl Inner {
                 self.waiting =
                     (is_readable || !self.buffered.is_empty()).then(|| cx.waker().clone());
                 // The HTTP server may not take what has the form of a head for one.
-                if self.is_late(cx) {
+                if self.late(cx).is_some() {
                     return Poll::Ready(Err(late()));
                 }
                 return Poll::Pending;
@@ -331,20 +327,25 @@ impl Inner {
                 Poll::Ready(Ok(()))
             }
             Poll::Ready(Err(error)) => Poll::Ready(Err(error)),
-            Poll::Pending if self.is_late(cx) => {
-                if self.flow.is_in_head() {
-                    self.refuse(Invalid::Late);
-                }
-                Poll::Ready(Err(late()))
+            Poll::Pending => self.awaits_more(cx),
+        }
+    }
+
+    /// Nothing came: whether more may be awaited.
+    fn awaits_more(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        if let Some(what) = self.late(cx) {
+            if what == Late::Request && self.flow.is_in_head() {
+                self.refuse(Invalid::Late);
             }
-            Poll::Pending => match self.count_head() {
-                Ok(()) => Poll::Pending,
-                Err(full) => {
-                    self.metrics.reach(full.key());
-                    self.refuse(Invalid::TooMuch(full));
-                    Poll::Ready(Err(too_much()))
-                }
-            },
+            return Poll::Ready(Err(late()));
+        }
+        match self.count_head() {
+            Ok(()) => Poll::Pending,
+            Err(full) => {
+                self.metrics.reach(full.key());
+                self.refuse(Invalid::TooMuch(full));
+                Poll::Ready(Err(too_much()))
+            }
         }
     }
 
@@ -387,15 +388,20 @@ impl Inner {
             Poll::Ready(Err(_)) => return polled,
             Poll::Pending => stream.sent_bytes(0),
         };
-        // Only a socket that takes nothing, or took nothing before, needs the time.
-        if (taken == 0 || self.flow.is_blocked()) && self.flow.wrote(taken, Instant::now()) {
+        if self.wrote(taken) {
             self.wake();
         }
-        if polled.is_pending() && self.is_late(cx) {
-            self.metrics.refuse("write_timeout");
+        if polled.is_pending() && self.late(cx).is_some() {
             return Poll::Ready(Err(late()));
         }
         polled
+    }
+
+    /// The socket took so many bytes; 0 where it takes none. Returns whether it takes
+    /// bytes again.
+    fn wrote(&mut self, taken: usize) -> bool {
+        self.unread.wrote(taken, self.limits.write, Instant::now());
+        self.flow.wrote(taken)
     }
 
     fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -405,11 +411,7 @@ impl Inner {
                 if polled.is_pending() {
                     // Records of TLS wait.
                     let taken = stream.sent_bytes(0);
-                    self.flow.wrote(taken, Instant::now());
-                    if self.is_late(cx) {
-                        self.metrics.refuse("write_timeout");
-                        return Poll::Ready(Err(late()));
-                    }
+                    self.wrote(taken);
                 }
                 polled
             }
@@ -418,10 +420,12 @@ impl Inner {
         // The HTTP server flushes when it has written all it had.
         if polled.is_ready() && self.flow.flushed(Instant::now()) {
             self.wake();
-            // Nothing else may look at the deadline of the next head.
-            self.is_late(cx);
         }
-        polled
+        // Nothing else may look at the deadline of the next head, or of what was written.
+        match self.late(cx) {
+            Some(Late::Reader) => Poll::Ready(Err(late())),
+            _ => polled,
+        }
     }
 }
 

@@ -27,3 +27,4 @@ mod share;
 mod slow_reader;
 mod total;
 mod unidentified;
+mod unread;

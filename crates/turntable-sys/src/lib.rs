@@ -20,6 +20,6 @@ pub use hung_up::has_hung_up;
 pub use memory::release_free_memory;
 pub use program_pages::release_program_pages;
 pub use round_trip::{TcpRoundTrip, acknowledged_bytes, tcp_info};
-pub use send_buffer::unsent_bytes;
+pub use send_buffer::{unacknowledged_bytes, unsent_bytes};
 pub use since_boot::since_boot;
 pub use suspended::suspended_ms;

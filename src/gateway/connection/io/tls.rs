@@ -118,6 +118,12 @@ impl<S: Stream> Tls<S> {
         })
     }
 
+    /// The socket, to ask it something.
+    #[must_use]
+    pub const fn stream(&self) -> &S {
+        &self.stream
+    }
+
     /// The socket. What is read from it or written to it breaks the session.
     pub fn source(&mut self) -> &mut S {
         &mut self.stream
