@@ -144,8 +144,12 @@ impl Flow {
             (Phase::Busy, Body::Left(left)) if !self.is_unwritten => Read::Buffered(left),
             (Phase::Busy, _) => Read::Wait,
             (Phase::Body, Body::Left(left)) => Read::Upto(left.min(CHUNK_BYTES)),
-            (Phase::Head(_), Body::Left(0)) if self.head_bytes > HEAD_BYTES_MAX => Read::TooLong,
-            (Phase::Idle(_) | Phase::Head(_), Body::Left(0)) => Read::Upto(STEP_BYTES),
+            (Phase::Idle(_) | Phase::Head(_), Body::Left(0)) => {
+                match HEAD_BYTES_MAX.saturating_sub(self.head_bytes) {
+                    0 => Read::TooLong,
+                    left => Read::Upto(left.min(STEP_BYTES)),
+                }
+            }
             // The HTTP server discards the rest of a body that nobody has read.
             (Phase::Idle(_) | Phase::Head(_), _) => Read::Upto(CHUNK_BYTES),
             (Phase::Body, Body::Chunked) => {

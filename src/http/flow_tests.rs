@@ -182,7 +182,27 @@ fn head_that_never_ends_is_refused() {
         bytes += flow.came(&vec![b'a'; most], now);
     }
     assert_eq!(flow.read(&LIMITS), Read::TooLong);
-    assert!((HEAD_BYTES_MAX..HEAD_BYTES_MAX + 2 * STEP_BYTES).contains(&bytes));
+    assert_eq!(bytes, HEAD_BYTES_MAX);
+}
+
+#[test]
+fn head_has_its_longest_length_to_the_byte() {
+    let now = Instant::now();
+    for (length, expected) in [
+        (HEAD_BYTES_MAX, Read::Wait),
+        (HEAD_BYTES_MAX + 1, Read::TooLong),
+    ] {
+        let mut flow = Flow::new(now);
+        let mut head = vec![b'a'; length];
+        head.splice(length - 4.., *b"\r\n\r\n");
+        let mut rest = &head[..];
+        while let Read::Upto(most) = flow.read(&LIMITS) {
+            let (part, later) = rest.split_at(most.min(rest.len()));
+            assert_eq!(flow.came(part, now), part.len());
+            rest = later;
+        }
+        assert_eq!(flow.read(&LIMITS), expected, "{length}");
+    }
 }
 
 #[test]
