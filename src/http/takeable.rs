@@ -10,7 +10,7 @@ use std::net::IpAddr;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Poll, Waker, ready};
 use std::time::Instant;
 
 use actix_rt::time::Sleep;
@@ -78,6 +78,8 @@ struct Inner {
     /// Marks the sessions that begin on it.
     mark: SocketMark,
     flow: Flow,
+    /// Whether the write side is at its end.
+    is_shut_down: bool,
     unread: Unread,
     /// What is counted of the memory that the kernel uses for what is not read, in bytes.
     send_buffer_bytes: i64,
@@ -122,6 +124,7 @@ impl Takeable {
             place,
             mark: SocketMark::default(),
             flow: Flow::new(Instant::now()),
+            is_shut_down: false,
             unread: Unread::default(),
             send_buffer_bytes: 0,
             limits,
@@ -404,6 +407,29 @@ impl Inner {
         self.flow.wrote(taken)
     }
 
+    /// Ends the write side. The connection has its place until the client has received its
+    /// answers, or took too long.
+    fn poll_shutdown(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let Some(stream) = &mut self.stream else {
+            return Poll::Ready(Ok(()));
+        };
+        if !self.is_shut_down {
+            ready!(Pin::new(&mut *stream).poll_shutdown(cx))?;
+            self.is_shut_down = true;
+        }
+        // A client that has all of it closes its side, which wakes the task.
+        let _ = stream.poll_read_ready(cx);
+        // FIN counts as a byte.
+        if self.unread.is_over() || stream.unacknowledged_bytes().unwrap_or(0) <= 1 {
+            self.unread = Unread::default();
+            return Poll::Ready(Ok(()));
+        }
+        match self.late(cx) {
+            Some(_) => Poll::Ready(Err(late())),
+            None => Poll::Pending,
+        }
+    }
+
     fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let polled = match &mut self.stream {
             Some(stream) => {
@@ -465,9 +491,6 @@ impl AsyncWrite for Takeable {
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        match &mut self.0.borrow_mut().stream {
-            Some(stream) => Pin::new(stream).poll_shutdown(cx),
-            None => Poll::Ready(Ok(())),
-        }
+        self.0.borrow_mut().poll_shutdown(cx)
     }
 }

@@ -49,6 +49,34 @@ fn answers_that_are_not_read_are_counted_and_given_up() {
 }
 
 #[test]
+fn last_answers_that_are_not_read_have_their_place_until_they_are_given_up() {
+    let server = Server::with(&[("server.write_timeout_ms", "3000")]);
+    let mut connection = narrow(&server);
+    request(&mut connection, 2);
+    connection.send("GET / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n");
+    let until = Instant::now() + DEADLINE;
+    while server.metric(SEND_BUFFERS) < 10_000.0 {
+        assert!(Instant::now() < until, "{}", server.metric(SEND_BUFFERS));
+        std::thread::yield_now();
+    }
+    assert_eq!(server.metric(HTTP_CONNECTIONS), 1.0);
+    server.await_metric(HTTP_CONNECTIONS, 0.0);
+    assert_eq!(server.metric(UNREAD), 1.0);
+    server.await_metric(SEND_BUFFERS, 0.0);
+    // One that reads them gets all of them, and its place is free at once.
+    let mut connection = narrow(&server);
+    request(&mut connection, 2);
+    connection.send("GET / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n");
+    for _ in 0..3 {
+        assert_eq!(connection.answer().status, 200);
+    }
+    assert!(connection.rest().is_empty());
+    drop(connection);
+    server.await_metric(HTTP_CONNECTIONS, 0.0);
+    assert_eq!(server.metric(UNREAD), 1.0);
+}
+
+#[test]
 fn answers_that_are_not_read_go_first_while_memory_is_short() {
     let server = Server::with(&[
         ("server.write_timeout_ms", "600000"),
