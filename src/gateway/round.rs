@@ -430,7 +430,7 @@ mod tests {
         let rounds = Rounds::default();
         let is_due = || rounds.relieved.notified().now_or_never().is_some();
         let begin = || {
-            look(&rounds, Relief::Stalled, 300);
+            look(&rounds, Relief::Stalled, 200);
             lists(&rounds, ONE, &[holding(ONE, 1, 90)]);
             let decision = lists(&rounds, OTHER, &[holding(OTHER, 2, 110)]);
             decision.unwrap().number

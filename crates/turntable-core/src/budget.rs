@@ -10,7 +10,8 @@
 //!
 //! What may go at the second look are sessions whose readers are behind; where they are few,
 //! sessions without a connection; at the third one also the messages that are retained for a
-//! resume (`relief`). Only where that is not enough are new clients refused. Looks come once a
+//! resume (`relief`). Only where that is not enough are new clients refused. While they are, more
+//! goes until the node is clearly within its budget. Looks come once a
 //! second or so, and once more when what had to go has gone: such a look can only end the
 //! pressure.
 
@@ -82,6 +83,8 @@ pub struct MemoryBudget {
     pressure: Pressure,
     /// Looks above the budget in a row.
     looks_over: u32,
+    /// Looks in a row at which it was near its budget, while it refuses.
+    looks_near: u32,
     /// What an operator has read last.
     reported: Pressure,
     /// Looks since then.
@@ -94,6 +97,7 @@ impl Default for MemoryBudget {
         Self {
             pressure: Pressure::None,
             looks_over: 0,
+            looks_near: 0,
             reported: Pressure::None,
             // The first change is reported at once.
             unreported_looks: NEWS_LOOKS,
@@ -122,8 +126,16 @@ impl MemoryBudget {
             looks if looks < REFUSING_LOOKS => Pressure::Evicting,
             _ => Pressure::Refusing,
         };
+        let is_refusing_near = !is_over && self.pressure == Pressure::Refusing;
+        self.looks_near = match is_refusing_near {
+            true => self.looks_near.saturating_add(1),
+            false => 0,
+        };
         let relief = match self.looks_over {
-            _ if !is_over && self.pressure == Pressure::Refusing => Relief::Closed,
+            // What went at the look before may be on its way.
+            _ if self.looks_near == 1 => Relief::Closed,
+            // Otherwise it would refuse for as long as this stays.
+            _ if self.looks_near > 1 => Relief::Shares,
             _ if !is_over => Relief::None,
             1 => Relief::Stalled,
             2 => Relief::Half,
@@ -213,7 +225,7 @@ mod tests {
             looks(&mut budget, &[1_600, 1_501, 1_500, 1_700]),
             [
                 (Pressure::Refusing, Relief::Closed),
-                (Pressure::Refusing, Relief::Closed),
+                (Pressure::Refusing, Relief::Shares),
                 (Pressure::None, Relief::None),
                 (Pressure::Evicting, Relief::Stalled),
             ]
