@@ -35,6 +35,7 @@ pub mod saving;
 mod service;
 pub mod session;
 pub mod settings;
+mod settling;
 mod shared_bucket;
 pub(crate) mod slots;
 pub(crate) mod spare_lists;
@@ -279,6 +280,8 @@ pub struct Gateway {
     /// Unix ms when this turn began to write.
     now_ms: u64,
     presence_flushed_ms: u64,
+    /// How long that and what was sent then took, in ms.
+    presence_took_ms: u64,
     surveyed_ms: u64,
     mailboxes_surveyed_ms: u64,
     /// When it measures how long messages wait.
@@ -356,6 +359,7 @@ impl Gateway {
             buffer: vec![0; READ_BYTES].into(),
             now_ms,
             presence_flushed_ms: 0,
+            presence_took_ms: 0,
             surveyed_ms: 0,
             mailboxes_surveyed_ms: 0,
             probes: Schedule::default(),

@@ -23,6 +23,7 @@ use crate::gateway::Gateway;
 use crate::gateway::delivery::sent::Sent;
 use crate::gateway::session::life::Details;
 use crate::gateway::session::pending::Ticket;
+use crate::gateway::settling::Settling;
 use crate::gateway::spare_lists::SpareLists;
 use crate::gateway::table::Index;
 use crate::gateway::transport::{Dispatch, Hooks, TransportTimer};
@@ -110,47 +111,6 @@ const MAILBOX_SURVEY_MS: u64 = 1_000;
 /// mailbox.
 const EVENTS_MAX: usize = 1024;
 
-/// Turns that writing waits for once input came in beside it: what was read
-/// passes a directory and an owner before it comes back.
-const SETTLE_TURNS: u8 = 2;
-/// How long writing waits for input to end at the most.
-const SETTLE_MAX: Duration = Duration::from_micros(150);
-
-/// Puts writing off while input keeps coming.
-///
-/// A burst comes as many small reads. If each led to a write, a socket would
-/// be written to as often as the burst has messages; waiting for its end (for
-/// microseconds, and only while there is something to do) makes one write of
-/// them. Without input nothing waits.
-#[derive(Debug, Default)]
-struct Settling {
-    turns: u8,
-    since: Option<Instant>,
-}
-
-impl Settling {
-    /// Whether what waits should be written in this turn.
-    fn is_over(&mut self, has_output: bool, had_input: bool) -> bool {
-        if !has_output {
-            *self = Self::default();
-            return true;
-        }
-        if had_input {
-            self.turns = SETTLE_TURNS;
-        }
-        if self.turns == 0 {
-            self.since = None;
-            return true;
-        }
-        self.turns -= 1;
-        let is_over = self.since.get_or_insert_with(Instant::now).elapsed() >= SETTLE_MAX;
-        if is_over {
-            *self = Self::default();
-        }
-        is_over
-    }
-}
-
 /// What a turn needs beside the gateway: it polls the sockets.
 pub(crate) struct Turn {
     poll: AsyncFd<mio::Poll>,
@@ -160,6 +120,8 @@ pub(crate) struct Turn {
     /// Until the next look while reading is paused, or what takes turns waits for others.
     pause: Pin<Box<Sleep>>,
     settling: Settling,
+    /// Whether a round of presence was written and is not sent yet.
+    has_round: bool,
 }
 
 impl Turn {
@@ -182,6 +144,7 @@ impl Turn {
             presence: Box::pin(tokio::time::sleep(Duration::ZERO)),
             pause: Box::pin(tokio::time::sleep(Duration::ZERO)),
             settling: Settling::default(),
+            has_round: false,
         })
     }
 
@@ -251,6 +214,7 @@ impl Turn {
         }
         has_more |= gateway.take_due();
         gateway.write_snapshots();
+        let round_before_ms = gateway.presence_flushed_ms;
         let mut wait_ms = gateway.write_presence(clock::now_ms());
         while wait_ms > 0 {
             // Changes wait for others, for as long as is configured.
@@ -264,8 +228,13 @@ impl Turn {
         let is_settled = turn
             .settling
             .is_over(gateway.has_output(), gateway.had_input());
+        turn.has_round |= gateway.presence_flushed_ms != round_before_ms;
         if is_settled {
             gateway.flush();
+            if std::mem::take(&mut turn.has_round) {
+                // With what it took to send it.
+                gateway.presence_round_ends(clock::now_ms());
+            }
         }
         if gateway.intake.is_paused() || next == Next::Soon {
             turn.pause.as_mut().reset(Instant::now() + PAUSE_LOOK);
@@ -473,28 +442,5 @@ mod tests {
             (has_more, left.count())
         };
         assert_eq!([of_turn(), of_turn()], [(true, 3), (false, 0)]);
-    }
-
-    #[test]
-    fn single_message_is_written_at_once() {
-        let mut settling = Settling::default();
-        assert!(
-            settling.is_over(false, true),
-            "read, and nothing to write yet"
-        );
-        assert!(settling.is_over(true, false));
-    }
-
-    #[test]
-    fn end_of_a_burst_is_awaited_for_a_bounded_time() {
-        let mut settling = Settling::default();
-        assert!(!settling.is_over(true, true));
-        assert!(!settling.is_over(true, false));
-        assert!(settling.is_over(true, false), "nothing more came");
-        let start = Instant::now();
-        while !settling.is_over(true, true) {
-            assert!(start.elapsed() < Duration::from_secs(5), "it ends");
-        }
-        assert!(start.elapsed() >= SETTLE_MAX);
     }
 }

@@ -7,6 +7,8 @@ use turntable_core::id::UserId;
 use turntable_core::key::SessionSlot;
 use turntable_core::packet::{Presence, ReplyData};
 
+/// A round counts as no longer than this, in ms: a machine that slept delays no change.
+const ROUND_MAX_MS: u64 = 500;
 /// How long profiles wait at least that found a full outbox, in ms.
 const PROFILES_PAUSE_MS: u64 = 5;
 
@@ -83,12 +85,14 @@ impl Gateway {
 
     /// Writes the changes of presence, one message per session, unless the last
     /// ones were written so shortly before that they should wait. Returns for how
-    /// many ms.
+    /// many ms. A round that took long leaves as much time for others.
     pub(crate) fn write_presence(&mut self, now_ms: u64) -> u64 {
         if self.lists.changed.is_empty() {
             return 0;
         }
-        let due_ms = self.presence_flushed_ms + self.settings.presence.coalesce_ms;
+        let pause_ms = 2 * self.presence_took_ms;
+        let pause_ms = pause_ms.max(self.settings.presence.coalesce_ms);
+        let due_ms = self.presence_flushed_ms.saturating_add(pause_ms);
         if now_ms < due_ms {
             return due_ms - now_ms;
         }
@@ -103,6 +107,12 @@ impl Gateway {
             // Profiles that wait until their clients have read.
             false => self.settings.presence.coalesce_ms.max(PROFILES_PAUSE_MS),
         }
+    }
+
+    /// What a round of changes wrote is sent.
+    pub(crate) fn presence_round_ends(&mut self, now_ms: u64) {
+        let took_ms = now_ms.saturating_sub(self.presence_flushed_ms);
+        self.presence_took_ms = took_ms.min(ROUND_MAX_MS);
     }
 
     /// Puts what changed into a session's outbox, unless its connection takes
@@ -146,9 +156,29 @@ mod tests {
     use std::sync::Arc;
 
     use super::*;
-    use crate::gateway::testing::{Noted, crowd, entry, gateway, user};
+    use crate::gateway::testing::{Noted, begin, crowd, entry, gateway, user};
 
     const WATCHERS: u64 = 500;
+
+    #[test]
+    fn round_that_took_long_leaves_as_much_time_for_others() {
+        let mut gateway = gateway(0, &Arc::new(Noted::default()));
+        let session = begin(&mut gateway);
+        let watched = user("2:1");
+        gateway.subscribe(session, vec![watched.clone()], None);
+        gateway.presence(&watched, Presence::Idle);
+        gateway.write_snapshots();
+        let mut wait_ms = |presence, now_ms| {
+            gateway.presence(&watched, presence);
+            let wait_ms = gateway.write_presence(now_ms);
+            gateway.presence_round_ends(now_ms + 30);
+            wait_ms
+        };
+        assert_eq!(wait_ms(Presence::Online, 10_000), 0);
+        // It took 30 ms.
+        assert_eq!(wait_ms(Presence::Busy, 10_020), 40);
+        assert_eq!(wait_ms(Presence::Busy, 10_100), 0);
+    }
 
     #[test]
     fn change_is_written_once_for_all_watchers_of_a_user() {
