@@ -104,6 +104,9 @@ impl Directory {
     }
 
     fn call_avatar(&mut self, user: UserId, call: AvatarCall) {
+        let Err(call) = self.avatars.call_known(&user, call) else {
+            return;
+        };
         let (user, call) = if self.avatars.has(&user) {
             (user, call)
         } else {
@@ -123,6 +126,9 @@ impl Directory {
     }
 
     fn call_room(&mut self, channel: ChannelId, call: RoomCall) {
+        let Err(call) = self.rooms.call_known(&channel, call) else {
+            return;
+        };
         let mut begun = None;
         if !self.rooms.has(&channel) {
             match call {

@@ -108,6 +108,21 @@ where
         usize::try_from(self.gauge.get()).is_ok_and(|count| count >= max)
     }
 
+    /// Calls an owner that there is, as nearly all calls are: with one look for it. Gives the call
+    /// back where there is none, or where it needs more than that.
+    pub(super) fn call_known(&mut self, id: &A::Id, call: A::Call) -> Result<(), A::Call> {
+        if !self.lost.is_empty() || call.announced_by().is_some() {
+            return Err(call);
+        }
+        match self.by_id.get_mut(id) {
+            Some(listing) => {
+                listing.send(call);
+                Ok(())
+            }
+            None => Err(call),
+        }
+    }
+
     /// Calls an owner, which is made where there is none; it has then this place among what
     /// clients of an address began. Gives the call back where too many wait for the
     /// recovery of the owner.

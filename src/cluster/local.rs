@@ -127,6 +127,9 @@ impl Owners for LocalOwners {
     }
 
     fn shard(&self, id: &str) -> Option<ShardId> {
+        if let [_] = *self.directories {
+            return Some(ShardId(0));
+        }
         let hash = self.placement.hash_one(id);
         let shard = hash.checked_rem(self.directories.len() as u64)?;
         Some(ShardId(shard as u32))

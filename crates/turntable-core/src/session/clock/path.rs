@@ -70,6 +70,8 @@ pub(super) struct Path {
     suspect: Option<Suspect>,
     bound: Option<Bound>,
     floor: Floor,
+    /// What [`Path::worst_ms`] is of all of these.
+    worst_ms: Option<f32>,
 }
 
 /// The kernel's figures of the path, where they bound what pings say. In quarters.
@@ -140,6 +142,7 @@ impl Path {
             at_ms: now_ms,
             quarters: quarters(rtt_ms),
         });
+        self.worst_ms = self.worst_of_known_ms().map(|ms| ms as f32);
         if is_other {
             return Verdict::Other;
         }
@@ -170,6 +173,12 @@ impl Path {
     pub(super) fn worst_ms(&self, now_ms: f64) -> Option<f64> {
         self.measured_age_ms(now_ms)
             .filter(|age_ms| *age_ms <= MEASURED_MS)?;
+        self.worst_ms.map(f64::from)
+    }
+
+    /// The same of the round trips that are known: each action needs it, and only a round trip
+    /// changes it.
+    fn worst_of_known_ms(&self) -> Option<f64> {
         let trips = self.round_trips.iter();
         let mut quarters: SmallVec<[u16; SAMPLES_MAX]> = trips.map(|trip| trip.quarters).collect();
         quarters.sort_unstable();
@@ -336,7 +345,7 @@ impl Path {
         let newest = newest_ms as u16;
         let surplus = export.round_trips.len().saturating_sub(SAMPLES_MAX);
         let trips = export.round_trips.iter().skip(surplus);
-        Self {
+        let mut path = Self {
             round_trips: trips
                 .map(|(age_ms, quarters)| RoundTrip {
                     at_ms: newest.wrapping_sub(*age_ms),
@@ -356,7 +365,10 @@ impl Path {
                 }),
             bound: export.bound.map(|(least, usual)| Bound { least, usual }),
             floor: Floor::import(export.floor, now_ms),
-        }
+            worst_ms: None,
+        };
+        path.worst_ms = path.worst_of_known_ms().map(|ms| ms as f32);
+        path
     }
 }
 
