@@ -37,6 +37,7 @@ pub mod session;
 pub mod settings;
 mod settling;
 mod shared_bucket;
+mod silence;
 pub(crate) mod slots;
 pub(crate) mod spare_lists;
 mod stalled;

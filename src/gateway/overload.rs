@@ -13,7 +13,7 @@
 
 use std::sync::Weak;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::time::MissedTickBehavior;
 
@@ -21,6 +21,7 @@ use crate::clock;
 use crate::gateway::Shared;
 use crate::gateway::cooldown::Cooldowns;
 use crate::gateway::round::Rounds;
+use crate::gateway::silence::Silence;
 use crate::log_limit::LogLimit;
 use crate::memory;
 use turntable_core::address::Address;
@@ -128,7 +129,8 @@ impl Shared {
         if relief != Relief::None {
             self.relieve(relief, used_bytes, max_bytes);
             let is_last = matches!(relief, Relief::Shares | Relief::All);
-            if is_last || relief == Relief::Half {
+            // Near the budget what other users have stays.
+            if is_last || relief == Relief::Half && used_bytes > max_bytes {
                 self.store.relieve(is_last);
             }
             if is_last {
@@ -159,11 +161,12 @@ impl Shared {
     }
 }
 
-/// Looks at the memory of the process for as long as the node lives.
+/// Looks at the memory of the process, and whether all workers answer, for as long as the node lives.
 pub async fn watch(shared: Weak<Shared>) {
     let machine_bytes = memory::machine_bytes();
     let mut budget = MemoryBudget::default();
     let mut release = Release::default();
+    let mut silence = Silence::default();
     let Some(relieved) = shared
         .upgrade()
         .map(|shared| shared.overload.rounds.relieved())
@@ -192,6 +195,8 @@ pub async fn watch(shared: Weak<Shared>) {
                 turntable_sys::release_program_pages();
             }
         }
+        // On the thread of no worker.
+        silence.report(&shared.mailboxes.silent(Instant::now()));
         let metrics = &shared.metrics;
         metrics.detached.set(shared.limits.detached() as i64);
         let Some(mut used_bytes) = memory::resident_bytes() else {
