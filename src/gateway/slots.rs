@@ -111,9 +111,26 @@ impl<T> Slots<T> {
 
     /// Takes a value out. Its number is free from then on.
     pub(crate) fn remove(&mut self, number: u32) -> Option<T> {
+        let value = self.take(number)?;
+        self.free(number);
+        Some(value)
+    }
+
+    /// Takes a value out whose number is not free until [`Slots::free`].
+    pub(crate) fn take(&mut self, number: u32) -> Option<T> {
         let (at, place) = split(number);
-        let page = self.pages.get_mut(at)?;
-        let value = page.places.get_mut(place)?.take()?;
+        self.pages.get_mut(at)?.places.get_mut(place)?.take()
+    }
+
+    /// A number whose value was taken out is free from now on.
+    pub(crate) fn free(&mut self, number: u32) {
+        let (at, place) = split(number);
+        let Some(page) = self.pages.get_mut(at) else {
+            return;
+        };
+        if page.places.get(place).is_none_or(Option::is_some) {
+            return;
+        }
         page.free |= 1 << place;
         if page.is_empty() {
             page.places = Box::default();
@@ -126,7 +143,6 @@ impl<T> Slots<T> {
         self.pages.give_back();
         self.open.truncate(self.pages.len().div_ceil(PAGE));
         self.open_from = self.open_from.min(self.open.len());
-        Some(value)
     }
 
     /// The value of a number.
@@ -209,6 +225,30 @@ mod tests {
                 prop_assert_eq!(slots.places(), pages.len() * PAGE);
             }
         }
+    }
+
+    #[test]
+    fn number_of_a_value_that_was_taken_out_is_free_later() {
+        let mut slots = Slots::default();
+        for number in 0..3 {
+            slots.insert(number);
+        }
+        assert_eq!(slots.take(1), Some(1));
+        assert_eq!((slots.take(1), slots.get(1)), (None, None));
+        assert_eq!(slots.iter().count(), 2);
+        assert_eq!(slots.insert(3), 3);
+        slots.free(1);
+        // One that has a value stays.
+        slots.free(2);
+        slots.free(1_000);
+        assert_eq!((slots.insert(4), slots.insert(5)), (1, 4));
+        for number in [0, 2, 3, 1] {
+            slots.remove(number);
+        }
+        slots.take(4);
+        assert_eq!(slots.places(), PAGE);
+        slots.free(4);
+        assert_eq!(slots.places(), 0);
     }
 
     #[test]

@@ -121,6 +121,18 @@ impl<K: SlotKey, T> Table<K, T> {
         self.slots.remove(key.index()).map(|entry| entry.value)
     }
 
+    /// Takes the value out; its key is void from then on, and no other value gets its place until
+    /// [`Table::free_place`]: lists may still have it.
+    pub(crate) fn take(&mut self, key: K) -> Option<T> {
+        self.get(key)?;
+        self.slots.take(key.index()).map(|entry| entry.value)
+    }
+
+    /// No list has the place of a value any more that was taken out.
+    pub(crate) fn free_place(&mut self, key: K) {
+        self.slots.free(key.index());
+    }
+
     /// The value of a key, unless it was removed.
     pub(crate) fn get(&self, key: K) -> Option<&T> {
         let entry = self.slots.get(key.index())?;

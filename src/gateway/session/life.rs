@@ -401,9 +401,13 @@ impl Gateway {
 
     /// The session is over: its owners and this gateway forget it.
     fn forget(&mut self, session: SessionSlot, is_bye: bool) {
-        self.leave_everything(session, is_bye);
+        let is_listed = self.leave_everything(session, is_bye);
         self.pending.forget(session);
-        let Some(entry) = self.sessions.remove(session) else {
+        let entry = match is_listed {
+            true => self.sessions.take(session),
+            false => self.sessions.remove(session),
+        };
+        let Some(entry) = entry else {
             return;
         };
         self.shared.metrics.sessions.dec();

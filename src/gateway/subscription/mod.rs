@@ -267,12 +267,12 @@ impl Gateway {
     }
 
     /// The session ends, by `bye` or in another way: its owners receive that, and its
-    /// topics forget it.
-    pub(crate) fn leave_everything(&mut self, session: SessionSlot, is_bye: bool) {
+    /// topics forget it. Returns whether users that it watched list its place on.
+    pub(crate) fn leave_everything(&mut self, session: SessionSlot, is_bye: bool) -> bool {
         self.report_providing(session, false);
         let caller = self.sessions.caller(session);
         let (Some(caller), Some(entry)) = (caller, self.sessions.get_mut(session)) else {
-            return;
+            return false;
         };
         let user = entry.session.user.clone();
         let key = entry.session.key;
@@ -308,6 +308,6 @@ impl Gateway {
         }
         // Also what it left shortly before, whose owner's answer finds it gone.
         self.subscriptions.topics.exit_all(session.into());
-        self.unwatch_later(session, watching);
+        self.unwatch_later(session, watching)
     }
 }
