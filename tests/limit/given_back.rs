@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use turntable_testkit::metric::limits_reached;
-use turntable_testkit::{Client, Server};
+use turntable_testkit::{Client, Frame, Server};
 
 const DELIVERIES: &str = "limits.address_deliveries";
 const LIMIT: (&str, &str) = (DELIVERIES, "{ per_second = 1, burst = 100 }");
@@ -48,6 +48,29 @@ fn publishes_that_the_channel_refuses_take_no_deliveries() {
     let next = json!({"channel": "other", "data": 5});
     refused(&mut mel, 1, "rate_limited", ("publish", &next));
     assert_eq!(server.metric(&limits_reached(DELIVERIES)), 1.0);
+}
+
+#[test]
+fn commands_of_one_id_get_nothing_back() {
+    let file = "[channels.\"news/**\"]\njoin = [\"staff:*\"]\n";
+    let server = Server::configured(file, &[LIMIT]);
+    let _listeners = listeners(&server, &["chat"]);
+    let mut mel = server.user("2:1");
+    // The join is refused at once, while the channel has not answered the publication.
+    let publish = json!({"command": "publish", "data": {"channel": "chat", "data": 1}, "id": 1});
+    let join = json!({"command": "joinchannel", "data": {"channel": "news"}, "id": 1});
+    let both = [publish, join].map(|command| Frame::text(&command.to_string()).masked());
+    let mut published = 0;
+    for _ in 0..6 {
+        mel.send_raw(&both.concat());
+        let answers = [mel.next(), mel.next()];
+        published += answers
+            .iter()
+            .filter(|answer| answer["command"] == "reply")
+            .count();
+    }
+    assert_eq!(published, 5);
+    assert!(server.metric(&limits_reached(DELIVERIES)) >= 1.0);
 }
 
 #[test]

@@ -6,29 +6,23 @@
 //! owner sends later is passed on without the `id`: a command is answered once.
 
 mod call;
+mod lookup;
 
 use rustc_hash::FxHashMap;
 use smallvec::SmallVec;
 
 use crate::clock;
 use crate::gateway::Gateway;
-use crate::gateway::delivery::frame::Frame;
 use crate::gateway::question::Responder;
 use crate::gateway::session::deadlines::{Deadlines, Met};
 use crate::gateway::session::life::Details;
 use crate::gateway::session::share::Charged;
-use crate::gateway::subscription::listed::Listed;
 use crate::gateway::turn::Timer;
-use turntable_core::delivery::Answer;
 use turntable_core::id::UserId;
 use turntable_core::key::{ConnKey, SessionSlot};
-use turntable_core::limit::Limit;
-use turntable_core::packet::{
-    Beginning, ClientPacket, ErrorBody, LookupEntry, ReplyData, RequestId, ServerPacket,
-};
+use turntable_core::packet::{Beginning, ClientPacket, ErrorBody, LookupEntry, RequestId};
 use turntable_core::reason::ErrorCode;
 use turntable_core::session::life::Input;
-use turntable_core::session::outbox::OutboxFrame as _;
 use turntable_core::spare::Spare;
 
 /// The number of one awaited answer, in two halves: a whole one would make every
@@ -270,6 +264,23 @@ impl Pending {
         }
     }
 
+    /// A session sends another command of this `id`. Returns whether one is awaited; none of them
+    /// gets anything back then.
+    fn charges_again(&mut self, session: SessionSlot, id: &RequestId) -> bool {
+        let mut is_again = false;
+        for ticket in self.by_session.get(&session).into_iter().flatten() {
+            if let Some(Awaited::Answer {
+                id: known, taken, ..
+            }) = self.awaited.get_mut(ticket)
+                && known == id
+            {
+                *taken = Charged::NOTHING;
+                is_again = true;
+            }
+        }
+        is_again
+    }
+
     /// Takes out a session's command of this `id`, which is answered. Returns its name.
     pub(crate) fn take_command(
         &mut self,
@@ -369,6 +380,11 @@ impl Gateway {
         taken: Charged,
     ) {
         if let Some(id) = id.filter(|_| packet.is_answered_by_owner()) {
+            // Nobody knows which of two commands an answer is for.
+            let taken = match self.pending.charges_again(session, id) {
+                true => Charged::NOTHING,
+                false => taken,
+            };
             self.await_answer(Awaited::Answer {
                 session,
                 command: packet.name(),
@@ -429,66 +445,6 @@ impl Gateway {
             Some(Awaited::Question { responder, .. }) => responder.answer(Err(error)),
             Some(Awaited::Sweep) => self.finish_gather(ticket.number()),
             Some(Awaited::Check { .. }) | None => {}
-        }
-    }
-
-    /// `lookup`: sends a call to each user's avatar.
-    pub(crate) fn lookup(
-        &mut self,
-        session: SessionSlot,
-        users: Vec<UserId>,
-        id: Option<RequestId>,
-    ) {
-        let max = self.settings.presence.lookup_max;
-        if users.len() > max {
-            let error = ErrorBody::new(
-                ErrorCode::TooMany,
-                format!("at most {max} users in one lookup"),
-            );
-            let error = error.of("lookup").with("max", max as u64);
-            return self.refuse(session, error.by(Limit::Lookup), id);
-        }
-        if users.is_empty() {
-            let packet = ServerPacket::Reply(ReplyData::Lookup(Vec::new()));
-            return self.send(session, &packet, id.as_ref());
-        }
-        let ticket = self.await_answer(Awaited::Lookup {
-            session,
-            id,
-            missing: users.len(),
-            found: Vec::with_capacity(users.len()),
-        });
-        self.take_part(session, Listed::lookup(users, ticket));
-    }
-
-    /// The avatar of one user of a lookup was lost meanwhile.
-    pub(crate) fn lookup_failed(&mut self, ticket: u64) {
-        let error = ErrorBody::new(
-            ErrorCode::Unavailable,
-            "one of the users could not be looked up; try again",
-        );
-        match self.pending.remove(Ticket::new(ticket)) {
-            Some(Awaited::Lookup { session, id, .. }) => {
-                self.send_error(session, error.of("lookup"), id);
-            }
-            Some(Awaited::Question { responder, .. }) => responder.answer(Err(error)),
-            _ => {}
-        }
-    }
-
-    /// One user of a lookup is known.
-    pub(crate) fn found(&mut self, ticket: u64, user: UserId, entry: LookupEntry) {
-        if self.pending.is_question(ticket) {
-            return self.answered(ticket, Ok(Answer::Seen(Box::new(entry))));
-        }
-        if let Some(Awaited::Lookup {
-            session, id, found, ..
-        }) = self.pending.found(ticket, user, entry)
-        {
-            let packet = ServerPacket::Reply(ReplyData::Lookup(found));
-            let frame = Frame::message(&packet, id.as_ref());
-            self.pay_answer(session, frame.length());
-            self.send_frame(session, frame, id.as_ref());
         }
     }
 }
