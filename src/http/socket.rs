@@ -191,7 +191,10 @@ impl Socket {
     /// # Errors
     /// Its own.
     pub fn unacknowledged_bytes(&self) -> io::Result<usize> {
-        turntable_sys::unacknowledged_bytes(self.as_fd())
+        let bytes = turntable_sys::unacknowledged_bytes(self.as_fd())?;
+        // A reset drops what waits, and leaves the number.
+        let is_dropped = bytes > 0 && self.unsent_bytes().is_ok_and(|memory| memory == 0);
+        Ok(if is_dropped { 0 } else { bytes })
     }
 
     /// As [`turntable_sys::unsent_bytes`].

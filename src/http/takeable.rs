@@ -426,6 +426,8 @@ impl Inner {
         }
         match self.late(cx) {
             Some(_) => Poll::Ready(Err(late())),
+            // The last of it was acknowledged meanwhile.
+            None if self.unread.is_over() => Poll::Ready(Ok(())),
             None => Poll::Pending,
         }
     }
