@@ -62,6 +62,10 @@ impl RestartArgs {
             return super::print_json(&before);
         }
         let first = start_of(&before)?;
+        if first.is_none() {
+            eprintln!("note: this server does not say when it started; the command does not wait");
+            return super::print_json(&before);
+        }
         let mut seen = "the program of before still answers".to_owned();
         loop {
             let left = until.saturating_duration_since(Instant::now());
