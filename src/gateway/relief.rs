@@ -36,6 +36,7 @@ impl Shared {
             excess: Excess {
                 bytes: bytes(used_bytes.saturating_sub(within(max_bytes))),
                 address_bytes_max: bytes(max_bytes / ADDRESS_PART),
+                is_refusing: self.overload.is_refusing(),
             },
             kernel_bytes: self.metrics.send_buffer_bytes.get(),
         };
@@ -186,6 +187,7 @@ impl Gateway {
         let excess = Excess {
             bytes: excess_bytes,
             address_bytes_max: usize::MAX,
+            is_refusing: false,
         };
         let going = self.holdings(relief, now_ms).going(relief, excess);
         self.end_for_memory(&going) || closed_bytes > 0

@@ -278,6 +278,7 @@ mod tests {
             excess: Excess {
                 bytes: excess_bytes,
                 address_bytes_max: usize::MAX,
+                is_refusing: false,
             },
             kernel_bytes: 50,
         }

@@ -35,15 +35,17 @@ fn unsent_bytes(connection: &Connection) -> usize {
 
 /// What a session watches and is on.
 fn unit_bytes(entry: &SessionEntry) -> usize {
-    let units = entry.share.as_ref().map_or(0, AddressShare::units);
-    units * UNIT_BYTES
+    entry.units() * UNIT_BYTES
 }
 
 impl Gateway {
     /// What may go: sessions whose readers are behind, and where these may go as well, others
     /// without a connection, and what others have that have one.
     pub(super) fn holdings(&self, relief: Relief, now_ms: u64) -> Holdings {
-        let mut holdings = Holdings::default();
+        let mut holdings = Holdings {
+            leaving_bytes: self.subscriptions.unwatching.len() * UNIT_BYTES,
+            ..Holdings::default()
+        };
         for (session, entry) in self.sessions.iter() {
             let holding = |bytes, since_ms| Holding {
                 address: self.counted_address(entry),

@@ -135,7 +135,7 @@ impl MemoryBudget {
             // What went at the look before may be on its way.
             _ if self.looks_near == 1 => Relief::Closed,
             // Otherwise it would refuse for as long as this stays.
-            _ if self.looks_near > 1 => Relief::Shares,
+            _ if self.looks_near > 1 => Relief::Half,
             _ if !is_over => Relief::None,
             1 => Relief::Stalled,
             2 => Relief::Half,
@@ -225,7 +225,7 @@ mod tests {
             looks(&mut budget, &[1_600, 1_501, 1_500, 1_700]),
             [
                 (Pressure::Refusing, Relief::Closed),
-                (Pressure::Refusing, Relief::Shares),
+                (Pressure::Refusing, Relief::Half),
                 (Pressure::None, Relief::None),
                 (Pressure::Evicting, Relief::Stalled),
             ]

@@ -48,6 +48,8 @@ pub struct Excess {
     pub bytes: usize,
     /// An address that has more gives what it has beyond that before others give anything.
     pub address_bytes_max: usize,
+    /// Whether new clients are refused meanwhile.
+    pub is_refusing: bool,
 }
 
 /// What may go.
@@ -59,6 +61,8 @@ pub struct Holdings {
     pub detached: Vec<Holding>,
     /// Others that have one.
     pub reading: Vec<Reading>,
+    /// What sessions had that have ended, and that is about to be free.
+    pub leaving_bytes: usize,
 }
 
 /// What goes.
@@ -80,12 +84,18 @@ impl Holdings {
         self.stalled.extend(others.stalled);
         self.detached.extend(others.detached);
         self.reading.extend(others.reading);
+        self.leaving_bytes += others.leaving_bytes;
     }
 
     /// What goes, to free the excess.
     #[must_use]
     pub fn going(self, relief: Relief, excess: Excess) -> Going {
-        if matches!(relief, Relief::None | Relief::Closed) {
+        let excess = Excess {
+            bytes: excess.bytes.saturating_sub(self.leaving_bytes),
+            ..excess
+        };
+        let is_on_its_way = excess.bytes == 0 && self.leaving_bytes > 0;
+        if is_on_its_way || matches!(relief, Relief::None | Relief::Closed) {
             return Going::default();
         }
         let mut going = Going {
@@ -109,7 +119,7 @@ impl Holdings {
             reading,
             ..
         } = self;
-        if surplus::take(&mut going, &mut detached, reading, relief, excess) >= missing {
+        if surplus::take(&mut going, &mut detached, reading, excess) >= missing {
             return going;
         }
         let all = bytes_of(&detached);
@@ -267,6 +277,7 @@ pub(super) mod tests {
         Excess {
             bytes,
             address_bytes_max: usize::MAX,
+            is_refusing: false,
         }
     }
 
@@ -310,6 +321,18 @@ pub(super) mod tests {
         let all = holdings.going(Relief::All, excess(1));
         assert_eq!(all.sessions.len(), 22);
         assert!(all.forgets_retained);
+    }
+
+    #[test]
+    fn nothing_goes_while_enough_is_about_to_be_free() {
+        let of = |leaving_bytes| Holdings {
+            stalled: holdings(&[(1, 1, 100, 0)]),
+            leaving_bytes,
+            ..Holdings::default()
+        };
+        let going = |leaving| of(leaving).going(Relief::All, excess(100));
+        assert_eq!(going(100), Going::default());
+        assert_eq!(numbers(&going(99).sessions), [1]);
     }
 
     #[test]

@@ -37,12 +37,6 @@ impl AddressShare {
         self.address.shared_units.load(Ordering::Relaxed)
     }
 
-    /// What the session holds.
-    #[must_use]
-    pub const fn units(&self) -> usize {
-        self.units
-    }
-
     /// The session holds so much now.
     pub fn set(&mut self, units: usize) {
         self.address

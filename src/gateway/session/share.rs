@@ -28,6 +28,13 @@ pub(crate) struct Shared {
 }
 
 impl SessionEntry {
+    /// What it holds, in watched users.
+    pub(in crate::gateway) fn units(&self) -> usize {
+        let services = self.providing().map_or(0, |all| all.count());
+        let later = self.queue.as_ref().map_or(0, |queue| queue.watched_later());
+        cost::units(&self.session, services) + later
+    }
+
     /// The share of its address that it has: from its first connection on, or from the one
     /// that it had, until another address has room for it ([`Gateway::move_share`]).
     fn share_of(&mut self, permit: Option<&Permit>) -> Option<&AddressShare> {
@@ -218,12 +225,7 @@ impl Gateway {
         let Some(entry) = self.sessions.get_mut(session) else {
             return;
         };
-        let services = entry.providing().map_or(0, |all| all.count());
-        let later = entry
-            .queue
-            .as_ref()
-            .map_or(0, |queue| queue.watched_later());
-        let units = cost::units(&entry.session, services) + later;
+        let units = entry.units();
         if let Some(share) = &mut entry.share {
             share.set(units);
         }

@@ -4,11 +4,11 @@
 //! Messages that are retained for a resume go first, as nobody misses them who stays. Then
 //! sessions end, those without a connection first, then the fullest.
 
+use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Excess, Going, Holding, Reading, aged, by_address, bytes_of, take as take_of_most};
 use crate::address::Address;
-use crate::budget::Relief;
 
 /// What each address has.
 fn totals(detached: &[Holding], reading: &[Reading]) -> BTreeMap<Option<Address>, usize> {
@@ -23,29 +23,31 @@ fn totals(detached: &[Holding], reading: &[Reading]) -> BTreeMap<Option<Address>
 /// Adds to `going` what these addresses give, to free the excess, and takes it out of `detached`.
 /// Returns the bytes that it frees.
 ///
-/// An address that is alone gives nothing to others, so it gives only where everything has to go:
-/// new clients would be refused for as long as it stays.
+/// An address that is alone gives nothing to others, so it gives only while new clients are
+/// refused: they would be for as long as it stays.
 pub(super) fn take(
     going: &mut Going,
     detached: &mut Vec<Holding>,
     mut reading: Vec<Reading>,
-    relief: Relief,
     excess: Excess,
 ) -> usize {
     let mut totals = totals(detached, &reading);
+    // Sessions of an earlier process whose clients have not come back are of many addresses.
+    totals.remove(&None);
     let is_alone = totals.len() < 2;
     totals.retain(|_, total| *total > excess.address_bytes_max);
-    if totals.is_empty() || is_alone && relief != Relief::All {
+    if totals.is_empty() || is_alone && !excess.is_refusing {
         return 0;
     }
     reading.retain(|one| totals.contains_key(&one.holding.address));
+    reading.sort_unstable_by_key(|one| Reverse((one.retained_bytes, one.holding.session)));
     let mut freed = 0;
     for Reading {
         holding,
         retained_bytes,
     } in &mut reading
     {
-        if *retained_bytes > 0 {
+        if *retained_bytes > 0 && freed < excess.bytes {
             freed += *retained_bytes;
             holding.bytes = holding.bytes.saturating_sub(*retained_bytes);
             going.forgetful.push(*holding);
@@ -83,6 +85,7 @@ mod tests {
     use super::super::Holdings;
     use super::super::tests::{holdings, numbers};
     use super::*;
+    use crate::budget::Relief;
 
     /// Address, number of the session, bytes, and what is retained of them.
     fn reading(of: &[(u64, u32, usize, usize)]) -> Vec<Reading> {
@@ -102,6 +105,7 @@ mod tests {
         let excess = Excess {
             bytes,
             address_bytes_max: 100,
+            is_refusing: relief == Relief::All,
         };
         let going = holdings.clone().going(relief, excess);
         [&going.sessions, &going.surplus, &going.forgetful].map(|list| numbers(list))
@@ -146,11 +150,11 @@ mod tests {
         };
         assert_eq!(
             going(&holdings, Relief::Half, 350),
-            lists([&[], &[], &[3, 4]])
+            lists([&[], &[], &[4, 3]])
         );
         assert_eq!(
             going(&holdings, Relief::Half, 351),
-            lists([&[], &[4], &[3, 4]])
+            lists([&[], &[4], &[4, 3]])
         );
     }
 
@@ -168,5 +172,19 @@ mod tests {
         assert_eq!(going(&alone, Relief::Shares, 50), lists([&[], &[], &[]]));
         // New clients would be refused for as long as it stays.
         assert_eq!(going(&alone, Relief::All, 50), lists([&[], &[2], &[]]));
+    }
+
+    #[test]
+    fn sessions_whose_address_is_not_known_yet_are_of_many_addresses() {
+        let mut restored = reading(&[(1, 1, 200, 0), (1, 2, 200, 0)]);
+        for one in &mut restored {
+            one.holding.address = None;
+        }
+        restored.extend(reading(&[(2, 3, 90, 0), (3, 4, 90, 0)]));
+        let holdings = Holdings {
+            reading: restored,
+            ..Holdings::default()
+        };
+        assert_eq!(going(&holdings, Relief::All, 500), lists([&[], &[], &[]]));
     }
 }
