@@ -99,6 +99,9 @@ impl Parameter {
             }),
             Type::Text if self.pattern.is_some() => self.schema(),
             Type::Text | Type::Secret => json!({"type": "string", "minLength": 1}),
+            // A part of a path is an id as it is written, not a number.
+            Type::User => json!({"type": "string", "pattern": USER_PATTERN}),
+            Type::Channel => json!({"type": "string", "pattern": CHANNEL_PATTERN}),
             _ => self.schema(),
         }
     }
