@@ -34,6 +34,12 @@ impl CheckArgs {
             eprintln!("note: {}", sources.file_line());
         }
         if let Some(file) = sources.file.as_ref().filter(|file| file.is_empty()) {
+            // A server that runs has a configuration to lose, as at a reload.
+            ensure!(
+                self.state_version.is_none(),
+                "{} is empty: a comment in it says that the defaults are meant",
+                file.path.display()
+            );
             eprintln!(
                 "warning: {} is empty: a server starts with the defaults, and one that runs \
                  refuses it; a comment in it says that the defaults are meant",

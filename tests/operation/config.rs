@@ -113,6 +113,11 @@ fn check_accepts_the_shipped_file_and_warns_of_an_empty_one() {
         assert_eq!(err(&output).is_empty(), warning.is_empty());
         assert!(err(&output).contains(warning), "{}", err(&output));
     }
+    // A server that restarts in place would lose its configuration.
+    let version = turntable::restart::file::VERSION.to_string();
+    let output = run(&["check", "--state-version", &version, text(&empty)], &[]);
+    assert_eq!(code(&output), 1);
+    assert!(err(&output).contains("is empty"), "{}", err(&output));
 }
 
 #[test]
