@@ -209,9 +209,10 @@ fn joins_of_channels_that_show_members_are_paid_for_with_their_leaves() {
     let _listeners: Vec<_> = listeners.collect();
     let mut user = server.user("2:1");
     // Of others the listeners get nothing.
-    for _ in 0..20 {
-        user.request("joinchannel", json!({"channel": "d"}));
-        user.request("leavechannel", json!({"channel": "d"}));
+    for number in 0..20 {
+        let other = json!({"channel": format!("d/{number}")});
+        user.request("joinchannel", other.clone());
+        user.request("leavechannel", other);
     }
     let (commands, _) = accepted(&mut user, |number| match number % 2 {
         0 => ("joinchannel", json!({"channel": "c"})),
