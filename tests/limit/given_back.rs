@@ -52,20 +52,28 @@ fn publishes_that_the_channel_refuses_take_no_deliveries() {
 
 #[test]
 fn commands_of_one_id_get_nothing_back() {
+    // The second one is refused while the channel has not answered the publication.
+    let join = json!({"command": "joinchannel", "data": {"channel": "news"}, "id": 1});
+    let game = json!({"channel": "r/1", "actions": [{"action": "move", "timestamp": 0}]});
+    let game = json!({"command": "game", "data": game, "id": 1});
+    for refused in [join, game] {
+        one_id_gets_nothing_back(&refused);
+    }
+}
+
+fn one_id_gets_nothing_back(refused: &Value) {
     let file = "[channels.\"news/**\"]\njoin = [\"staff:*\"]\n";
     let server = Server::configured(file, &[LIMIT]);
     let _listeners = listeners(&server, &["chat"]);
     let mut mel = server.user("2:1");
-    // The join is refused at once, while the channel has not answered the publication.
     let publish = json!({"command": "publish", "data": {"channel": "chat", "data": 1}, "id": 1});
-    let join = json!({"command": "joinchannel", "data": {"channel": "news"}, "id": 1});
-    let both = [publish, join].map(|command| Frame::text(&command.to_string()).masked());
+    let both = [&publish, refused].map(|command| Frame::text(&command.to_string()).masked());
     let mut published = 0;
     for _ in 0..6 {
         mel.send_raw(&both.concat());
         let answers = [mel.next(), mel.next()];
+        let answers = answers.iter();
         published += answers
-            .iter()
             .filter(|answer| answer["command"] == "reply")
             .count();
     }

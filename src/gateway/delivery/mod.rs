@@ -82,7 +82,7 @@ impl Gateway {
                             let is_awaited = self.pending.call_answered(session, id);
                             is_awaited.then_some(Charged::NOTHING)
                         }
-                        _ => self.pending.answered(session, id),
+                        _ => self.pending.refused(session, id, command),
                     };
                     self.give_back(session, taken.unwrap_or_default());
                     if taken.is_none() && command.is_some_and(ClientPacket::is_awaited) {

@@ -253,8 +253,24 @@ impl Pending {
         id.filter(|id| self.answered(session, id).is_some())
     }
 
-    /// A session's command of this `id` was answered. Returns what it gets back where it was
-    /// refused; `None` where no answer was awaited.
+    /// A session's command of this name and `id` was refused. Returns what it gets back; `None`
+    /// where no answer was awaited.
+    pub(crate) fn refused(
+        &mut self,
+        session: SessionSlot,
+        id: &RequestId,
+        name: Option<&str>,
+    ) -> Option<Charged> {
+        let name = name?;
+        let is_of = |awaited: &Awaited| matches!(awaited, Awaited::Answer { id: known, command, .. } if known == id && *command == name);
+        match self.remove_where(session, is_of)? {
+            Awaited::Answer { taken, .. } => Some(taken),
+            _ => None,
+        }
+    }
+
+    /// A session's command of this `id` was answered. Returns what it has taken; `None` where no
+    /// answer was awaited.
     pub(crate) fn answered(&mut self, session: SessionSlot, id: &RequestId) -> Option<Charged> {
         let is_of =
             |awaited: &Awaited| matches!(awaited, Awaited::Answer { id: known, .. } if known == id);

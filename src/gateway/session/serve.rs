@@ -339,9 +339,10 @@ impl Gateway {
         error: ErrorBody,
         id: Option<RequestId>,
     ) {
+        let name = error.command.as_deref();
         let taken = id
             .as_ref()
-            .and_then(|id| self.pending.answered(session, id));
+            .and_then(|id| self.pending.refused(session, id, name));
         self.give_back(session, taken.unwrap_or_default());
         self.refuse(session, error, id);
     }
