@@ -62,13 +62,14 @@ impl RestartArgs {
             return super::print_json(&before);
         }
         let first = start_of(&before)?;
-        if first.is_none() {
-            eprintln!("note: this server does not say when it started; the command does not wait");
-            return super::print_json(&before);
-        }
+        let mut has_answered = false;
         let mut seen = "the program of before still answers".to_owned();
         loop {
             let left = until.saturating_duration_since(Instant::now());
+            if left.is_zero() && first.is_none() && has_answered {
+                eprintln!("note: the server does not say when it started, before and after");
+                return super::print_json(&before);
+            }
             if left.is_zero() {
                 bail!(
                     "the restart began, and after {} s no new program serves: {seen}; its log says why. \
@@ -81,7 +82,10 @@ impl RestartArgs {
                 Ok(now) if start_of(&now)? != first => {
                     return super::print_json(&now);
                 }
-                Ok(_) => "the program of before still answers".clone_into(&mut seen),
+                Ok(_) => {
+                    has_answered = true;
+                    "the program of before still answers".clone_into(&mut seen);
+                }
                 Err(error) if is_final(&error) => {
                     bail!("the restart began, and the server answers now: {error}");
                 }
