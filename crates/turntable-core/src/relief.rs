@@ -119,11 +119,14 @@ impl Holdings {
             reading,
             ..
         } = self;
-        if surplus::take(&mut going, &mut detached, reading, excess) >= missing {
+        let freed = surplus::take(&mut going, &mut detached, reading, excess);
+        if freed >= missing {
             return going;
         }
         let all = bytes_of(&detached);
         going.sessions.extend(match relief {
+            // It is near its budget: no more goes than is missing.
+            Relief::Half if excess.is_refusing => oldest(detached, missing - freed),
             Relief::Half => oldest(detached, all.div_ceil(2)),
             Relief::Shares => beyond_share(&detached),
             _ => oldest(detached, all),
@@ -162,10 +165,20 @@ fn bytes_of(holdings: &[Holding]) -> usize {
 /// What the sessions of one address have, and these, the first to go last.
 type OfAddress = (usize, Vec<Holding>);
 
-fn by_address(holdings: &[Holding]) -> BTreeMap<Option<Address>, OfAddress> {
+/// Whose a session is: its address's, or where that is not known, as of an earlier process whose
+/// clients have not come back, its own.
+type Owner = (Option<Address>, Option<Place>);
+
+impl Holding {
+    fn owner(&self) -> Owner {
+        (self.address, self.address.is_none().then_some(self.session))
+    }
+}
+
+fn by_address(holdings: &[Holding]) -> BTreeMap<Owner, OfAddress> {
     let mut addresses: BTreeMap<_, OfAddress> = BTreeMap::new();
     for holding in holdings {
-        let (total, sessions) = addresses.entry(holding.address).or_default();
+        let (total, sessions) = addresses.entry(holding.owner()).or_default();
         *total += holding.bytes;
         sessions.push(*holding);
     }
@@ -175,13 +188,13 @@ fn by_address(holdings: &[Holding]) -> BTreeMap<Option<Address>, OfAddress> {
 /// Takes sessions of the address that has the most then, one after the other, while `goes`
 /// says so of what it has and of what was taken.
 fn take(
-    addresses: &mut BTreeMap<Option<Address>, OfAddress>,
+    addresses: &mut BTreeMap<Owner, OfAddress>,
     goes: impl Fn(usize, usize) -> bool,
 ) -> Vec<Holding> {
     let totals = addresses
         .iter()
         .map(|(address, (total, _))| (*total, *address));
-    let mut totals: BinaryHeap<(usize, Option<Address>)> = totals.collect();
+    let mut totals: BinaryHeap<(usize, Owner)> = totals.collect();
     let (mut taken, mut taken_bytes) = (Vec::new(), 0);
     while let Some((total, address)) = totals.pop() {
         if !goes(total, taken_bytes) {
@@ -207,7 +220,7 @@ fn fullest(stalled: &[Holding], excess_bytes: usize) -> Vec<Holding> {
 }
 
 /// By address, the oldest last.
-fn aged(detached: &[Holding]) -> BTreeMap<Option<Address>, OfAddress> {
+fn aged(detached: &[Holding]) -> BTreeMap<Owner, OfAddress> {
     let mut addresses = by_address(detached);
     for (_, sessions) in addresses.values_mut() {
         sessions

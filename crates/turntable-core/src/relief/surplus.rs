@@ -7,15 +7,16 @@
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Excess, Going, Holding, Reading, aged, by_address, bytes_of, take as take_of_most};
-use crate::address::Address;
+use super::{
+    Excess, Going, Holding, Owner, Reading, aged, by_address, bytes_of, take as take_of_most,
+};
 
 /// What each address has.
-fn totals(detached: &[Holding], reading: &[Reading]) -> BTreeMap<Option<Address>, usize> {
+fn totals(detached: &[Holding], reading: &[Reading]) -> BTreeMap<Owner, usize> {
     let mut totals = BTreeMap::new();
     let reading = reading.iter().map(|reading| &reading.holding);
     for holding in detached.iter().chain(reading) {
-        *totals.entry(holding.address).or_default() += holding.bytes;
+        *totals.entry(holding.owner()).or_default() += holding.bytes;
     }
     totals
 }
@@ -32,14 +33,12 @@ pub(super) fn take(
     excess: Excess,
 ) -> usize {
     let mut totals = totals(detached, &reading);
-    // Sessions of an earlier process whose clients have not come back are of many addresses.
-    totals.remove(&None);
     let is_alone = totals.len() < 2;
     totals.retain(|_, total| *total > excess.address_bytes_max);
     if totals.is_empty() || is_alone && !excess.is_refusing {
         return 0;
     }
-    reading.retain(|one| totals.contains_key(&one.holding.address));
+    reading.retain(|one| totals.contains_key(&one.holding.owner()));
     reading.sort_unstable_by_key(|one| Reverse((one.retained_bytes, one.holding.session)));
     let mut freed = 0;
     for Reading {
@@ -180,11 +179,20 @@ mod tests {
         for one in &mut restored {
             one.holding.address = None;
         }
-        restored.extend(reading(&[(2, 3, 90, 0), (3, 4, 90, 0)]));
+        for one in &mut restored {
+            one.holding.bytes = 90;
+        }
+        let mut lost = holdings(&[(1, 5, 90, 1), (1, 6, 90, 2), (1, 7, 90, 3)]);
+        for one in &mut lost {
+            one.address = None;
+        }
+        restored.extend(reading(&[(2, 3, 200, 0)]));
         let holdings = Holdings {
+            detached: lost,
             reading: restored,
             ..Holdings::default()
         };
-        assert_eq!(going(&holdings, Relief::All, 500), lists([&[], &[], &[]]));
+        // The one address that has come back has too much.
+        assert_eq!(going(&holdings, Relief::Half, 100), lists([&[], &[3], &[]]));
     }
 }
