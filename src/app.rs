@@ -64,7 +64,7 @@ use crate::http::{own_files, pages, routes, turn};
 use crate::management::Management;
 pub use crate::management::configuration::{Applied, Change, Layer};
 use crate::memory;
-use crate::metric::Metrics;
+use crate::metric::{Metrics, past};
 use crate::portal::Portal;
 use crate::portal::ban::Bans;
 use crate::portal::blocked::Blocked;
@@ -205,6 +205,7 @@ impl Running {
         let operators = serve_operators(management_listener, operator.clone(), &settings)?;
         let handles = [http.handle(), operators.handle()];
         actix_rt::spawn(overload::watch(Arc::downgrade(&shared)));
+        actix_rt::spawn(past::watch(Arc::downgrade(&operator.past())));
         actix_rt::spawn(configuration::watch(Arc::downgrade(&configuration)));
         let certificates = Arc::downgrade(&settings.certificates);
         actix_rt::spawn(certificate::watch(certificates));

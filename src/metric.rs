@@ -6,6 +6,7 @@
 
 mod label;
 mod latency;
+pub mod past;
 mod registry;
 mod service;
 

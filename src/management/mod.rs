@@ -25,6 +25,7 @@ use crate::cluster::mailbox::Silent;
 use crate::gateway::Shared;
 use crate::http::pages;
 use crate::metric::Metrics;
+use crate::metric::past::Past;
 use crate::store::Store;
 use crate::store::health::Health;
 use crate::watched::Watched;
@@ -41,6 +42,8 @@ const OPENMETRICS: &str = "application/openmetrics-text; version=1.0.0; charset=
 #[derive(Debug, Clone)]
 pub struct Management {
     registry: Arc<Registry>,
+    /// What some metrics were in the last minutes.
+    past: Arc<Past>,
     shared: Arc<Shared>,
     store: Arc<dyn Store>,
     /// The configuration of the server.
@@ -67,6 +70,7 @@ impl Management {
         let now = in_force.get();
         Self {
             registry: Arc::new(registry),
+            past: Arc::new(Past::new(&shared.metrics)),
             shared,
             store,
             configuration,
@@ -81,6 +85,12 @@ impl Management {
     #[must_use]
     pub fn metrics(&self) -> Arc<Metrics> {
         self.shared.metrics.clone()
+    }
+
+    /// What they were in the last minutes. It has what is sampled.
+    #[must_use]
+    pub fn past(&self) -> Arc<Past> {
+        self.past.clone()
     }
 
     /// What of the configuration is in force here.

@@ -8,9 +8,16 @@ impl Metrics {
     /// Registers all of them under their public names.
     #[must_use]
     pub fn registry(&self) -> Registry {
+        self.registry_of(|_| true)
+    }
+
+    /// Registers those of these names.
+    pub(super) fn registry_of(&self, is_chosen: impl Fn(&str) -> bool) -> Registry {
         let mut registry = Registry::with_prefix("turntable");
         let mut add = |name: &str, help: &str, metric: &dyn Registered| {
-            metric.register(&mut registry, name, help);
+            if is_chosen(name) {
+                metric.register(&mut registry, name, help);
+            }
         };
         add("connections", "Connections now", &self.connections);
         add("service_calls", "Calls to services", &self.service_calls);

@@ -13,7 +13,7 @@ export class Outcome {
 
   /** @param {{changed: import("./configuration.js").Changed[], warnings: string[]}} preview */
   show({ changed, warnings }) {
-    setText(this.changes, changed.length === 0 ? "nothing" : changed.map(line));
+    setText(this.changes, changed.length === 0 ? "nothing" : changed.flatMap(lines));
     this.warnings.replaceChildren(...warningPart(warnings));
     this.error.hidden = true;
   }
@@ -35,5 +35,19 @@ export class Outcome {
 /** A change of a key in a line. @param {import("./configuration.js").Changed} changed */
 export function line({ key, from, to, layer, restart }) {
   const value = (/** @type {unknown} */ of) => (of === null ? "not set" : JSON.stringify(of));
-  return `${key}: ${value(from)} → ${value(to)} (${layer}${restart ? ", at a restart" : ""})`;
+  return `${key}: ${value(from)} → ${value(to)} ${where(layer, restart)}`;
+}
+
+/** The same; of an entry that is new or gone each value has a line of its own. @param {import("./configuration.js").Changed} changed  @returns {string[]} */
+function lines(changed) {
+  const { key, from, to, layer, restart } = changed;
+  const entry = from === null ? to : to === null ? from : undefined;
+  if (typeof entry !== "object" || entry === null || Array.isArray(entry)) return [line(changed)];
+  const values = Object.entries(entry).map(([name, value]) => `  ${name} = ${JSON.stringify(value)}`);
+  return [`${key}: ${from === null ? "new" : "gone"} ${where(layer, restart)}`, ...values];
+}
+
+/** @param {string} layer  @param {boolean} restart */
+function where(layer, restart) {
+  return `(${layer}${restart ? ", at a restart" : ""})`;
 }

@@ -3,9 +3,9 @@
 const WHOLE = new Intl.NumberFormat("en");
 const BYTES = ["B", "KiB", "MiB", "GiB", "TiB"];
 
-/** 12345 as 12,345; fractions below 10 with one digit. @param {number} value */
+/** 12345 as 12,345; fractions below 10 with one digit; undefined is not known. @param {number|undefined} value */
 export function number(value) {
-  if (!Number.isFinite(value)) return "–";
+  if (value === undefined || !Number.isFinite(value)) return "–";
   return Number.isInteger(value) || Math.abs(value) >= 10 ? WHOLE.format(Math.round(value)) : value.toFixed(1);
 }
 
@@ -46,6 +46,11 @@ export function moment(at_ms) {
   if (Number.isNaN(at.getTime())) return "–";
   const time = at.toLocaleTimeString("en-GB");
   return at.toDateString() === new Date().toDateString() ? time : `${at.getFullYear()}-${pad(at.getMonth() + 1)}-${pad(at.getDate())} ${time}`;
+}
+
+/** The beginning of a title: "Last minute". @param {string} text */
+export function capital(text) {
+  return text.charAt(0).toUpperCase() + text.slice(1);
 }
 
 /** @param {number} value */

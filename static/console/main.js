@@ -19,7 +19,7 @@ import { metricList } from "./metric-list.js";
 import { overview } from "./overview.js";
 import { absent, denied, wrong } from "./page.js";
 import { parse } from "./route.js";
-import { Samples } from "./samples.js";
+import { PERIOD_MS, Samples } from "./samples.js";
 import { Search } from "./search.js";
 import { service, services } from "./services.js";
 import { session } from "./session.js";
@@ -27,9 +27,6 @@ import { sessions } from "./sessions.js";
 import { tokenForm } from "./token-form.js";
 import { user } from "./user.js";
 import { users } from "./users.js";
-
-/** Time between two looks, ms. */
-const PERIOD_MS = 2000;
 
 /** @typedef {(page: import("./page.js").Page) => import("./page.js").View} MakeView */
 
@@ -137,9 +134,12 @@ async function look() {
   clearTimeout(timer);
   if (!document.hidden) {
     try {
+      // First: what is pushed behind it is later.
+      const past = await pastIfMissing();
       const [metrics, health] = await Promise.all([api.metrics(), api.health()]);
       // After a restart it may be another version, with other methods.
       if (byId("health-dot").dataset.state === "closed") await load();
+      if (past) samples.load(past);
       samples.push(metrics);
       healthy(health, health === "ready" ? "online" : "idle");
       await refresh();
@@ -150,6 +150,12 @@ async function look() {
     }
   }
   timer = setTimeout(look, PERIOD_MS);
+}
+
+/** What the metrics were before: at the load of the page, and after a time without looks. Without it the page has its own looks alone. */
+async function pastIfMissing() {
+  if (!samples.isBehind() || api.obstacle("node/getSamples") !== undefined) return undefined;
+  return api.call("node/getSamples").catch(() => undefined);
 }
 
 /** @param {string} text  @param {string} state */
@@ -188,7 +194,8 @@ async function start() {
   try {
     await load();
     await look();
-    show();
+    // Meanwhile a link may have been followed.
+    if (!shown) show();
   } catch (/** @type {any} */ error) {
     report(error);
     if (error.code !== "unauthorized") timer = setTimeout(start, PERIOD_MS);

@@ -3,21 +3,20 @@
  * links to the same view, and only that is a stop of the Tab key.
  */
 
-import { element } from "./dom.js";
+import { element, setText } from "./dom.js";
 import { Figure } from "./chart.js";
-import { bytes, count, moment, number, within } from "./format.js";
-import { quantile } from "./metrics.js";
+import { bytes, capital, count, moment, number, within } from "./format.js";
 import { link } from "./route.js";
 import { rowsOf } from "./services.js";
 import { Table } from "./table.js";
 
 /** @typedef {import("./metrics.js").Metrics} Metrics */
 
-const MINUTE_MS = 60_000;
 /** Rows of a table of the overview. */
 const ROWS_MAX = 5;
 const DELIVERIES = "turntable_deliveries_total";
 const PINGS = "turntable_ping_round_trip_ms";
+const KERNEL = "turntable_kernel_round_trip_ms";
 const SILENT = "turntable_worker_silent_ms";
 const MEMORY = "turntable_resident_bytes";
 
@@ -34,7 +33,8 @@ export function overview({ samples, api }) {
     latency: new Figure("Round trip", [metric(PINGS), metric(PINGS)], "latency"),
     memory: new Figure("Memory", [metric(MEMORY), metric("turntable_outbox_bytes")], "memory"),
   };
-  const errors = counted("Errors by code", "turntable_errors_total", "errors-by-code", "No error since the start.");
+  const errors = counted("Errors by code", "turntable_errors_total", "errors-by-code", "No error since the start.",
+    { name: "failed service calls", metric: "turntable_service_errors_total", href: link("services") });
   const closes = counted("Closed connections by reason", "turntable_connections_closed_total", "closes", "The server has closed no connection.");
   const limits = counted("Limits that were reached", "turntable_limits_reached_total", "limits", "No limit was reached.");
   const refused = counted("Refused connections and requests", "turntable_handshakes_refused_total", "refused", "None was refused.");
@@ -50,7 +50,7 @@ export function overview({ samples, api }) {
     silent.node,
     element("div.figures", {}, ...Object.values(figures).map((figure) => figure.node)),
     element("div.cards", {},
-      card("Services", services.node, link("services")),
+      services.node,
       card("Connections by transport", transports.node, link("sessions")),
       errors.node, closes.node, limits.node, refused.node));
 
@@ -79,17 +79,14 @@ export function overview({ samples, api }) {
 
   /** Of the clients in rooms, which are pinged; else as the kernel measures them. */
   const latency = () => {
-    const [last, before] = [samples.last, samples.before(MINUTE_MS)];
-    if (!last || !before) return;
-    const of = (/** @type {string} */ name, /** @type {Metrics} */ metrics) => metrics.buckets(name);
-    const name = [PINGS, "turntable_kernel_round_trip_ms"].find((name) => quantile(of(name, last), [], 0.5) !== undefined) ?? PINGS;
-    const [now, then] = [of(name, last), of(name, before)];
+    const measured = (/** @type {string} */ name) => ({ name, values: samples.quantiles(name, [0.5, 0.95]) });
+    const pings = measured(PINGS);
+    const { name, values: [median, slow] } = [pings, measured(KERNEL)].find(({ values }) => values[0] !== undefined) ?? pings;
     figures.latency.to(metric(name));
-    const since = quantile(now, then, 0.5) === undefined ? [] : then;
     const sums = samples.rates((m) => m.sum(`${name}_sum`));
     const means = samples.rates((m) => m.sum(`${name}_count`)).map((rate, index) => (rate > 0 ? sums[index] / rate : 0));
-    figures.latency.show(within(quantile(now, since, 0.5)), quantile(now, since, 0.95) === undefined
-      ? "no client in a room was pinged" : `p95 ${within(quantile(now, since, 0.95))}, ${name === PINGS ? "pings" : "kernel"}`, means);
+    figures.latency.show(within(median), median === undefined
+      ? `no client in a room was pinged, ${samples.window}` : `p95 ${within(slow)}, ${name === PINGS ? "pings" : "kernel"}, ${samples.window}`, means);
   };
 
   return {
@@ -99,7 +96,7 @@ export function overview({ samples, api }) {
       show();
       if (!api.method("service/listAll")) return;
       const { services: list } = await api.call("service/listAll", { limit: 100 });
-      services.show(rowsOf(list, samples).slice(0, ROWS_MAX));
+      services.show(rowsOf(list, samples).slice(0, ROWS_MAX), samples.window);
     },
   };
 }
@@ -129,37 +126,65 @@ function card(title, content, href) {
   return element("section.card", {}, element("h2", {}, element("a", { href }, title)), content);
 }
 
-/** The largest of counters by name: since the start, and in the last minute. @param {string} title  @param {string} metric  @param {string} testid  @param {string} empty */
-function counted(title, metric, testid, empty) {
-  const table = new Table([
-    { title: "Name", class: "name", text: ({ name }) => name, href: () => link("metrics", metric) },
-    { title: "Last minute", class: "number", text: ({ recent }) => number(recent), href: () => link("metrics", metric), label: ({ name, recent }) => `${number(recent)} in the last minute, ${name}` },
-    { title: "Since start", class: "number", text: ({ total }) => number(total), href: () => link("metrics", metric), label: ({ name, total }) => `${number(total)} since the start, ${name}` },
-  ], { key: ({ name }) => name, empty, label: title, testid });
+/**
+ * The largest of counters by name: since the start, and in the last minute.
+ * @param {string} title
+ * @param {string} metric
+ * @param {string} testid
+ * @param {string} empty
+ * @param {{name: string, metric: string, href: string}} [others]  what is counted elsewhere, as the last row
+ */
+function counted(title, metric, testid, empty, others) {
+  /** @typedef {{name: string, href: string, total: number, recent: number|undefined}} Row */
+  let window = "";
+  const table = new Table(/** @type {import("./table.js").Column<Row>[]} */ ([
+    { title: "Name", class: "name", text: ({ name }) => name, href: ({ href }) => href },
+    { title: "Last minute", class: "number", text: ({ recent }) => number(recent), href: ({ href }) => href, label: ({ name, recent }) => `${number(recent)} in the ${window}, ${name}` },
+    { title: "Since start", class: "number", text: ({ total }) => number(total), href: ({ href }) => href, label: ({ name, total }) => `${number(total)} since the start, ${name}` },
+  ]), { key: ({ name }) => name, empty, label: title, testid });
   return {
     node: card(title, table.node, link("metrics", metric)),
     /** @param {import("./samples.js").Samples} samples */
     show(samples) {
-      const totals = Object.entries(samples.last?.by(metric, "name") ?? {}).filter(([, total]) => total > 0);
-      const rows = totals.map(([name, total]) => ({ name, total, recent: samples.growth(MINUTE_MS, (m) => m.sum(metric, { name })) }));
-      table.show(rows.sort((one, other) => other.recent - one.recent || other.total - one.total).slice(0, ROWS_MAX));
+      window = samples.window;
+      table.rename(1, capital(window));
+      const row = (/** @type {string} */ name, /** @type {string} */ href, /** @type {(metrics: Metrics) => number} */ of) => (
+        { name, href, total: samples.last ? of(samples.last) : 0, recent: samples.recent(of) });
+      const rows = Object.keys(samples.last?.by(metric, "name") ?? {})
+        .map((name) => row(name, link("metrics", metric), (m) => m.sum(metric, { name })))
+        .filter(({ total }) => total > 0)
+        .sort((one, other) => (other.recent ?? 0) - (one.recent ?? 0) || other.total - one.total);
+      const last = others ? [row(others.name, others.href, (m) => m.sum(others.metric))].filter(({ total }) => total > 0) : [];
+      table.show([...rows.slice(0, ROWS_MAX - last.length), ...last]);
     },
   };
 }
 
+/** The services in trouble first. How long their calls took and their errors are those of the last minute. */
 function serviceTable() {
   /** @typedef {import("./services.js").Service} Service */
-  const numbers = (/** @type {string} */ title, /** @type {(service: Service) => string} */ text) => ({
+  let window = "";
+  const numbers = (/** @type {string} */ title, /** @type {(service: Service) => string} */ text, isRecent = false) => ({
     title, class: "number", text,
     href: (/** @type {Service} */ { name }) => link("services", name),
-    label: (/** @type {Service} */ service) => `${text(service)} ${title}, ${service.name}`,
+    label: (/** @type {Service} */ service) => `${text(service)} ${title}${isRecent ? ` in the ${window}` : ""}, ${service.name}`,
   });
-  return new Table(/** @type {import("./table.js").Column<Service>[]} */ ([
+  const table = new Table(/** @type {import("./table.js").Column<Service>[]} */ ([
     { title: "Service", class: "name", text: ({ name }) => name, href: ({ name }) => link("services", name) },
     { title: "State", text: ({ state }) => state },
     numbers("Calls/s", ({ calls_second }) => number(calls_second)),
-    numbers("p95", ({ slow_ms }) => within(slow_ms)),
+    numbers("p95", ({ slow_ms }) => within(slow_ms), true),
     numbers("Waiting", ({ open }) => number(open)),
-    numbers("Errors", ({ errors }) => number(errors)),
+    numbers("Errors", ({ recent_errors }) => number(recent_errors), true),
   ]), { key: ({ name }) => name, empty: "The configuration has no service.", label: "Services", testid: "overview-services" });
+  const heading = element("a", { href: link("services") }, "Services");
+  return {
+    node: element("section.card", {}, element("h2", {}, heading), table.node),
+    /** @param {Service[]} rows  @param {string} of  "last minute" */
+    show(rows, of) {
+      window = of;
+      setText(heading, `Services, ${window}`);
+      table.show(rows);
+    },
+  };
 }

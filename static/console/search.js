@@ -1,6 +1,6 @@
 /**
- * The search of everything by name: users, rooms, channels, sessions, services, methods, views. The key
- * `/` sets the focus to it; the arrows select, Enter opens.
+ * The search of everything by name: users, rooms, channels, sessions, services, methods, keys of the configuration,
+ * views. The key `/` sets the focus to it; the arrows select, Enter opens.
  */
 
 import { element } from "./dom.js";
@@ -10,6 +10,8 @@ import { link } from "./route.js";
 /** Results of one kind. */
 const LIMIT = 5;
 const WAIT_MS = 120;
+/** Shorter texts are in too many keys of the configuration. */
+const KEY_LENGTH_MIN = 3;
 /** The number of a session. */
 const SESSION = /^[0-9a-f]{16}$/;
 
@@ -25,7 +27,7 @@ export class Search {
     this.api = api;
     this.views = views;
     this.input = /** @type {HTMLInputElement} */ (element("input", {
-      type: "search", placeholder: "Search  /", "aria-label": "Search users, rooms, channels, methods", autocomplete: "off", spellcheck: "false",
+      type: "search", placeholder: "Search  /", "aria-label": "Search users, rooms, channels, methods, configuration", autocomplete: "off", spellcheck: "false",
       role: "combobox", "aria-expanded": "false", "aria-controls": "search-results", "data-testid": "search",
     }));
     this.list = element("ul.results", { id: "search-results", role: "listbox", "aria-label": "Results", hidden: true, "data-testid": "search-results" });
@@ -33,6 +35,8 @@ export class Search {
     /** @type {Found[]} */
     this.found = [];
     this.selected = 0;
+    /** The keys of the configuration, for as long as the focus is here. @type {Promise<string[]>|undefined} */
+    this.keys = undefined;
     this.input.addEventListener("input", () => this.later());
     this.input.addEventListener("keydown", (event) => this.key(event));
     this.input.addEventListener("focus", () => this.later());
@@ -70,7 +74,8 @@ export class Search {
     const small = text.toLowerCase();
     const has = (/** @type {string} */ name) => name.toLowerCase().includes(small);
     const listed = async (/** @type {string} */ method, /** @type {() => Promise<string[]>} */ list) => (api.method(method) ? list() : []);
-    const [users, channels, services, rooms] = await Promise.all([
+    if (text.length >= KEY_LENGTH_MIN && api.obstacle("config/get") === undefined) this.keys ??= keysOf(api);
+    const [users, channels, services, rooms, keys] = await Promise.all([
       listed("user/listAll", async () => (await begin(api, text, LIMIT)).users),
       listed("channel/listAll", async () => (await startingWith(api, "channel/listAll", "channels", text, LIMIT)).list),
       listed("service/listAll", async () => (await startingWith(api, "service/listAll", "services", text, LIMIT)).list),
@@ -78,6 +83,7 @@ export class Search {
         const { rooms } = await api.call("game/listAll", { limit: LIMIT, after: before(text) });
         return rooms.map((/** @type {{channelId: string}} */ room) => room.channelId).filter((/** @type {string} */ id) => id.startsWith(text));
       }),
+      text.length >= KEY_LENGTH_MIN ? this.keys ?? [] : [],
     ]);
     const methods = Object.entries(api.definitions).flatMap(([service, all]) => Object.keys(all).map((name) => `${service}/${name}`)).filter(has);
     const of = (/** @type {string} */ kind, /** @type {string[]} */ names, /** @type {(name: string) => string} */ href) => names
@@ -89,6 +95,7 @@ export class Search {
       ...of("channel", channels, (path) => link("channels", path)),
       ...of("service", services, (name) => link("services", name)),
       ...of("method", methods, (name) => link("methods", ...name.split("/"))),
+      ...of("configuration", keys.filter(has), (key) => link("configuration", { find: key })),
       ...of("view", Object.keys(this.views).filter((name) => has(this.views[name].title)), (name) => link(name)),
     ];
     const isUser = users.some((id) => id === text || id.endsWith(`:${text}`));
@@ -135,8 +142,15 @@ export class Search {
 
   close() {
     this.found = [];
+    this.keys = undefined;
     this.list.hidden = true;
     this.input.setAttribute("aria-expanded", "false");
     this.input.removeAttribute("aria-activedescendant");
   }
+}
+
+/** @param {import("./api.js").Api} api  @returns {Promise<string[]>} */
+async function keysOf(api) {
+  const answer = await api.call("config/get").catch(() => undefined);
+  return Object.keys(answer?.settings ?? {});
 }

@@ -31,8 +31,8 @@ export class Table {
     /** @type {Map<string, HTMLElement>} */
     this.rows = new Map();
     this.body = element("tbody");
-    const heads = columns.map((column) => element("th", { scope: "col", class: column.class }, column.title));
-    this.table = element("table", { "aria-label": label, "data-testid": testid }, element("thead", {}, element("tr", {}, ...heads)), this.body);
+    this.heads = columns.map((column) => element("th", { scope: "col", class: column.class }, column.title));
+    this.table = element("table", { "aria-label": label, "data-testid": testid }, element("thead", {}, element("tr", {}, ...this.heads)), this.body);
     this.none = element("p.empty", { hidden: true }, empty);
     this.node = element("div.scroll", {}, this.table, this.none);
   }
@@ -55,6 +55,15 @@ export class Table {
     }
     this.none.hidden = list.length > 0;
     this.table.hidden = list.length === 0;
+  }
+
+  /** Gives a column another title. @param {number} index  @param {string} title */
+  rename(index, title) {
+    const column = this.columns[index];
+    if (column.title === title) return;
+    column.title = title;
+    setText(this.heads[index], title);
+    for (const tr of this.rows.values()) tr.children[index].setAttribute("data-title", title);
   }
 
   /** @param {Column<Row>} column  @param {Row} row */

@@ -32,6 +32,72 @@ scene("the numbers of the overview follow what clients do", async (stage) => {
   assert.equal(await page.page.evaluate(() => performance.getEntriesByType("navigation").length), 1);
 });
 
+/** @param {import("./harness.mjs").Visitor} page  @param {string} testid  of the number of a chart */
+function points(page, testid) {
+  return page.see(testid).evaluate((node) => (node.parentElement.querySelector("polyline").getAttribute("points") ?? "").split(" ").length);
+}
+
+scene("the overview has what was before it was opened, and says of which time it is", async (stage) => {
+  const { server } = stage;
+  const [provider, mel] = [await client(server, "1:900"), await client(server, "1:100")];
+  await provider.provide("forum", { fail: () => { throw new Error("no"); } });
+  for (let count = 0; count < 3; count += 1) await mel.call("forum:fail").catch(() => {});
+  await mel.call("nothing:there").catch(() => {});
+  // A sample is taken every two seconds.
+  const errors = 'turntable_service_errors_total{service="forum",code="internal"}';
+  let samples = await call(server, "node/getSamples");
+  while (samples.series[errors]?.at(-1) !== 3 || samples.at_ms.length < 4) samples = await call(server, "node/getSamples");
+  const page = await openConsole(stage);
+  await page.reads("connections", /^2$/);
+  assert.ok(await points(page, "connections") >= 3, "its chart begins with the page");
+  await page.reads("overview-services", "forum");
+  const row = (/** @type {string} */ table, /** @type {string} */ key) => page.see(table).locator(`[data-key="${key}"] td`);
+  const heads = (/** @type {string} */ table) => page.see(table).locator("th").allTextContents();
+  // The server began less than a minute ago.
+  assert.match((await heads("errors-by-code"))[1], /^Last \d+ s$/);
+  await page.page.locator("h2", { hasText: /^Services, last \d+ s$/ }).waitFor();
+  assert.equal((await row("overview-services", "forum").allTextContents())[5], "3");
+  // Failed calls of services are no `error` messages: they are a row that leads to the services.
+  assert.deepEqual(await row("errors-by-code", "failed service calls").allTextContents(), ["failed service calls", "3", "3"]);
+  await row("errors-by-code", "failed service calls").first().locator("a").click();
+  await page.reads("title", "Services");
+  await page.reads("services-window", /of the last \d+ s\.$/);
+  await page.see("services-table").getByText("forum").click();
+  await page.reads("service-facts", /3, 3 in the last \d+ s/);
+  // Codes that no call had are not there.
+  assert.deepEqual(await page.see("service-errors").locator("tbody td:first-child").allTextContents(), ["internal"]);
+  // An answer of a server that has been running for longer.
+  const count = 150;
+  await page.page.route("**/rpc/node/getSamples", (route) => route.fulfill({ json: {
+    now_ms: 1_700_000_000_000,
+    at_ms: Array.from({ length: count }, (_, index) => 1_700_000_000_000 - 2000 * (count - index)),
+    series: { turntable_connections: Array.from({ length: count }, () => 2), [errors]: Array.from({ length: 31 }, (_, index) => (index < 20 ? 1 : 2)) },
+  } }));
+  await page.page.reload();
+  await page.reads("service-facts", "3, 2 in the last minute");
+  await page.page.goto(`${server.management_url}/#/`);
+  await page.reads("connections", /^2$/);
+  assert.ok(await points(page, "connections") >= count);
+  await page.page.locator("h2", { hasText: /^Services, last minute$/ }).waitFor();
+  assert.equal((await heads("errors-by-code"))[1], "Last minute");
+  assert.deepEqual(await row("errors-by-code", "failed service calls").allTextContents(), ["failed service calls", "2", "3"]);
+  mel.close();
+  provider.close();
+}, { settings: SERVICES });
+
+scene("what a service does is in sight in the overview, also with large numbers", async (stage) => {
+  const name = "a-service-with-a-long-name";
+  const page = await openConsole(stage, "", { before: (page) => page.route("**/rpc/service/listAll", async (route) => {
+    const response = await route.fetch();
+    const json = await response.json();
+    Object.assign(json.services[name], { state: "disabled", open: 12_345 });
+    await route.fulfill({ response, json });
+  }) });
+  await page.reads("overview-services", "12,345");
+  const { inside, whole } = await page.see("overview-services").evaluate((node) => ({ inside: node.parentElement.clientWidth, whole: node.parentElement.scrollWidth }));
+  assert.ok(whole <= inside, `${whole} of ${inside} pixels`);
+}, { settings: { TURNTABLE_SERVICES__FORUM__PROVIDERS: '["1:900"]', "TURNTABLE_SERVICES__A-SERVICE-WITH-A-LONG-NAME__PROVIDERS": '["1:901"]' } });
+
 scene("workers that do not answer are on the overview, with since when", async (stage) => {
   const page = await openConsole(stage);
   await page.reads("connections", /^0$/);

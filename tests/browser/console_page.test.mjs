@@ -198,6 +198,15 @@ scene("keys open the search, move in it and leave it; a dialog takes them and gi
   await page.see("result").filter({ hasText: "1:mel" }).waitFor();
   await keyboard.press("Escape");
   assert.equal(await page.see("search-results").isVisible(), false);
+  // Keys of the configuration lead to their view; Enter takes the first result.
+  await keyboard.press("/");
+  await keyboard.type("watch_max");
+  await page.see("result").filter({ hasText: "presence.watch_max" }).waitFor();
+  await keyboard.press("Enter");
+  await page.reads("title", "Configuration");
+  await page.reads("config-table", "presence.watch_max");
+  assert.equal(await page.see("config-table").locator("tbody tr").count(), 1);
+  await page.page.goto(`${stage.server.management_url}/#/methods/user/kick`);
   // In a field it is a character.
   await page.see("field-reason").fill("");
   await page.see("field-reason").press("/");

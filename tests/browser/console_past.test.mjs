@@ -233,6 +233,9 @@ scene("a configuration file is checked before the server gets it", async (stage)
   await pick('[presence]\nwatch_max = 77\n[services.forum]\nproviders = ["1:900"]\n');
   await page.reads("config-diff", /presence\.watch_max: \d+ → 77 \(file/);
   await page.reads("warnings", "services.forum");
+  // An entry that is new has a line for each value.
+  await page.reads("config-diff", /^services\.forum: new \(file\)$/m);
+  await page.reads("config-diff", /^ {2}providers = \["1:900"\]$/m);
   await screenshot(page, "check-file");
   page.allow(/config\/check 400|Failed to load resource/);
   await pick("[presence]\nwatch_max = -1\n");

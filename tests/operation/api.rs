@@ -108,6 +108,7 @@ const CALLS: &[(&str, &str)] = &[
     ("user/erase", r#"{"userId": "1:1"}"#),
     ("auth/remove", r#"{"userId": 7}"#),
     ("node/getStatus", "{}"),
+    ("node/getSamples", "{}"),
     ("node/drain", r#"{"seconds": 1}"#),
     ("node/undrain", "{}"),
 ];

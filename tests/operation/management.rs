@@ -260,3 +260,37 @@ fn connection_whose_answers_are_not_read_ends() {
     }
     assert_eq!(server.manage("/health/live").status, 200);
 }
+
+#[test]
+fn last_minutes_of_metrics_are_there_for_who_comes_later() {
+    let server = Server::start();
+    let mut client = server.user("1:1");
+    client.command("dance", json!({}));
+    client.expect_error("unknown_command");
+    // A sample is taken every two seconds.
+    let errors = "turntable_errors_total{name=\"unknown_command\"}";
+    let start = Instant::now();
+    let samples = loop {
+        let samples = server.rpc("node/getSamples", &json!({})).json();
+        if !samples["series"][errors].is_null() {
+            break samples;
+        }
+        assert!(start.elapsed() < DEADLINE, "{samples}");
+        std::thread::sleep(Duration::from_millis(20));
+    };
+    let times: Vec<u64> = serde_json::from_value(samples["at_ms"].clone()).unwrap();
+    assert!(times.is_sorted(), "{times:?}");
+    assert!(samples["now_ms"].as_u64() >= times.last().copied());
+    let series = samples["series"].as_object().unwrap();
+    for (name, values) in series {
+        let values = values.as_array().unwrap();
+        assert!((1..=times.len()).contains(&values.len()), "{name}");
+    }
+    let last = |name: &str| series[name].as_array().unwrap().last().cloned();
+    assert_eq!(last(errors), Some(json!(1)));
+    assert_eq!(last(CONNECTIONS), Some(json!(1)));
+    assert_eq!(last(AVATARS), Some(json!(1)));
+    assert!(last("turntable_resident_bytes").unwrap().as_u64() > Some(1 << 20));
+    // What never happened is left out.
+    assert!(!series.contains_key("turntable_errors_total{name=\"internal\"}"));
+}

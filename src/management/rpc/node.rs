@@ -1,9 +1,13 @@
 //! The service `node`: this server as a whole.
 
-use serde::Serialize;
+use std::collections::BTreeMap;
+use std::time::Instant;
+
+use serde::{Serialize, Serializer};
 
 use super::method::{Arguments, Call, Kind, Method, Parameter, Type, result};
 use super::shape::{Field, Shape};
+use crate::clock;
 use crate::management::Management;
 use crate::management::role::Role;
 use crate::operator::node::NodeInfo;
@@ -16,6 +20,13 @@ const NODE: Shape = Shape::Object(&[
     Field::new("sessions", Shape::Count),
 ]);
 
+/// What some metrics were, in an answer.
+const SAMPLES: Shape = Shape::Object(&[
+    Field::new("at_ms", Shape::List(&Shape::Count)),
+    Field::new("now_ms", Shape::Count),
+    Field::new("series", Shape::Map(&Shape::List(&Shape::Number))),
+]);
+
 /// Its methods.
 pub(super) const METHODS: &[Method] = &[
     Method {
@@ -26,6 +37,15 @@ pub(super) const METHODS: &[Method] = &[
         result: NODE,
         parameters: &[],
         run: |management, _| Box::pin(async move { result(Node::from(management.shared.node())) }),
+    },
+    Method {
+        name: "getSamples",
+        description: "What the metrics of the console's overview were in the last minutes, one value every two seconds: numbers and rates of its charts for five minutes, counters of errors, closes, limits and services for one.",
+        role: Role::Read,
+        kind: Kind::Look,
+        result: SAMPLES,
+        parameters: &[],
+        run: |management, _| Box::pin(async move { result(Samples::of(management)) }),
     },
     Method {
         name: "drain",
@@ -79,6 +99,49 @@ impl From<NodeInfo> for Node {
             started_ms: info.started_ms,
             connections: info.connections,
             sessions: info.sessions,
+        }
+    }
+}
+
+/// What some metrics were in the last minutes.
+#[derive(Serialize)]
+struct Samples {
+    /// When each sample was taken, Unix ms.
+    at_ms: Vec<u64>,
+    /// When they are shown, by the same clock.
+    now_ms: u64,
+    /// The values of each series in the last samples.
+    series: BTreeMap<String, Vec<Value>>,
+}
+
+impl Samples {
+    fn of(management: &Management) -> Self {
+        let (shown, now_ms) = (management.past.show(Instant::now()), clock::now_ms());
+        let ages = shown.ages.iter();
+        let at_ms = ages.map(|age| {
+            let ms = u64::try_from(age.as_millis()).unwrap_or(u64::MAX);
+            now_ms.saturating_sub(ms)
+        });
+        let series = shown.series.into_iter();
+        Self {
+            at_ms: at_ms.collect(),
+            now_ms,
+            series: series
+                .map(|(name, values)| (name, values.into_iter().map(Value).collect()))
+                .collect(),
+        }
+    }
+}
+
+/// A value of a series. Most are whole, and there are many: these have no fraction.
+struct Value(f64);
+
+impl Serialize for Value {
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        match self.0 {
+            whole if whole.fract() == 0.0 && whole >= 0.0 => to.serialize_u64(whole as u64),
+            // Sizes and counts are never below 0; a gauge may be for a moment.
+            other => to.serialize_f64(other.max(0.0)),
         }
     }
 }
