@@ -107,12 +107,14 @@ pub(super) fn callable<'a>(
                 .iter()
                 .filter(|(name, service)| may_call(service, name, who));
             let names: Vec<&str> = may_call.map(|(name, _)| name.as_str()).collect();
-            let names = match names.is_empty() {
-                true => "there is none".to_owned(),
-                false => format!("the services are {}", names.join(", ")),
+            let why = match names.is_empty() {
+                true => "there is no service that this user may call".to_owned(),
+                false => format!(
+                    "no such service exists; the services are {}",
+                    names.join(", ")
+                ),
             };
-            let message =
-                format!("a call names SERVICE:FUNCTION, and no such service exists; {names}");
+            let message = format!("a call names SERVICE:FUNCTION, and {why}");
             Err(ErrorBody::new(ErrorCode::NotFound, message))
         }
     }
