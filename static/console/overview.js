@@ -172,10 +172,10 @@ function serviceTable() {
   const table = new Table(/** @type {import("./table.js").Column<Service>[]} */ ([
     { title: "Service", class: "name", text: ({ name }) => name, href: ({ name }) => link("services", name) },
     { title: "State", text: ({ state }) => state },
-    numbers("Calls/s", ({ calls_second }) => number(calls_second)),
-    numbers("p95", ({ slow_ms }) => within(slow_ms), true),
-    numbers("Waiting", ({ open }) => number(open)),
     numbers("Errors", ({ recent_errors }) => number(recent_errors), true),
+    numbers("p95", ({ slow_ms }) => within(slow_ms), true),
+    numbers("Calls/s", ({ calls_second }) => number(calls_second)),
+    numbers("Waiting", ({ open }) => number(open)),
   ]), { key: ({ name }) => name, empty: "The configuration has no service.", label: "Services", testid: "overview-services" });
   const heading = element("a", { href: link("services") }, "Services");
   return {
