@@ -89,7 +89,11 @@ impl RestartArgs {
                 Err(error) if is_final(&error) => {
                     bail!("the restart began, and the server answers now: {error}");
                 }
-                Err(error) => seen = error.to_string(),
+                Err(error) => {
+                    // The program of before may have answered once more before it saved.
+                    has_answered = false;
+                    seen = error.to_string();
+                }
             }
             std::thread::sleep(LOOK.min(left));
         }

@@ -2,7 +2,7 @@
 //! not sound, and signals and calls that come meanwhile.
 
 use std::fs;
-use std::io::Write as _;
+use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::os::unix::net::UnixDatagram;
 use std::path::PathBuf;
@@ -157,7 +157,12 @@ fn program_that_is_no_server_is_not_started() {
 
 /// What `turntable restart` ends with.
 fn restart(server: &Server, more: &[&str]) -> (Option<i32>, String, String) {
-    let url = format!("http://{}", server.management);
+    restart_at(server.management, more)
+}
+
+/// The same, of a server at this address.
+fn restart_at(management: SocketAddr, more: &[&str]) -> (Option<i32>, String, String) {
+    let url = format!("http://{management}");
     let mut command = turntable();
     let output = command.args(["restart", "--url", &url]).args(more).output();
     let output = output.unwrap();
@@ -346,4 +351,38 @@ fn systemd_is_requested_to_wait_while_sessions_are_saved() {
     let waits = "EXTEND_TIMEOUT_USEC=35000000";
     assert_eq!(next(), waits, "server.shutdown_ms, and more");
     assert_eq!(next(), "EXTEND_TIMEOUT_USEC=30000000", "it saves");
+}
+
+#[test]
+fn program_that_answers_once_more_and_ends_was_not_restarted() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    // A version that does not say when it started. It answers the call and one look, and ends.
+    let earlier = std::thread::spawn(move || {
+        for _ in 0..2 {
+            let (mut stream, _) = listener.accept().unwrap();
+            read_request(&mut stream);
+            let answer = "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\n\
+                          content-length: 19\r\nconnection: close\r\n\r\n{\"state\":\"serving\"}";
+            stream.write_all(answer.as_bytes()).unwrap();
+        }
+    });
+    let (code, output, error) = restart_at(address, &["--timeout", "2"]);
+    earlier.join().unwrap();
+    assert_eq!((code, &*output), (Some(1), ""), "{error}");
+    assert!(error.contains("after 2 s no new program serves"), "{error}");
+}
+
+/// Reads one request: its head, and the object behind that of a POST.
+fn read_request(stream: &mut TcpStream) {
+    let (mut read, mut part) = (Vec::new(), [0; 1024]);
+    let is_whole = |read: &[u8]| {
+        let head = read.windows(4).position(|end| end == b"\r\n\r\n");
+        head.is_some_and(|head| read[head + 4..].ends_with(b"}") || !read.starts_with(b"POST"))
+    };
+    while !is_whole(&read) {
+        let length = stream.read(&mut part).unwrap();
+        assert!(length > 0, "it ended: {}", String::from_utf8_lossy(&read));
+        read.extend_from_slice(&part[..length]);
+    }
 }
